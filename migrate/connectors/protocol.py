@@ -1,0 +1,156 @@
+"""What a connector promises. Every implementation passes tests/contracts/.
+
+Rows travel as Arrow in the layout of `migrate.arrow`. Values are exact or the type is refused by
+name when the schema is read (`Type` cannot express it → `UsageError` naming table.column and type).
+Driver errors never leave a connector: they become `Unreachable`, `Drift`, `Busy` or `UsageError`
+without row values and without passwords. No connector retries silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import pyarrow as pa
+
+from migrate.model import FileRef, Rejected, Schema, Table
+
+
+class Snapshot(Protocol):
+    """One consistent view; open until its context ends, never changes while open."""
+
+    id: str  # engine's name for it, for the manifest
+    taken_at: str  # ISO 8601 UTC by the database's clock
+    schema: Schema  # as of the snapshot, the tables asked for
+
+    def count(self, table: str) -> int:
+        """count(*) inside the snapshot."""
+        ...
+
+    def read(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Every row once, in any order, as batches of bounded size (≤ ~16 MB), layout of `arrow_schema`.
+
+        May be called several times, one table after the other, also for the same table."""
+        ...
+
+    def originals(self) -> Sequence[FileRef]:
+        """File sources: the files as they are (path absolute); databases: empty."""
+        ...
+
+    def verify_unchanged(self) -> None:
+        """Raises Drift if the schema (files: the bytes) is no longer what it was at the start."""
+        ...
+
+
+class Database(Protocol):
+    """A place that can be read. Opening connects; constructors take a URL with `${}` already resolved."""
+
+    engine: str
+    url: str  # password masked; safe to show
+
+    def schema(self, tables: Sequence[str] | None = None) -> Schema:
+        """Catalogue of `tables` (all user tables if None; our own meta tables never). Missing → KeyError-free:
+        absent names are simply not in the result, so that callers can report all at once."""
+        ...
+
+    def snapshot(self, tables: Sequence[str]) -> AbstractContextManager[Snapshot]: ...
+
+    def close(self) -> None: ...
+
+
+class Transaction(Protocol):
+    """One target transaction. Any error inside leads to `rollback` of the whole (F1)."""
+
+    def insert(self, table: Table, rows: pa.Table, *, stop_after: int) -> list[Rejected]:
+        """Bulk insert of `rows` (a subset of the table's columns, in its layout; the rest get defaults).
+
+        Rows that the database refuses are returned, the others are in; more than `stop_after`
+        refusals raise TooManyQuarantined. Rejected.ordinal is the row's place in `rows`.
+        Constraints that are deferred are checked before it returns. Rows a trigger drops silently
+        are not noticed here: read back with `fetch`."""
+        ...
+
+    def update(self, table: Table, key: Sequence[str], rows: pa.Table, *, stop_after: int) -> list[Rejected]:
+        """`rows` holds the key columns and the columns to set; by key, else as `insert`."""
+        ...
+
+    def delete(self, table: Table, key: Sequence[str], keys: pa.Table) -> int:
+        """Rows really deleted. A referencing row makes it fail with GateClosed naming the constraint."""
+        ...
+
+    def fetch(
+        self, table: Table, key: Sequence[str], keys: pa.Table, columns: Sequence[str], *, lock: bool = False
+    ) -> pa.Table:
+        """Rows whose key is among `keys` (each at most once where key is unique), `columns` in layout, any order;
+        `lock` holds them against writers until the end of the transaction."""
+        ...
+
+    def fence(self) -> int:
+        """The fence value in the target, read and held with FOR SHARE until commit (F3)."""
+        ...
+
+    def commit(self) -> None:
+        """Raises Unreachable when the connection no longer reports the transaction begun (F1)."""
+        ...
+
+    def rollback(self) -> None: ...
+
+
+class Target(Database, Protocol):
+    """A database that can be written."""
+
+    def meta(self, name: str) -> str:
+        """Full table name of one of our own tables: `migrate_meta.NAME` or `_migrate_NAME`."""
+        ...
+
+    def create_tables(self, tables: Sequence[Table], *, constraints: bool = True) -> None:
+        """Create those that are missing (idempotent), in own transactions: never called inside a part."""
+        ...
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Liveness: a session lock on the whole target. Held by another live process → Busy (exit 8)."""
+        ...
+
+    def raise_fence(self, run: str) -> int:
+        """Take over: fence + 1, committed; returns the new value. Needs `hold`."""
+        ...
+
+    def begin(self) -> Transaction: ...
+
+    def reserve_keys(self, table: Table, column: str, count: int) -> pa.Array:
+        """`count` new values for a serial/identity/integer key, never handed out again (PostgreSQL: nextval;
+        SQLite: above max(rowid, sqlite_sequence), call under `hold`)."""
+        ...
+
+    def references_to(self, table: Table, key: Sequence[str], keys: pa.Table) -> pa.Table:
+        """Undo: rows of any table whose FK points at one of `keys`: table, columns, ref key as JSON text, referencing
+        row's primary key as JSON text, on_delete."""
+        ...
+
+
+class Scratch(Target, Protocol):
+    """An empty database of the same engine made for a restore test; only things with our marker are ever dropped."""
+
+    name: str
+
+    def restore_schema(self, schema: Schema) -> None:
+        """Types, sequences, tables without constraints. The place must be proven empty first (P27)."""
+        ...
+
+    def restore_rows(self, table: Table, batches: Iterator[pa.RecordBatch]) -> int:
+        """Bulk write into a table made by `restore_schema`; returns rows written."""
+        ...
+
+    def restore_constraints(self, schema: Schema) -> None:
+        """Keys, uniques, checks, FKs (same validation state), indexes, sequence positions. Raises GateClosed with
+        the object's name where the data does not satisfy it."""
+        ...
+
+    def violations(self) -> list[str]:
+        """Constraint violations found by the engine's own check (SQLite: foreign_key_check), as stable text without values."""
+        ...
+
+    def drop(self) -> None:
+        """Removes it, if and only if the marker is there."""
+        ...

@@ -1,0 +1,200 @@
+"""The mapping file as typed, frozen values. Strict: an unknown key is an error.
+
+`migrate.mapping.load.load_mapping` is the only way in: it keeps every scalar text until a key here
+asks for a type, normalises the short forms, and turns every error into file:line:column.
+Lists and dicts are never shared with the caller; nothing here connects to anything.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field as Key
+
+Outcome = Literal["quarantine", "empty_and_flag", "stop"]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class SourceColumn(Strict):
+    nulls: tuple[str, ...] | None = None
+    timezone: str | None = None
+    dates: tuple[str, ...] | None = None
+
+
+class SourceTable(Strict):
+    """How one table (for files: one file) is read. None = as the source says."""
+
+    file: str | None = None
+    dates: tuple[str, ...] | None = None
+    nulls: tuple[str, ...] | None = None
+    encoding: str | None = None
+    timezone: str | None = None
+    delimiter: str | None = None
+    quote: str | None = None
+    columns: dict[str, SourceColumn] = Key(default_factory=dict)
+
+
+class Source(Strict):
+    """`name` is the key under `sources:`, or "source" for the short form."""
+
+    name: str = "source"
+    system: str
+    url: str
+    timezone: str | None = None
+    nulls: tuple[str, ...] = ()
+    encoding: str | None = None
+    dates: tuple[str, ...] = ()
+    tables: dict[str, SourceTable] = Key(default_factory=dict)
+
+
+class Target(Strict):
+    url: str
+
+
+class Scratch(Strict):
+    """URLs where restore tests run; None = the default place (see PROOFS §4). Short form: one url for both."""
+
+    source: str | None = None
+    target: str | None = None
+
+
+class Keep(Strict):
+    last: int | None = None
+    daily: int | None = None
+    weekly: int | None = None
+    monthly: int | None = None
+    yearly: int | None = None
+
+
+class Backup(Strict):
+    to: str = "backups/"
+    tables: tuple[str, ...] = ("touched",)  # "touched" and/or table names to add
+    keep: Keep | None = None
+
+
+class Policy(Strict):
+    max_quarantine: float = 0.02  # share of `in`; text "2%" or "0.02"
+    unmapped: Literal["error", "warn", "ignore"] = "warn"
+    lossy: Literal["error", "quarantine", "allow"] = "error"
+    target_drift: Literal["refresh", "stop"] = "refresh"
+    backup: Backup = Backup()
+
+
+class Default(Strict):
+    default: str | None
+
+
+class Find(Strict):
+    """A look into the proven backup of target table `table`: `by` = the column compared with the field's value,
+    `where` = target column → literal. Result: the target's primary key. (YAML: `find: {in: users, by: email}` or
+    `{in: users, email: "x@y"}`; `in` is `table`, every key that is not a keyword is a literal condition.)"""
+
+    table: str
+    by: str | None = None
+    where: dict[str, str] = Key(default_factory=dict)
+    missing: Outcome | Default = "quarantine"
+    ambiguous: Outcome | Default = "quarantine"
+
+
+class Ref(Strict):
+    """A reference through the crosswalk. Either `to` is one entity, or `kind` names the source column whose values
+    are the keys of `kinds` (polymorphic). YAML: `ref: accounts`, `ref: {to: accounts}`,
+    `ref: {kind: parent_type, to: {Account: accounts}}`."""
+
+    to: str | None = None
+    kind: str | None = None
+    kinds: dict[str, str] = Key(default_factory=dict)
+    missing: Outcome | Default | Find = "quarantine"
+    ambiguous: Outcome | Default | Find = "quarantine"
+
+
+class Step(Strict):
+    """One `do` function with its parameters, e.g. `trim`, `{round: 0}`, `{pad: {width: 5, with: "0"}}`.
+
+    `arguments` is exactly what the file says under the name (None for the bare name); its shape has been checked
+    against `migrate.mapping.functions.FUNCTIONS`."""
+
+    name: str
+    arguments: str | tuple[str, ...] | dict[str, str | tuple[str, ...]] | None = None
+
+
+class Check(Strict):
+    """One rule: required | unique | in | pattern | range | min_length | max_length. `argument` as the file says;
+    `on_fail` is the rule's own, else the field's."""
+
+    name: str
+    argument: str | tuple[str, ...] | dict[str, str] | None = None
+    on_fail: Literal["quarantine", "empty_and_flag", "default", "stop", "warn"] = "quarantine"
+
+
+class ValueMap(Strict):
+    """Text → text; a value of None empties. Inline maps hold data only."""
+
+    name: str = ""
+    values: dict[str, str | None] = Key(default_factory=dict)
+
+
+class Field(Strict):
+    """Order: from → read_as → do → map → ref/find → default → check → target type. Exactly one of from_/value/expr."""
+
+    from_: str | None = Key(default=None, alias="from")
+    value: str | None = None
+    expr: str | None = None
+    read_as: Literal["text", "integer", "decimal", "float", "boolean", "date", "timestamp", "timestamptz", "time"] | None = None
+    do: tuple[Step, ...] = ()
+    map: ValueMap | None = None  # named maps are already looked up
+    unmapped: Literal["quarantine", "keep", "stop"] | Default = "quarantine"
+    ref: Ref | None = None
+    find: Find | None = None
+    default: str | None = None
+    check: tuple[Check, ...] = ()
+    lossy: Literal["error", "quarantine", "allow"] | None = None  # None: policy's
+    why: str | None = None
+
+
+class Entity(Strict):
+    """One road from a source table to a target table.
+
+    `match`: target column → source column or expression that gives the value (short form `[legacy_id]`: the
+    field of that name, value None here). `write` is filled in by rule: add, or add_or_update where match is given."""
+
+    name: str
+    source: str = "source"  # name of the source
+    table: str  # source table
+    where: str | None = None
+    key: tuple[str, ...]  # source columns; ("line",) with key_is_line for files without one
+    key_is_line: bool = False
+    into: str
+    match: dict[str, str | None] = Key(default_factory=dict)
+    write: Literal["link", "add", "add_or_update"] = "add"
+    target_sets: dict[str, str] = Key(default_factory=dict)  # column → any | at_least | not_null
+    fields: dict[str, Field] = Key(default_factory=dict)
+    max_quarantine: float | None = None
+    why: str | None = None
+
+
+class LeftBehind(Strict):
+    pattern: str  # "table", "table.column", with * and ?
+    why: str | None = None
+    decided: str | None = None
+
+
+class Mapping(Strict):
+    """The whole file. `digest` is the SHA-256 of its canonical content (without secrets), `path` where it came from."""
+
+    name: str
+    description: str = ""
+    sources: dict[str, Source]
+    target: Target
+    scratch: Scratch = Scratch()
+    policy: Policy = Policy()
+    maps: dict[str, ValueMap] = Key(default_factory=dict)
+    entities: dict[str, Entity]
+    left_behind: tuple[LeftBehind, ...] = ()
+    path: str = ""
+    base: str = ""  # folder that relative paths resolve against
+    digest: str = ""
+    positions: dict[str, str] = Key(default_factory=dict)  # "entities.accounts.fields.name" → file:line:column

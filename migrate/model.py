@@ -1,0 +1,270 @@
+"""The frozen types that travel between stages. They hold facts; functions elsewhere act on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Logical kind of a column: decides Arrow layout, canonical form and comparison."""
+
+    BOOL = "bool"
+    INT = "int"
+    FLOAT = "float"
+    DECIMAL = "decimal"
+    TEXT = "text"
+    BYTES = "bytes"
+    DATE = "date"
+    TIME = "time"
+    TIMESTAMP = "timestamp"  # carries no zone
+    TIMESTAMPTZ = "timestamptz"  # an instant, µs UTC
+    UUID = "uuid"
+    JSON = "json"
+    ARRAY = "array"
+    OPAQUE = "opaque"  # exact only as the engine's own text (inet, interval, xml …), read and written with pinned settings
+    MIXED = "mixed"  # SQLite: a column whose rows have several storage classes
+
+
+@dataclass(frozen=True)
+class Type:
+    """A column's declared type. `native` is the engine's own spelling, good for DDL on that engine."""
+
+    kind: Kind
+    native: str = ""
+    bits: int | None = None  # INT 16/32/64, FLOAT 32/64
+    precision: int | None = None  # DECIMAL; None = unconstrained, travels as canonical text
+    scale: int | None = None
+    length: int | None = None  # TEXT: longest value in characters
+    fixed: bool = False  # TEXT: char(n), padding is not content
+    labels: tuple[str, ...] = ()  # TEXT: enum labels in declared order
+    textual: bool = False  # JSON whose exact text is content (PostgreSQL json)
+    item: Type | None = None  # ARRAY
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: Type
+    nullable: bool = True
+    default: str | None = None  # SQL text of the engine
+    generated: str | None = None  # SQL text of a stored generated column
+    identity: str | None = None  # "always" | "by default"; SQLite INTEGER PRIMARY KEY: "by default"
+    sequence: str | None = None  # PostgreSQL: the sequence that feeds it (identity or serial)
+    collation: str | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    name: str
+    columns: tuple[str, ...]
+    ref_table: str
+    ref_columns: tuple[str, ...]
+    on_delete: str = "NO ACTION"
+    on_update: str = "NO ACTION"
+    deferrable: bool = False
+    initially_deferred: bool = False
+    validated: bool = True
+
+
+@dataclass(frozen=True)
+class Unique:
+    name: str
+    columns: tuple[str, ...]
+    definition: str = ""  # engine's SQL where it says more than the columns (NULLS NOT DISTINCT, DEFERRABLE)
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    sql: str
+    validated: bool = True
+
+
+@dataclass(frozen=True)
+class Index:
+    name: str
+    sql: str
+    unique: bool = False
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sequence:
+    name: str
+    last_value: int | None  # None: never used
+    definition: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table as the catalogue declares it. `name` is bare in the default schema, else schema.name."""
+
+    name: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    uniques: tuple[Unique, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: tuple[Check, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    triggers: tuple[str, ...] = ()
+    options: str = ""  # SQLite: "STRICT", "WITHOUT ROWID"; AUTOINCREMENT
+    comment: str | None = None
+    not_carried: tuple[str, ...] = ()  # what could not be captured, listed rather than hidden
+
+    def column(self, name: str) -> Column:
+        """Raises KeyError with the name."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.columns)
+
+    @property
+    def types(self) -> dict[str, Type]:
+        return {c.name: c.type for c in self.columns}
+
+
+@dataclass(frozen=True)
+class Schema:
+    engine: str  # "postgresql" | "sqlite" | "files"
+    version: str
+    tables: tuple[Table, ...]
+    sequences: tuple[Sequence, ...] = ()
+    enums: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extensions: tuple[str, ...] = ()
+    not_carried: tuple[str, ...] = ()  # views, functions, grants …: listed, not required
+
+    def table(self, name: str) -> Table:
+        """Raises KeyError with the name."""
+        for table in self.tables:
+            if table.name == name:
+                return table
+        raise KeyError(name)
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        return tuple(t.name for t in self.tables)
+
+
+@dataclass(frozen=True)
+class PartRef:
+    """Where the bytes of one part are. `path` is relative to the folder that the holder names."""
+
+    table: str
+    index: int
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+    digest: str  # canon digest of the rows, as text
+    snapshot: str = ""
+
+
+@dataclass(frozen=True)
+class FileRef:
+    """An original file kept byte for byte (file sources)."""
+
+    name: str
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One backup: written last; a folder without it is not a backup."""
+
+    id: str
+    role: str  # "source" | "target"
+    run: str
+    system: str
+    engine: str
+    snapshot: str
+    snapshot_at: str  # ISO 8601 UTC, the source's clock
+    created_at: str
+    mapping: str
+    mapping_digest: str
+    schema_digest: str  # of schema.json
+    algorithm: str  # of the digests
+    parts: tuple[PartRef, ...]
+    digests: Mapping[str, str]  # table → digest of all its rows
+    files: tuple[FileRef, ...] = ()
+    code_version: str = ""
+    audit_head: str = ""
+    format: int = 1
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A check that was made. A failed check is a Verdict; an exception means "could not check"."""
+
+    check: str
+    passed: bool
+    expected: str = ""
+    found: str = ""
+    reason: str = ""
+    evidence: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RowBalance:
+    """in = loaded + unchanged + merged + quarantined + excluded, per entity, from persisted rows."""
+
+    rows_in: int
+    loaded: int
+    unchanged: int
+    merged: int
+    quarantined: int
+    excluded: int
+
+    @property
+    def balanced(self) -> bool:
+        return self.rows_in == self.loaded + self.unchanged + self.merged + self.quarantined + self.excluded
+
+    def as_json(self) -> dict[str, int]:
+        return {
+            "in": self.rows_in,
+            "loaded": self.loaded,
+            "unchanged": self.unchanged,
+            "merged": self.merged,
+            "quarantined": self.quarantined,
+            "excluded": self.excluded,
+        }
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that only the database refused: its place in the batch and a stable code, never values."""
+
+    ordinal: int
+    code: str  # db_unique | db_foreign_key | db_check | db_not_null | db_value | db_other
+    constraint: str = ""
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage leaves for people and scripts. `rows` counts rows handled, None where it means nothing."""
+
+    stage: str
+    state: str  # "done" | "resumed" | "skipped"
+    seconds: float
+    rows: int | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    run: str
+    mapping: str
+    mapping_digest: str
+    state: str  # running | stopped | partial | interrupted | failed | verified | rolled_back
+    started: datetime
+    ended: datetime | None
