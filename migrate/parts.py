@@ -1,0 +1,177 @@
+"""Parquet parts: how rows lie on disk between stages and in the vault.
+
+A table is cut into parts bounded in rows and in bytes. Every part is one Parquet file, written
+wholly or not at all, with its SHA-256 (tamper evidence) and the digest of its rows (meaning).
+Statistics are off: minimum and maximum of ±infinity sentinels and of NaN mislead readers that
+prune by them, and parts are too small to gain from pruning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from migrate import canon, durable
+from migrate.arrow import arrow_schema
+from migrate.errors import Corrupt
+from migrate.model import Column, PartRef
+
+MAX_ROWS = 100_000
+MAX_BYTES = 32 << 20
+
+
+@dataclass(frozen=True)
+class PartsWritten:
+    parts: tuple[PartRef, ...]
+    digest: canon.Digest  # of all rows
+
+    @property
+    def rows(self) -> int:
+        return sum(p.rows for p in self.parts)
+
+
+def write_parts(
+    batches: Iterable[pa.RecordBatch],
+    *,
+    table: str,
+    columns: Sequence[Column],
+    folder: Path,
+    key: Sequence[str] = (),
+    max_rows: int = MAX_ROWS,
+    max_bytes: int = MAX_BYTES,
+    snapshot: str = "",
+    point: str = "extract",
+    on_part: Callable[[PartRef], None] | None = None,
+) -> PartsWritten:
+    """Cuts `batches` into `folder/part-00000.parquet`, …; `PartRef.path` is relative to `folder`.
+
+    A part holds at most `max_rows` rows and `max_bytes` bytes of Arrow memory (one row may be
+    larger); no more than one part and one batch are in memory. `on_part` is called once a part is
+    on disk. No rows give no parts and the empty digest. Raises ValueError where a batch is not in
+    the layout of `columns`, Unreachable where the disk is full or fails.
+    """
+    durable.make_private_folder(folder)
+    types = {c.name: c.type for c in columns}
+    schema = arrow_schema(columns)
+    parts: list[PartRef] = []
+    total = canon.EMPTY
+    for index, slices in enumerate(
+        _cut((_in_layout(b, schema, table) for b in batches), max_rows, max_bytes)
+    ):
+        path = folder / f"part-{index:05d}.parquet"
+        digest = canon.digest(slices, types, key)
+        with durable.atomic_file(path, point=f"{point}.part") as temporary:
+            _write_parquet(pa.Table.from_batches(slices, schema), temporary)
+            size, sha256 = temporary.stat().st_size, durable.sha256_file(temporary)
+        rows = sum(s.num_rows for s in slices)
+        ref = PartRef(table, index, path.name, rows, size, sha256, digest.text(), snapshot)
+        parts.append(ref)
+        total = total + digest
+        if on_part is not None:
+            on_part(ref)
+    return PartsWritten(tuple(parts), total)
+
+
+def read_part(path: Path, ref: PartRef, *, verify: bool = True) -> pa.Table:
+    """The rows of one part, in the order written. Raises Corrupt where the file is not what `ref` says."""
+    if not path.is_file():
+        raise Corrupt("the part is missing.", where=f"{ref.table} part {ref.index} ({path})")
+    if verify:
+        # hashed and decoded from the same bytes, so that nothing can change between the two
+        with durable.disk_errors("Reading the part", path):
+            data = path.read_bytes()
+        found = hashlib.sha256(data).hexdigest()
+        if len(data) != ref.bytes or found != ref.sha256:
+            raise Corrupt(
+                f"the part is not what was written: {len(data)} bytes, SHA-256 {found[:12]}…; "
+                f"expected {ref.bytes} bytes, SHA-256 {ref.sha256[:12]}….",
+                where=f"{ref.table} part {ref.index} ({path})",
+            )
+        source: pa.NativeFile | str = pa.BufferReader(data)
+    else:
+        source = str(path)
+    rows = _decode(source, path)
+    if rows.num_rows != ref.rows:
+        raise Corrupt(
+            f"the part holds {rows.num_rows} rows, expected {ref.rows}.",
+            where=f"{ref.table} part {ref.index} ({path})",
+        )
+    return rows
+
+
+def iter_part(path: Path, batch_rows: int = 65_536) -> Iterator[pa.RecordBatch]:
+    """The rows of one part in batches of at most `batch_rows`, unverified. Raises Corrupt if it does not decode."""
+    try:
+        with pq.ParquetFile(str(path)) as file:
+            yield from file.iter_batches(batch_size=batch_rows)
+    except (pa.ArrowException, OSError) as error:
+        raise _undecodable(path) from error
+
+
+def _decode(source: pa.NativeFile | str, path: Path) -> pa.Table:
+    try:
+        with pq.ParquetFile(source) as file:
+            return file.read()
+    except (pa.ArrowException, OSError) as error:
+        raise _undecodable(path) from error
+
+
+def _undecodable(path: Path) -> Corrupt:
+    return Corrupt("the file does not decode as Parquet.", where=str(path))
+
+
+def _write_parquet(rows: pa.Table, path: Path) -> None:
+    pq.write_table(
+        rows,
+        path,
+        compression="zstd",
+        compression_level=1,
+        version="2.6",  # microseconds stay microseconds
+        write_statistics=False,
+        store_schema=True,  # zones, decimal256 and narrow integers come back as they were
+    )
+
+
+def _in_layout(batch: pa.RecordBatch, schema: pa.Schema, table: str) -> pa.RecordBatch:
+    """The batch with exactly `schema` (field order, nullability and metadata settled), its data untouched."""
+    if batch.schema.names != schema.names:
+        raise ValueError(f"{table}: batch has columns {batch.schema.names}, declared are {schema.names}")
+    for found, declared in zip(batch.schema, schema, strict=True):
+        if found.type != declared.type:
+            raise ValueError(
+                f"{table}.{declared.name}: batch holds {found.type}, declared is {declared.type}"
+            )
+    return pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+
+
+def _cut(batches: Iterable[pa.RecordBatch], max_rows: int, max_bytes: int) -> Iterator[list[pa.RecordBatch]]:
+    """Groups of slices, each group one part."""
+    slices: list[pa.RecordBatch] = []
+    rows_left, bytes_left = max_rows, max_bytes
+    for batch in batches:
+        at = 0
+        while at < batch.num_rows:
+            taken = batch.slice(at, rows_left)
+            while taken.num_rows > 1 and taken.nbytes > bytes_left:
+                # aim at the share that fits, and at least halve, so that it ends
+                fits = taken.num_rows * bytes_left // taken.nbytes
+                taken = taken.slice(0, max(1, min(fits, taken.num_rows - 1)))
+            full = taken.nbytes > bytes_left
+            if full and slices:
+                yield slices
+                slices, rows_left, bytes_left = [], max_rows, max_bytes
+                continue
+            slices.append(taken)
+            at += taken.num_rows
+            rows_left -= taken.num_rows
+            bytes_left -= taken.nbytes
+            if rows_left <= 0 or bytes_left <= 0:
+                yield slices
+                slices, rows_left, bytes_left = [], max_rows, max_bytes
+    if slices:
+        yield slices
