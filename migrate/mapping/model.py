@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field as Key
+from pydantic import BaseModel, ConfigDict
+from pydantic import Field as Key
 
 Outcome = Literal["quarantine", "empty_and_flag", "stop"]
 
@@ -143,7 +144,10 @@ class Field(Strict):
     from_: str | None = Key(default=None, alias="from")
     value: str | None = None
     expr: str | None = None
-    read_as: Literal["text", "integer", "decimal", "float", "boolean", "date", "timestamp", "timestamptz", "time"] | None = None
+    read_as: (
+        Literal["text", "integer", "decimal", "float", "boolean", "date", "timestamp", "timestamptz", "time"]
+        | None
+    ) = None
     do: tuple[Step, ...] = ()
     map: ValueMap | None = None  # named maps are already looked up
     unmapped: Literal["quarantine", "keep", "stop"] | Default = "quarantine"
@@ -197,4 +201,6 @@ class Mapping(Strict):
     path: str = ""
     base: str = ""  # folder that relative paths resolve against
     digest: str = ""
-    positions: dict[str, str] = Key(default_factory=dict)  # "entities.accounts.fields.name" → file:line:column
+    positions: dict[str, str] = Key(
+        default_factory=dict
+    )  # "entities.accounts.fields.name" → file:line:column
