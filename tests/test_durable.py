@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from migrate import durable, failpoints
 from migrate.errors import Unreachable
 

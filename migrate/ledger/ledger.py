@@ -1,0 +1,392 @@
+"""The run's own database: runs, stages, checkpoints, verdicts, backups, scratch databases, audit trail.
+
+It is a cache of the truth: what was loaded is known from the target's receipts, what is backed up
+from the vault's manifests. It never holds row content.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import sqlalchemy as sa
+
+from migrate import durable
+from migrate.errors import Corrupt, UsageError
+from migrate.ledger import audit_chain, tables
+from migrate.ledger.database import LedgerDatabase
+from migrate.ledger.records import (
+    JSON,
+    NEXT_STATES,
+    UNFINISHED,
+    BackupRow,
+    Checkpoint,
+    Output,
+    ScratchRow,
+    StageRow,
+)
+from migrate.model import Manifest, RunInfo, Verdict
+
+
+class Ledger:
+    """All methods are safe from any thread and durable when they return.
+
+    They raise Unreachable (disk), Corrupt (file), Busy (another process writes for too long) and
+    UsageError (no such run, a step that a run in this state cannot take)."""
+
+    def __init__(self, database: LedgerDatabase, root: Path) -> None:
+        self._db = database
+        self.root = root
+
+    @classmethod
+    def open(cls, path: Path, *, root: Path | None = None) -> Ledger:
+        """Opens, creates or upgrades (a copy of the old one is kept beside it).
+
+        `root` holds the run folders, by default `runs` beside the ledger; checkpoint paths are
+        relative to `root/RUN`. A newer ledger raises UsageError, a damaged one Corrupt."""
+        return cls(LedgerDatabase(path), root or path.parent / "runs")
+
+    @property
+    def path(self) -> Path:
+        return self._db.path
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------ runs
+
+    def begin_run(
+        self, run: str, mapping: str, mapping_digest: str, facts: Mapping[str, JSON] | None = None
+    ) -> RunInfo:
+        """A new run in state running. UsageError where the name is taken."""
+        with self._db.transaction("run") as db:
+            if db.execute(sa.select(tables.run.c.run).where(tables.run.c.run == run)).first():
+                raise UsageError(f"run {run} exists already.")
+            db.execute(
+                tables.run.insert().values(
+                    run=run,
+                    mapping=mapping,
+                    mapping_digest=mapping_digest,
+                    state="running",
+                    started=_now(),
+                    ended=None,
+                    facts=_plain(facts),
+                )
+            )
+            return _run_info(self._run(db, run))
+
+    def run(self, run: str) -> RunInfo:
+        with self._db.reading() as db:
+            return _run_info(self._run(db, run))
+
+    def runs(self) -> list[RunInfo]:
+        """Newest first."""
+        query = sa.select(tables.run).order_by(tables.run.c.started.desc(), sa.literal_column("rowid").desc())
+        with self._db.reading() as db:
+            return [_run_info(row) for row in db.execute(query).mappings()]
+
+    def latest_unfinished(self, mapping: str) -> RunInfo | None:
+        """The newest run of the mapping, if it can be resumed; an older one was overtaken and never is."""
+        newest = next((r for r in self.runs() if r.mapping == mapping), None)
+        return newest if newest is not None and newest.state in UNFINISHED else None
+
+    def set_state(self, run: str, state: str) -> None:
+        """UsageError where the run's state does not allow it (a rolled-back run cannot be resumed)."""
+        with self._db.transaction("run") as db:
+            now = self._run(db, run)["state"]
+            if state not in NEXT_STATES:
+                raise UsageError(f"{state!r} is no state of a run.")
+            if state not in NEXT_STATES[now]:
+                raise UsageError(
+                    f"run {run} is {now.replace('_', ' ')} and cannot become {state.replace('_', ' ')}."
+                )
+            ended = None if state == "running" else _now()
+            db.execute(tables.run.update().where(tables.run.c.run == run).values(state=state, ended=ended))
+
+    def run_facts(self, run: str) -> dict[str, JSON]:
+        with self._db.reading() as db:
+            return dict(self._run(db, run)["facts"])
+
+    def put_run_facts(self, run: str, facts: Mapping[str, JSON]) -> None:
+        """Merged into what is there, key by key."""
+        with self._db.transaction("run") as db:
+            merged = {**self._run(db, run)["facts"], **_plain(facts)}
+            db.execute(tables.run.update().where(tables.run.c.run == run).values(facts=merged))
+
+    # ---------------------------------------------------------------- stages
+
+    def stage_started(self, run: str, stage: str) -> None:
+        """Idempotent; a stage that is done becomes running again."""
+        with self._db.transaction("stage") as db:
+            self._run(db, run)
+            db.execute(_where(tables.stage.delete(), tables.stage, run=run, stage=stage))
+            db.execute(
+                tables.stage.insert().values(
+                    run=run, stage=stage, state="running", started=_now(), seconds=None, rows=None
+                )
+            )
+
+    def stage_finished(self, run: str, stage: str, rows: int | None, seconds: float) -> None:
+        with self._db.transaction("stage") as db:
+            values = {"state": "done", "rows": rows, "seconds": seconds}
+            done = db.execute(
+                _where(tables.stage.update(), tables.stage, run=run, stage=stage).values(values)
+            )
+            if done.rowcount != 1:
+                raise UsageError(f"stage {stage} of run {run} was not started.")
+
+    def stages(self, run: str) -> list[StageRow]:
+        """In the order in which they were (last) started."""
+        query = _where(sa.select(tables.stage), tables.stage, run=run).order_by(
+            tables.stage.c.started, sa.literal_column("rowid")
+        )
+        with self._db.reading() as db:
+            return [
+                StageRow(r["stage"], r["state"], r["seconds"], r["rows"])
+                for r in db.execute(query).mappings()
+            ]
+
+    # ----------------------------------------------------------- checkpoints
+
+    def checkpoint(
+        self, run: str, stage: str, part: str, inputs: str, *, folder: Path | None = None
+    ) -> Checkpoint | None:
+        """The checkpoint, if its inputs are equal AND every output is there with its size and SHA-256.
+
+        One that no longer holds is forgotten, so that the part is done again, never trusted.
+        `folder` is the run folder where it is not `root/run`."""
+        with self._db.reading() as db:
+            query = _where(sa.select(tables.checkpoint), tables.checkpoint, run=run, stage=stage, part=part)
+            row = db.execute(query).mappings().first()
+        if row is None:
+            return None
+        found = _checkpoint(row)
+        base = folder or self.root / run
+        if found.inputs == inputs and all(_is_there(base, output) for output in found.outputs):
+            return found
+        self.forget(run, stage, part)
+        return None
+
+    def put_checkpoint(
+        self,
+        run: str,
+        stage: str,
+        part: str,
+        inputs: str,
+        outputs: Sequence[Output] = (),
+        facts: Mapping[str, JSON] | None = None,
+        *,
+        folder: Path | None = None,
+    ) -> None:
+        """Replaces an older one. The files must be on disk already: Corrupt where one is not there."""
+        base = folder or self.root / run
+        for output in outputs:
+            path = _inside(base, output.path)
+            if path is None or not path.is_file() or path.stat().st_size != output.bytes:
+                raise Corrupt(
+                    "a checkpoint would speak of a file that is not there.", where=str(base / output.path)
+                )
+        with self._db.transaction("checkpoint") as db:
+            self._run(db, run)
+            db.execute(_where(tables.checkpoint.delete(), tables.checkpoint, run=run, stage=stage, part=part))
+            db.execute(
+                tables.checkpoint.insert().values(
+                    run=run,
+                    stage=stage,
+                    part=part,
+                    inputs=inputs,
+                    outputs=[asdict(o) for o in outputs],
+                    facts=_plain(facts),
+                    at=_now(),
+                )
+            )
+
+    def checkpoints(self, run: str, stage: str) -> list[Checkpoint]:
+        """As recorded, not checked against the files; ordered by part."""
+        query = _where(sa.select(tables.checkpoint), tables.checkpoint, run=run, stage=stage)
+        with self._db.reading() as db:
+            return [_checkpoint(r) for r in db.execute(query.order_by(tables.checkpoint.c.part)).mappings()]
+
+    def forget(self, run: str, stage: str, part: str | None = None) -> None:
+        """One part's checkpoint, or all of the stage. Idempotent."""
+        keys = {"run": run, "stage": stage} | ({} if part is None else {"part": part})
+        with self._db.transaction("checkpoint") as db:
+            db.execute(_where(tables.checkpoint.delete(), tables.checkpoint, **keys))
+
+    # -------------------------------------------------------------- verdicts
+
+    def put_verdict(self, run: str, stage: str, verdict: Verdict, *, subject: str = "") -> None:
+        """Appended. `subject` is the SHA-256 of the manifest that it is about, if any; `run` may be "" for drills."""
+        with self._db.transaction("verdict") as db:
+            db.execute(
+                tables.verdict.insert().values(
+                    run=run,
+                    stage=stage,
+                    subject=subject,
+                    check=verdict.check,
+                    passed=verdict.passed,
+                    expected=verdict.expected,
+                    found=verdict.found,
+                    reason=verdict.reason,
+                    evidence=_plain(verdict.evidence),
+                    superseded=False,
+                    at=_now(),
+                )
+            )
+
+    def verdicts(self, run: str) -> list[tuple[str, Verdict]]:
+        """(stage, verdict) in the order given, without those superseded."""
+        return self._verdicts(tables.verdict.c.run == run)
+
+    def verdicts_about(self, subject: str) -> list[tuple[str, Verdict]]:
+        """All that this ledger recorded about a manifest (by its SHA-256), oldest first."""
+        return self._verdicts(tables.verdict.c.subject == subject)
+
+    def supersede_verdicts(self, run: str, stage: str) -> None:
+        """When a stage is started over: its earlier verdicts stay on record, but no longer count."""
+        with self._db.transaction("verdict") as db:
+            db.execute(
+                _where(tables.verdict.update(), tables.verdict, run=run, stage=stage).values(superseded=True)
+            )
+
+    def _verdicts(self, which: sa.ColumnElement[bool]) -> list[tuple[str, Verdict]]:
+        table = tables.verdict
+        query = sa.select(table).where(which, ~table.c.superseded).order_by(table.c.id)
+        with self._db.reading() as db:
+            return [
+                (
+                    r["stage"],
+                    Verdict(r["check"], r["passed"], r["expected"], r["found"], r["reason"], r["evidence"]),
+                )
+                for r in db.execute(query).mappings()
+            ]
+
+    # --------------------------------------------------- backups and scratch
+
+    def put_backup(self, manifest: Manifest, manifest_sha256: str, *, vault: str = "") -> None:
+        """Summary of a backup whose manifest is in the vault. Idempotent."""
+        row = BackupRow(
+            id=manifest.id,
+            vault=vault,
+            role=manifest.role,
+            run=manifest.run,
+            system=manifest.system,
+            engine=manifest.engine,
+            snapshot_at=manifest.snapshot_at,
+            created_at=manifest.created_at,
+            mapping=manifest.mapping,
+            manifest_sha256=manifest_sha256,
+            rows=sum(p.rows for p in manifest.parts),
+            bytes=sum(p.bytes for p in manifest.parts) + sum(f.bytes for f in manifest.files),
+        )
+        with self._db.transaction("backup") as db:
+            db.execute(_where(tables.backup.delete(), tables.backup, id=row.id, vault=vault))
+            db.execute(tables.backup.insert().values(asdict(row)))
+
+    def backups(self) -> list[BackupRow]:
+        """Newest first, by recorded time."""
+        query = sa.select(tables.backup).order_by(tables.backup.c.created_at.desc(), tables.backup.c.id)
+        with self._db.reading() as db:
+            return [BackupRow(**row) for row in db.execute(query).mappings()]
+
+    def remove_backup(self, id_: str, *, vault: str = "") -> None:
+        """After a prune. Idempotent."""
+        with self._db.transaction("backup") as db:
+            db.execute(_where(tables.backup.delete(), tables.backup, id=id_, vault=vault))
+
+    def put_scratch(self, name: str, location: str, run: str) -> None:
+        """BEFORE the database is created, so that a killed run can be cleaned up. `location` holds no password."""
+        with self._db.transaction("scratch") as db:
+            db.execute(_where(tables.scratch.delete(), tables.scratch, name=name))
+            db.execute(tables.scratch.insert().values(name=name, location=location, run=run, at=_now()))
+
+    def remove_scratch(self, name: str) -> None:
+        """After it was dropped. Idempotent."""
+        with self._db.transaction("scratch") as db:
+            db.execute(_where(tables.scratch.delete(), tables.scratch, name=name))
+
+    def scratches(self) -> list[ScratchRow]:
+        """Oldest first."""
+        query = sa.select(tables.scratch).order_by(tables.scratch.c.at, tables.scratch.c.name)
+        with self._db.reading() as db:
+            return [ScratchRow(r["name"], r["location"], r["run"]) for r in db.execute(query).mappings()]
+
+    # ----------------------------------------------------------------- audit
+
+    def audit(self, event: str, run: str = "", facts: Mapping[str, JSON] | None = None) -> str:
+        """Appends who, when, what, mapping digest and code version to the chain; returns its new head."""
+        with self._db.transaction("audit") as db:
+            digest = self._run(db, run)["mapping_digest"] if run else ""
+            return audit_chain.append(db, event, run, digest, _now(), _plain(facts))
+
+    def audit_head(self) -> str:
+        """ "" where nothing was recorded yet."""
+        with self._db.reading() as db:
+            return audit_chain.head(db)
+
+    def verify_audit(self, heads: Iterable[str] = ()) -> list[str]:
+        """Broken links, empty if none. `heads` are those that manifests recorded: each must be in the chain
+        (a chain cut off at its end is whole in itself)."""
+        with self._db.reading() as db:
+            return audit_chain.broken_links(db, heads)
+
+    def _run(self, db: sa.Connection, run: str) -> sa.RowMapping:
+        row = db.execute(sa.select(tables.run).where(tables.run.c.run == run)).mappings().first()
+        if row is None:
+            raise UsageError(
+                f"there is no run {run}.", where=str(self.path), hint="`migrate runs` lists them."
+            )
+        return row
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _where(statement: Any, table: sa.Table, **keys: str) -> Any:
+    return statement.where(*(table.c[name] == value for name, value in keys.items()))
+
+
+def _plain(facts: Mapping[str, Any] | None) -> dict[str, Any]:
+    """As JSON gives it back; TypeError for what JSON cannot hold exactly."""
+    plain: dict[str, Any] = json.loads(json.dumps(dict(facts or {}), allow_nan=False))
+    return plain
+
+
+def _run_info(row: sa.RowMapping) -> RunInfo:
+    ended = datetime.fromisoformat(row["ended"]) if row["ended"] else None
+    started = datetime.fromisoformat(row["started"])
+    return RunInfo(row["run"], row["mapping"], row["mapping_digest"], row["state"], started, ended)
+
+
+def _checkpoint(row: sa.RowMapping) -> Checkpoint:
+    outputs = tuple(Output(**o) for o in row["outputs"])
+    return Checkpoint(row["stage"], row["part"], row["inputs"], outputs, row["facts"])
+
+
+def _inside(base: Path, relative: str) -> Path | None:
+    """`base/relative` if it stays inside and is no symbolic link, else None."""
+    path = base / relative
+    if Path(relative).is_absolute() or ".." in Path(relative).parts or path.is_symlink():
+        return None
+    return path
+
+
+def _is_there(base: Path, output: Output) -> bool:
+    path = _inside(base, output.path)
+    if path is None or not path.is_file() or path.stat().st_size != output.bytes:
+        return False
+    return durable.sha256_file(path) == output.sha256

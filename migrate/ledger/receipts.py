@@ -1,0 +1,113 @@
+"""Our own tables in the target: fence, runs, part receipts, crosswalk, undo journal, rejects.
+
+They are created before the first part, never inside one. A source key is the JSON array of its
+canonical texts; a target key likewise. Hashes are canon-1 row hashes, 16 bytes.
+
+The crosswalk carries what F12 asks for from day one: `source_hash`, `plan` (first 8 bytes of the
+entity's plan digest) and `target_hash` (the mapped target columns after the last pass), and
+`row_hash` (the whole target row after the last pass), by which undo notices edits made since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from migrate.model import Column, Kind, Table, Type
+
+LAYOUT = 1
+
+_TEXT = Type(Kind.TEXT)
+_INT = Type(Kind.INT, bits=64)
+_HASH = Type(Kind.BYTES)
+
+
+def _column(name: str, type_: Type, nullable: bool = False) -> Column:
+    return Column(name, type_, nullable=nullable)
+
+
+_TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
+    "layout": ((_column("version", _INT),), ("version",)),
+    "run": (
+        (
+            _column("run", _TEXT),
+            _column("mapping", _TEXT),
+            _column("digest", _TEXT),
+            _column("state", _TEXT),
+            _column("started", _TEXT),
+        ),
+        ("run",),
+    ),
+    "receipt": (
+        (
+            _column("run", _TEXT),
+            _column("part", _TEXT),
+            _column("digest", _TEXT),
+            _column("row_count", _INT),
+            _column("rejected", _INT),
+            _column("written_at", _TEXT),
+        ),
+        ("run", "part"),
+    ),
+    "crosswalk": (
+        (
+            _column("system", _TEXT),
+            _column("entity", _TEXT),
+            _column("source_key", _TEXT),
+            _column("target_key", _TEXT),
+            _column("origin", _TEXT),  # insert | update | link
+            _column("run", _TEXT),
+            _column("plan", _INT),
+            _column("source_hash", _HASH),
+            _column("target_hash", _HASH, nullable=True),
+            _column("row_hash", _HASH, nullable=True),
+        ),
+        ("system", "entity", "source_key"),
+    ),
+    "journal": (
+        (
+            _column("run", _TEXT),
+            _column("part", _TEXT),
+            _column("ordinal", _INT),
+            _column("entity", _TEXT),
+            _column("target_table", _TEXT),
+            _column("target_key", _TEXT),
+            _column("before_row", _TEXT),  # JSON object: column → canonical text or null
+            _column("after_hash", _HASH, nullable=True),
+        ),
+        ("run", "part", "ordinal"),
+    ),
+    "crosswalk_journal": (
+        (
+            _column("run", _TEXT),
+            _column("part", _TEXT),
+            _column("ordinal", _INT),
+            _column("system", _TEXT),
+            _column("entity", _TEXT),
+            _column("source_key", _TEXT),
+            _column("before_row", _TEXT),
+        ),
+        ("run", "part", "ordinal"),
+    ),
+    "reject": (
+        (
+            _column("run", _TEXT),
+            _column("part", _TEXT),
+            _column("rid", _INT),
+            _column("entity", _TEXT),
+            _column("source_key", _TEXT, nullable=True),
+            _column("code", _TEXT),
+            _column("object", _TEXT, nullable=True),  # name of the constraint, never values
+        ),
+        ("run", "entity", "rid"),
+    ),
+}
+
+
+def meta_table(name: str, full_name: Callable[[str], str]) -> Table:
+    """One of our tables as this target spells its name."""
+    columns, key = _TABLES[name]
+    return Table(full_name(name), columns, primary_key=key)
+
+
+def meta_tables(full_name: Callable[[str], str]) -> tuple[Table, ...]:
+    return tuple(meta_table(name, full_name) for name in _TABLES)

@@ -1,0 +1,72 @@
+"""What the ledger takes and gives. Facts are JSON: names, counts, digests, times – never row content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+JSON = str | int | float | bool | None | list["JSON"] | dict[str, "JSON"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that a finished part left; `path` is relative to the run folder."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Valid only if `inputs` is still the digest of the inputs and every output is there with its hash."""
+
+    stage: str
+    part: str
+    inputs: str
+    outputs: tuple[Output, ...]
+    facts: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StageRow:
+    stage: str
+    state: str  # "running" | "done"
+    seconds: float | None
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class BackupRow:
+    """Summary of a manifest that this ledger's program wrote; the vault is the truth."""
+
+    id: str
+    vault: str
+    role: str
+    run: str
+    system: str
+    engine: str
+    snapshot_at: str
+    created_at: str
+    mapping: str
+    manifest_sha256: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class ScratchRow:
+    name: str
+    location: str
+    run: str
+
+
+RUN_STATES = ("running", "stopped", "partial", "interrupted", "failed", "verified", "rolled_back")
+UNFINISHED = ("running", "stopped", "partial", "interrupted", "failed")
+
+# A killed run is found in "running". A rolled-back run is never resumed; a verified one is done.
+NEXT_STATES: dict[str, frozenset[str]] = {
+    **{state: frozenset(RUN_STATES) for state in UNFINISHED},
+    "verified": frozenset({"verified", "rolled_back"}),
+    "rolled_back": frozenset({"rolled_back"}),
+}

@@ -1,0 +1,104 @@
+"""The ledger's tables. A change here needs a new file in migrations/versions and a new HEAD."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+HEAD = "0001"  # newest revision that this program knows
+
+metadata = sa.MetaData()
+
+run = sa.Table(
+    "run",
+    metadata,
+    sa.Column("run", sa.Text, primary_key=True),
+    sa.Column("mapping", sa.Text, nullable=False),
+    sa.Column("mapping_digest", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("started", sa.Text, nullable=False),  # ISO 8601 UTC with microseconds, here and below
+    sa.Column("ended", sa.Text),
+    sa.Column("facts", sa.JSON, nullable=False),
+)
+
+stage = sa.Table(
+    "stage",
+    metadata,
+    sa.Column("run", sa.Text, sa.ForeignKey("run.run"), primary_key=True),
+    sa.Column("stage", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),  # running | done
+    sa.Column("started", sa.Text, nullable=False),
+    sa.Column("seconds", sa.Float),
+    sa.Column("rows", sa.BigInteger),
+)
+
+checkpoint = sa.Table(
+    "checkpoint",
+    metadata,
+    sa.Column("run", sa.Text, sa.ForeignKey("run.run"), primary_key=True),
+    sa.Column("stage", sa.Text, primary_key=True),
+    sa.Column("part", sa.Text, primary_key=True),
+    sa.Column("inputs", sa.Text, nullable=False),  # digest of everything the outputs depend on
+    sa.Column(
+        "outputs", sa.JSON, nullable=False
+    ),  # [{"path", "sha256", "bytes"}], paths relative to the run folder
+    sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+)
+
+verdict = sa.Table(
+    "verdict",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("run", sa.Text, nullable=False, index=True),  # "" outside a run (drills)
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False, index=True),  # SHA-256 of a backup's manifest, or ""
+    sa.Column("check", sa.Text, nullable=False),
+    sa.Column("passed", sa.Boolean, nullable=False),
+    sa.Column("expected", sa.Text, nullable=False),
+    sa.Column("found", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("evidence", sa.JSON, nullable=False),
+    sa.Column("superseded", sa.Boolean, nullable=False),  # its stage was started over
+    sa.Column("at", sa.Text, nullable=False),
+)
+
+backup = sa.Table(
+    "backup",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("vault", sa.Text, primary_key=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("system", sa.Text, nullable=False),
+    sa.Column("engine", sa.Text, nullable=False),
+    sa.Column("snapshot_at", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("mapping", sa.Text, nullable=False),
+    sa.Column("manifest_sha256", sa.Text, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+)
+
+scratch = sa.Table(
+    "scratch",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("location", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("mapping_digest", sa.Text, nullable=False),
+    sa.Column("code_version", sa.Text, nullable=False),
+    sa.Column("facts", sa.Text, nullable=False),  # canonical JSON text: hashed as it is stored
+    sa.Column("previous", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+)
