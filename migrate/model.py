@@ -114,6 +114,7 @@ class Table:
     options: str = ""  # SQLite: "STRICT", "WITHOUT ROWID"; AUTOINCREMENT
     comment: str | None = None
     not_carried: tuple[str, ...] = ()  # what could not be captured, listed rather than hidden
+    sql: str = ""  # SQLite: the CREATE TABLE text as stored; run only when trusted (F26)
 
     def column(self, name: str) -> Column:
         """Raises KeyError with the name."""

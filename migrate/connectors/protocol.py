@@ -125,7 +125,8 @@ class Target(Database, Protocol):
 
     def references_to(self, table: Table, key: Sequence[str], keys: pa.Table) -> pa.Table:
         """Undo: rows of any table whose FK points at one of `keys`: table, columns, ref key as JSON text, referencing
-        row's primary key as JSON text, on_delete."""
+        row's primary key as JSON text, on_delete. Names of these string columns: table, columns (JSON array of
+        names), ref_key (values of `key`), row_key, on_delete."""
         ...
 
 
