@@ -1,0 +1,60 @@
+"""The `do` functions by name: one implementation for every entry of `migrate.mapping.functions.FUNCTIONS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from migrate.transform.functions import dates, numbers, text
+from migrate.transform.functions.dates import Surroundings
+from migrate.transform.values import Outcome, Values
+
+Implementation = Callable[[Values, Mapping[str, Any], Surroundings], Outcome]
+
+
+def _plain(function: Callable[[Values, Mapping[str, Any]], Outcome]) -> Implementation:
+    """Most functions need nothing but the value."""
+
+    def run(values: Values, arguments: Mapping[str, Any], around: Surroundings) -> Outcome:
+        return function(values, arguments)
+
+    return run
+
+
+IMPLEMENTATIONS: Mapping[str, Implementation] = MappingProxyType(
+    {
+        **{
+            f.__name__: _plain(f)
+            for f in (
+                text.trim,
+                text.squeeze,
+                text.lower,
+                text.upper,
+                text.title,
+                text.slice,
+                text.replace,
+                text.pattern,
+                text.pad,
+                text.strip_emoji,
+                text.ascii,
+                text.unescape_html,
+                text.digits,
+                text.boolean,
+                numbers.decimal,
+                numbers.currency,
+                numbers.percent,
+                numbers.units,
+                numbers.round,
+                numbers.integer,
+            )
+        },
+        "date": dates.date,
+        "timestamp": dates.timestamp,
+    }
+)
+
+
+def run(name: str, values: Values, arguments: Mapping[str, Any], around: Surroundings) -> Outcome:
+    """One step over a column. Raises KeyError for a name that is not built."""
+    return IMPLEMENTATIONS[name](values, arguments, around)

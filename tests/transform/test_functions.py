@@ -1,0 +1,69 @@
+"""Every example of the mapping language's functions, run against the implementation."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+from migrate.mapping.functions import FAILS, FUNCTIONS, arguments_of
+from migrate.mapping.model import Step
+from migrate.transform.functions.dates import Surroundings
+from migrate.transform.functions.table import IMPLEMENTATIONS, run
+from migrate.transform.values import BOOLEAN, DATE, DECIMAL, INTEGER, TEXT, TIMESTAMP, Values
+
+EXAMPLES = [
+    pytest.param(name, given, arguments, expected, id=f"{name}-{number}")
+    for name, spec in FUNCTIONS.items()
+    for number, (given, arguments, expected) in enumerate(spec.examples)
+]
+
+
+def as_values(items: list[Any]) -> Values:
+    sample = next((i for i in items if i is not None), None)
+    if isinstance(sample, bool):
+        return Values(pl.Series("", items, dtype=pl.Boolean), BOOLEAN)
+    if isinstance(sample, int):
+        return Values(pl.Series("", items, dtype=pl.Int64), INTEGER)
+    if isinstance(sample, Decimal):
+        return Values(
+            pl.Series("", [None if i is None else format(i, "f") for i in items], dtype=pl.String), DECIMAL
+        )
+    if isinstance(sample, datetime):
+        return Values(pl.Series("", items, dtype=pl.Datetime("us")), TIMESTAMP)
+    if isinstance(sample, date):
+        return Values(pl.Series("", items, dtype=pl.Date), DATE)
+    return Values(pl.Series("", items, dtype=pl.String), TEXT)
+
+
+def outcome(
+    name: str, items: list[Any], arguments: Any, around: Surroundings = Surroundings()
+) -> tuple[list[Any], list[bool]]:
+    result = run(name, as_values(items), arguments_of(Step(name=name, arguments=arguments)), around)
+    found = result.values.series.to_list()
+    if FUNCTIONS[name].returns == "decimal":
+        found = [None if f is None else Decimal(f) for f in found]
+    failed = [False] * len(items) if result.failed is None else [bool(f) for f in result.failed]
+    return found, failed
+
+
+def test_functions_and_implementations_agree_by_name() -> None:
+    assert set(IMPLEMENTATIONS) == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize(("name", "given", "arguments", "expected"), EXAMPLES)
+def test_examples(name: str, given: Any, arguments: Any, expected: Any) -> None:
+    for items in ([given], [given, None, given]):
+        found, failed = outcome(name, items, arguments)
+        assert len(found) == len(items)
+        for place, item in enumerate(items):
+            if item is None:
+                assert (found[place], failed[place]) == (None, False)
+            elif expected is FAILS:
+                assert (found[place], failed[place]) == (None, True)
+            else:
+                assert (found[place], failed[place]) == (expected, False)
+                assert type(found[place]) is type(expected)
