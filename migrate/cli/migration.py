@@ -1,0 +1,196 @@
+"""The migration itself: demo, plan, run, status, runs, verify, report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from migrate.cli.outcome import code_of_run, code_of_verdicts
+from migrate.cli.session import Session, command, finish, group, not_built
+from migrate.errors import UsageError
+
+STAGES = ("plan", "extract", "profile", "backup", "restore-test", "transform", "load", "verify", "report")
+
+app = group("")
+
+Mapping = Annotated[
+    Path, typer.Argument(metavar="MAPPING", help="The mapping file, such as mappings/acme.yaml.")
+]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, its beginning, or: latest.")]
+
+
+@command(app, "demo")
+def demo(
+    session: Session,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="Where to build it; default: demo in this folder.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed makes other data, the same seed the same.")] = 7,
+) -> None:
+    """Take over a whole (invented) company on embedded databases, in seconds.
+
+    Makes a messy source CRM, a CSV export and a target CRM, runs all stages, and ends with the report's path.
+
+    Examples:
+
+        migrate demo
+
+        migrate demo try/it --seed 11
+    """
+    with session.at_work() as progress:
+        document = session.api.demo(folder, seed=seed, progress=progress)
+    _show_run(session, document)
+
+
+@command(app, "plan")
+def plan(
+    session: Session,
+    mapping: Mapping,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the plan as JSON.")] = None,
+    rehearse: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Check a mapping against both databases and say what a run would do; changes nothing in either.
+
+    Examples:
+
+        migrate plan mappings/acme.yaml
+
+        migrate plan mappings/acme.yaml --out plan.json
+    """
+    if rehearse:
+        raise not_built("plan --rehearse")
+    with session.at_work() as progress:
+        document = session.api.plan(mapping, home=session.home, progress=progress)
+    if out is not None:
+        try:
+            out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError("the plan cannot be written there.", where=str(out)) from error
+    from migrate.cli import views
+
+    session.answer(document, lambda console: views.plan(console, document))
+    finish(int(document.get("exit_code", 0)))
+
+
+@command(app, "run")
+def run(
+    session: Session,
+    mapping: Mapping,
+    to: Annotated[
+        str | None, typer.Option(metavar="STAGE", help=f"Stop after this stage: {', '.join(STAGES)}.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="ENTITY", help="Only this entity; may be given several times.")
+    ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh", help="Drop what is staged and read again; never forgets what is in the target."
+        ),
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Parts worked on at the same time.")] = 1,
+    plan_file: Annotated[Path | None, typer.Option("--plan", hidden=True)] = None,
+    engine: Annotated[str, typer.Option(hidden=True)] = "local",
+) -> None:
+    """Carry out a migration: all stages, or resume the unfinished run of the same mapping.
+
+    Interrupt it when you like (Ctrl-C): the same command goes on where it stood.
+
+    Examples:
+
+        migrate run mappings/acme.yaml
+
+        migrate run mappings/acme.yaml --to restore-test
+
+        migrate run mappings/acme.yaml --only accounts --only contacts --json
+    """
+    if plan_file is not None:
+        raise not_built("run --plan")
+    if engine != "local":
+        raise not_built(f"run --engine {engine}")
+    if to is not None and to not in STAGES:
+        raise UsageError(f"there is no stage {to!r}.", hint=f"Stages: {', '.join(STAGES)}.")
+    with session.at_work() as progress:
+        document = session.api.run(
+            mapping,
+            to=to,
+            only=tuple(only or ()),
+            fresh=fresh,
+            workers=workers,
+            home=session.home,
+            progress=progress,
+        )
+    _show_run(session, document)
+
+
+@command(app, "status")
+def status(
+    session: Session,
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Default: the latest run.")] = None,
+) -> None:
+    """Show where a run stands, stage by stage."""
+    document = session.api.status(run, home=session.home)
+    from migrate.cli import views
+
+    session.answer(document, lambda console: views.status(console, document))
+
+
+@command(app, "runs")
+def runs(session: Session) -> None:
+    """List all runs, the newest first."""
+    found = session.api.runs(home=session.home)
+    from migrate.cli import views
+
+    session.answer(found, lambda console: views.runs(console, found))
+
+
+@command(app, "verify")
+def verify(session: Session, run: Run) -> None:
+    """Read the target again, now, and compare it with what the run should have written.
+
+    Examples:
+
+        migrate verify latest
+    """
+    with session.at_work() as progress:
+        document = session.api.verify(run, home=session.home, progress=progress)
+    from migrate.cli import views
+
+    session.answer(document, lambda console: views.verified(console, document))
+    finish(int(document.get("exit_code", code_of_verdicts(document.get("verdicts") or []))))
+
+
+@command(app, "report")
+def report(
+    session: Session,
+    run: Run,
+    bundle: Annotated[Path | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Show a run's report and where its file is.
+
+    Examples:
+
+        migrate report latest
+
+        migrate report latest --json > report.json
+    """
+    if bundle is not None:
+        raise not_built("report --bundle")
+    document = session.api.report(run, home=session.home)
+    from migrate.report.terminal import run_summary
+
+    session.answer(
+        document, lambda console: run_summary(console, {**document, "report": document.get("path")})
+    )
+
+
+def _show_run(session: Session, document: dict[str, object]) -> None:
+    """The summary, or the document; a run that did not end well says so in both."""
+    code, document = code_of_run(document)
+    from migrate.cli import views
+
+    session.answer(document, lambda console: views.run(console, document))
+    finish(code)

@@ -1,0 +1,89 @@
+"""Rows that need a human: migrate quarantine list | show | export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from migrate.cli.migration import Run
+from migrate.cli.session import Session, command, group, not_built
+from migrate.errors import UsageError
+
+app = group("Look at the rows that a run set aside, with every reason.")
+
+Entity = Annotated[str | None, typer.Option(metavar="ENTITY", help="Only rows of this entity.")]
+
+
+@command(app, "list")
+def list_(
+    session: Session,
+    run: Run,
+    entity: Entity = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many rows to show; --json gives all.")] = 30,
+) -> None:
+    """Count the quarantined rows by code, and list them with their reasons.
+
+    Examples:
+
+        migrate quarantine list latest --entity contacts
+    """
+    found = session.api.quarantine(run, entity=entity, home=session.home)
+    from migrate.cli import views
+
+    session.answer(found, lambda console: views.quarantine(console, found, limit=limit))
+
+
+@command(app, "show")
+def show(
+    session: Session,
+    run: Run,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The row's source key, as list shows it.")],
+    entity: Entity = None,
+) -> None:
+    """Show a quarantined row as it came from the source, with all its reasons.
+
+    Examples:
+
+        migrate quarantine show latest 4711 --entity contacts
+    """
+    from migrate.cli import views
+    from migrate.cli.keys import same_key
+
+    found = [
+        row
+        for row in session.api.quarantine(run, entity=entity, home=session.home)
+        if same_key(row.get("key"), key)
+    ]
+    if not found:
+        raise UsageError(
+            "no quarantined row has this key.", where=key, hint=f"See: migrate quarantine list {run}"
+        )
+    session.answer(found, lambda console: views.quarantined_rows(console, found))
+
+
+@command(app, "export")
+def export(
+    session: Session,
+    run: Run,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to write the files; they hold personal data.")
+    ],
+) -> None:
+    """Write the quarantined rows to files, one per entity, to be corrected by people.
+
+    Examples:
+
+        migrate quarantine export latest to-fix/
+    """
+    paths = session.api.quarantine_export(run, folder, home=session.home)
+    from migrate.cli import views
+
+    session.answer(paths, lambda console: views.exported(console, paths))
+
+
+@command(app, "replay", hidden=True, context_settings={"ignore_unknown_options": True})
+def replay(session: Session, rest: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
+    """Send corrected rows again."""
+    raise not_built("quarantine replay")

@@ -1,0 +1,100 @@
+"""What the command line asks of the program. `migrate.api` is this, and so is the recorded one in the tests.
+
+Documents are plain JSON-able dicts in the shapes of the command line's documentation. Every call
+raises `MigrateError` for what the user can act on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+Document = Mapping[str, Any]
+
+
+class Progress(Protocol):
+    def stage(self, name: str, total: int | None) -> None: ...
+    def advance(self, rows: int) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+class Api(Protocol):
+    def run(
+        self,
+        mapping: Path | str,
+        *,
+        to: str | None = None,
+        only: Sequence[str] = (),
+        fresh: bool = False,
+        workers: int = 1,
+        home: Path | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]: ...
+
+    def plan(
+        self, mapping: Path | str, *, home: Path | None = None, progress: Progress | None = None
+    ) -> dict[str, Any]: ...
+
+    def status(self, run: str | None = None, *, home: Path | None = None) -> dict[str, Any]: ...
+
+    def runs(self, *, home: Path | None = None) -> list[dict[str, Any]]: ...
+
+    def verify(
+        self, run: str, *, home: Path | None = None, progress: Progress | None = None
+    ) -> dict[str, Any]: ...
+
+    def report(self, run: str, *, home: Path | None = None) -> dict[str, Any]: ...
+
+    def rollback(
+        self,
+        run: str,
+        *,
+        preview: bool = False,
+        only: Sequence[str] = (),
+        force: Sequence[str] = (),
+        home: Path | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]: ...
+
+    def trace(self, run: str, entity: str, key: str, *, home: Path | None = None) -> dict[str, Any]: ...
+
+    def quarantine(
+        self, run: str, *, entity: str | None = None, home: Path | None = None
+    ) -> list[dict[str, Any]]: ...
+
+    def quarantine_export(self, run: str, folder: Path, *, home: Path | None = None) -> list[str]: ...
+
+    def schema(self) -> dict[str, Any]: ...
+
+    def profile(
+        self, url_or_path: str, *, tables: Sequence[str] = (), samples: bool = False, home: Path | None = None
+    ) -> dict[str, Any]: ...
+
+    def backups(self, *, store: str | None = None, home: Path | None = None) -> list[dict[str, Any]]: ...
+
+    def backup_show(
+        self, id: str, *, store: str | None = None, home: Path | None = None
+    ) -> dict[str, Any]: ...
+
+    def backup_check(
+        self, id: str, *, level: int = 3, store: str | None = None, home: Path | None = None
+    ) -> list[dict[str, Any]]: ...
+
+    def backup_restore(
+        self,
+        id: str,
+        into: str,
+        *,
+        tables: Sequence[str] = (),
+        store: str | None = None,
+        home: Path | None = None,
+    ) -> dict[str, Any]: ...
+
+    def doctor(
+        self, mapping: Path | str | None = None, *, home: Path | None = None
+    ) -> list[dict[str, Any]]: ...
+
+    def demo(
+        self, folder: Path | None = None, *, seed: int = 7, progress: Progress | None = None
+    ) -> dict[str, Any]: ...

@@ -1,0 +1,76 @@
+"""Around a migration: profile, schema, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from migrate.cli.session import Session, command, finish, group
+from migrate.errors import Unreachable
+
+app = group("")
+
+
+@command(app, "profile")
+def profile(
+    session: Session,
+    source: Annotated[
+        str, typer.Argument(metavar="URL|PATH", help="A database's URL, a file, or a folder of files.")
+    ],
+    table: Annotated[
+        list[str] | None, typer.Option(metavar="TABLE", help="Only this table; several times.")
+    ] = None,
+    samples: Annotated[
+        bool, typer.Option("--samples", help="Show values; they may be personal data.")
+    ] = False,
+) -> None:
+    """Look at the quality of a database or of files, with no migration.
+
+    Examples:
+
+        migrate profile exports/
+
+        migrate profile sqlite:///acme.db --table people --json
+    """
+    with session.at_work():
+        document = session.api.profile(source, tables=tuple(table or ()), samples=samples, home=session.home)
+    from migrate.cli import views
+
+    session.answer(document, lambda console: views.anything(console, document))
+
+
+@command(app, "schema")
+def schema(session: Session) -> None:
+    """Print the JSON Schema of the mapping file, for editors.
+
+    Examples:
+
+        migrate schema > mappings/mapping.schema.json
+    """
+    document = session.api.schema()
+    session.as_json().answer(document, lambda console: None)
+
+
+@command(app, "doctor")
+def doctor(
+    session: Session,
+    mapping: Annotated[
+        Path | None,
+        typer.Argument(metavar="[MAPPING]", help="Also try its databases, their privileges and its vault."),
+    ] = None,
+) -> None:
+    """Find what will not work, before it does not: drivers, versions, privileges, disk, clock.
+
+    Examples:
+
+        migrate doctor mappings/acme.yaml
+    """
+    with session.at_work():
+        found = session.api.doctor(mapping, home=session.home)
+    from migrate.cli import views
+
+    session.answer(found, lambda console: views.doctor(console, found))
+    failed = [check for check in found if not check.get("passed")]
+    finish(max((int(check.get("exit_code", Unreachable.exit_code)) for check in failed), default=0))

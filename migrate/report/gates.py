@@ -1,0 +1,35 @@
+"""The four lamps of a run: what has to be proven before and after the first write.
+
+A lamp is on only for checks that were made and passed; a check that was not made leaves it dark.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+LAMPS = ("backup source", "backup target", "restore test", "verification")
+_WORDS = re.compile(r"[A-Za-z0-9]+")
+
+
+def lamps(verdicts: Iterable[Mapping[str, Any]]) -> dict[str, bool | None]:
+    """Lamp → True (all its checks passed), False (one failed), None (no check was made)."""
+    shown: dict[str, bool | None] = dict.fromkeys(LAMPS)
+    for verdict in verdicts:
+        lamp = _lamp_of(str(verdict.get("check", "")))
+        if lamp is not None:
+            shown[lamp] = bool(verdict.get("passed")) and shown[lamp] is not False
+    return shown
+
+
+def _lamp_of(check: str) -> str | None:
+    """By the words of the check's name: `L4`, `L5` and restore belong to the restore test, `L0`-`L3` to a backup."""
+    words = {word.lower() for word in _WORDS.findall(check)}
+    if words & {"l4", "l5", "restore", "restored"}:
+        return "restore test"
+    if words & {"verify", "verification", "balance", "orphans", "target_equals", "readback", "sums"}:
+        return "verification"
+    if words & {"l0", "l1", "l2", "l3", "backup", "manifest"}:
+        return "backup target" if "target" in words else "backup source"
+    return None

@@ -1,0 +1,200 @@
+"""A run on a terminal: the verdict first, then what flowed where, what needs a human, and what it took.
+
+Works in 80 columns, without colour, and without anything but ASCII. All text from outside passes
+`clean` and is shown as `Text`, never as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from migrate.report.clean import clean
+from migrate.report.document import MEASURES, quarantine_counts, sentence, total
+from migrate.report.gates import lamps
+
+_GOOD = frozenset({"verified", "done", "rolled_back"})
+_BAD = frozenset({"failed"})
+_TOP = 8
+
+# What a code means for the person who has to decide about the row.
+MEANINGS = {
+    "required": "is empty and must not be",
+    "unique": "is there more than once",
+    "in": "is none of the allowed values",
+    "pattern": "has not the expected form",
+    "range": "is out of range",
+    "min_length": "is too short",
+    "max_length": "is too long",
+    "type": "cannot be read as its type",
+    "too_long": "does not fit the target column",
+    "lossy": "would lose something on the way",
+    "unmapped_value": "is a value that the map does not know",
+    "ref_missing": "points at a row that does not exist",
+    "ref_ambiguous": "points at more than one row",
+    "parent_quarantined": "points at a row that is in quarantine",
+    "parent_rejected": "points at a row that the target refused",
+    "find_missing": "is not found in the target",
+    "find_ambiguous": "is found more than once in the target",
+    "key_missing": "has no key",
+    "key_not_unique": "shares its key with another row",
+    "match_ambiguous": "matches more than one target row",
+    "match_conflict": "matches a target row that another row matches too",
+    "link_missing": "is not in the target, where it should be linked",
+    "changed_since_load": "changed at the source after it was loaded",
+    "edited_in_target": "was edited in the target after it was loaded",
+    "target_gone": "was loaded and is gone from the target",
+    "target_changed": "changed in the target while the run was on",
+    "bad_row": "is a broken record of the file",
+    "ragged_row": "has more or fewer columns than the header",
+    "bad_encoding": "holds bytes that are no text in its encoding",
+    "nul_byte": "holds a NUL byte",
+    "db_unique": "the target refused: its key is taken there",
+    "db_foreign_key": "the target refused: what it points at is not there",
+    "db_check": "the target refused: one of its checks failed",
+    "db_not_null": "the target refused: a column must not be empty",
+    "db_value": "the target refused: a value does not fit",
+    "db_other": "the target refused the row",
+    "dropped_by_trigger": "a trigger of the target dropped it silently",
+}
+
+
+def console_on(stream: IO[str], *, width: int | None = None) -> Console:
+    """A console that takes text as it is: no markup, no emoji codes, no highlighting."""
+    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
+
+
+def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> None:
+    """The first screen after a run. `run` has the run's JSON shape, `facts` is its report.json where there is one."""
+    known = {**(facts or {}), **run}
+    balances: Mapping[str, Mapping[str, int]] = known.get("balances") or {}
+    verdicts: Sequence[Mapping[str, Any]] = known.get("verdicts") or ()
+    state = str(known.get("state", ""))
+    style = "bold green" if state in _GOOD else "bold red" if state in _BAD else "bold yellow"
+    line(console, sentence(state, balances, verdicts), style)
+    line(console, _heading(known), "dim")
+    _lamps(console, lamps(verdicts))
+    _failed_checks(console, verdicts)
+    _flow(console, balances)
+    _needs_a_human(console, known)
+    _stages(console, known.get("stages") or ())
+    if known.get("report"):
+        path(console, "Report", known["report"])
+
+
+def line(console: Console, text: object, style: str = "") -> None:
+    """One paragraph; hostile text is shown, not obeyed."""
+    console.print(Text(clean(text, limit=2000), style=style))
+
+
+def path(console: Console, label: str, where: object) -> None:
+    """A path on one line, however long, so that it can be copied."""
+    console.print(Text(f"{label}: {clean(where, limit=4096)}"), soft_wrap=True)
+
+
+def mark(console: Console, passed: bool | None) -> Text:
+    """A lamp that can be told apart without colour and without Unicode."""
+    plain, fancy, style = {
+        True: ("[ok]", "✓", "green"),
+        False: ("[FAILED]", "✗", "bold red"),
+        None: ("[--]", "·", "dim"),
+    }[passed]
+    return Text(plain if console.options.ascii_only else fancy, style=style)
+
+
+def table(console: Console, *columns: str, numbers: Sequence[str] = ()) -> Table:
+    """An airy table; the columns named in `numbers` are set to the right and never wrapped."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold")
+    for name in columns:
+        if name in numbers:
+            made.add_column(name, justify="right", no_wrap=True)
+        else:
+            made.add_column(name, overflow="fold")
+    return made
+
+
+def row(made: Table, *cells: object) -> None:
+    made.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in cells))
+
+
+def _heading(known: Mapping[str, Any]) -> str:
+    seconds = sum(float(s.get("seconds") or 0) for s in known.get("stages") or ())
+    parts = [
+        f"mapping {known.get('mapping', '?')}",
+        f"run {known.get('run', '?')}",
+        f"{seconds:.1f} s",
+        f"peak memory {known['peak_mb']:,.0f} MB" if isinstance(known.get("peak_mb"), int | float) else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _lamps(console: Console, shown: Mapping[str, bool | None]) -> None:
+    console.print()
+    text = Text()
+    for name, passed in shown.items():
+        text.append_text(mark(console, passed)).append(f" {name}   ")
+    console.print(text)
+
+
+def _failed_checks(console: Console, verdicts: Sequence[Mapping[str, Any]]) -> None:
+    failed = [v for v in verdicts if not v.get("passed")]
+    for verdict in failed[:_TOP]:
+        what = f"{verdict.get('check')}: expected {verdict.get('expected')}, found {verdict.get('found')}. {verdict.get('reason') or ''}"
+        console.print(Text.assemble(mark(console, False), " ", clean(what, limit=600)))
+    if len(failed) > _TOP:
+        line(console, f"... and {len(failed) - _TOP} more, see the report.")
+
+
+def _flow(console: Console, balances: Mapping[str, Mapping[str, int]]) -> None:
+    if not balances:
+        return
+    made = table(console, "entity", *MEASURES, numbers=MEASURES)
+    for name, balance in balances.items():
+        row(made, name, *(f"{int(balance.get(m, 0)):,}" for m in MEASURES))
+    if len(balances) > 1:
+        made.add_section()
+        row(made, "total", *(f"{n:,}" for n in total(balances).values()))
+    console.print(made)
+
+
+def _needs_a_human(console: Console, known: Mapping[str, Any]) -> None:
+    counts = quarantine_counts(known.get("quarantine") or ())
+    waiting = total(known.get("balances") or {})["quarantined"]
+    if not waiting and not counts:
+        return
+    line(console, f"Needs a human: {waiting:,} rows in quarantine", "bold")
+    made = table(console, "reasons", "entity.field", "code", "the value ...", numbers=("reasons",))
+    for count in counts[:_TOP]:
+        place = ".".join(filter(None, (count["entity"], count["field"])))
+        row(made, f"{count['count']:,}", place, count["code"], MEANINGS.get(count["code"], ""))
+    if counts:
+        console.print(made)
+    if len(counts) > _TOP:
+        line(console, f"... and {len(counts) - _TOP} more kinds.")
+    console.print(Text(f"Look: migrate quarantine list {clean(known.get('run'))}"), soft_wrap=True)
+    console.print()
+
+
+def _stages(console: Console, stages: Sequence[Mapping[str, Any]]) -> None:
+    if not stages:
+        return
+    made = table(
+        console, "stage", "state", "seconds", "rows", "rows/s", numbers=("seconds", "rows", "rows/s")
+    )
+    for stage in stages:
+        seconds, rows = float(stage.get("seconds") or 0), stage.get("rows")
+        speed = f"{rows / seconds:,.0f}" if rows and seconds >= 0.001 else ""
+        row(
+            made,
+            stage.get("stage"),
+            stage.get("state"),
+            f"{seconds:.2f}",
+            "" if rows is None else f"{rows:,}",
+            speed,
+        )
+    console.print(made)
