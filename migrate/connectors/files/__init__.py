@@ -1,0 +1,1 @@
+"""Exported files as a source: CSV (any delimiter), JSON lines, Parquet. Read only."""
