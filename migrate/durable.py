@@ -59,7 +59,7 @@ def make_private_folder(path: Path) -> Path:
         for folder in reversed(missing):
             with suppress(FileExistsError):  # another thread made it meanwhile
                 folder.mkdir(mode=0o700)
-            _fsync_folder(folder.parent)
+            fsync_folder(folder.parent)
         if path.stat().st_mode & 0o077:
             path.chmod(0o700)
     return path
@@ -94,7 +94,7 @@ def atomic_file(path: Path, *, point: str, mode: int = 0o600) -> Iterator[Path]:
             renamed = True
             temporary.unlink(missing_ok=True)  # rename does nothing where both names are one file already
             failpoints.hit(f"{point}.renamed")
-            _fsync_folder(path.parent)
+            fsync_folder(path.parent)
             failpoints.hit(f"{point}.folder_fsynced")
     except BaseException:
         with suppress(OSError):  # the first error is the one to report
@@ -108,6 +108,41 @@ def write_bytes(path: Path, data: bytes, *, point: str, mode: int = 0o600) -> No
     """`data` under `path`, wholly or not at all; see `atomic_file`. Raises Unreachable."""
     with atomic_file(path, point=point, mode=mode) as temporary, temporary.open("wb") as file:
         file.write(data)
+
+
+def write_bytes_if_absent(path: Path, data: bytes, *, point: str) -> bool:
+    """`data` under `path` if nothing is there; of several callers exactly one gets True. Raises Unreachable.
+
+    Passes `{point}.written`, `.fsynced`, `.linked`, `.folder_fsynced`."""
+    temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+    linked = False
+    try:
+        with disk_errors("Writing the file", path):
+            fd = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(fd, "wb") as file:
+                file.write(data)
+                file.flush()
+                failpoints.hit(f"{point}.written")
+                os.fsync(file.fileno())
+            failpoints.hit(f"{point}.fsynced")
+            try:
+                os.link(temporary, path)  # fails where the name is taken, unlike rename
+            except FileExistsError:
+                return False
+            linked = True
+            temporary.unlink()
+            failpoints.hit(f"{point}.linked")
+            fsync_folder(path.parent)
+            failpoints.hit(f"{point}.folder_fsynced")
+            return True
+    except BaseException:
+        if linked:
+            with suppress(OSError):  # the first error is the one to report
+                path.unlink(missing_ok=True)
+        raise
+    finally:
+        with suppress(OSError):  # a sweep takes what cannot be removed now
+            temporary.unlink(missing_ok=True)
 
 
 def link_or_copy(src: Path, dst: Path, point: str) -> None:
@@ -158,7 +193,8 @@ def _fsync_file(path: Path) -> None:
         os.close(fd)
 
 
-def _fsync_folder(path: Path) -> None:
+def fsync_folder(path: Path) -> None:
+    """Makes names that came or went in the folder durable. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)

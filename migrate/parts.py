@@ -59,7 +59,7 @@ def write_parts(
     types = {c.name: c.type for c in columns}
     schema = arrow_schema(columns)
     parts: list[PartRef] = []
-    total = canon.EMPTY
+    total = canon.Digest.EMPTY
     for index, slices in enumerate(
         _cut((_in_layout(b, schema, table) for b in batches), max_rows, max_bytes)
     ):
@@ -79,29 +79,27 @@ def write_parts(
 
 def read_part(path: Path, ref: PartRef, *, verify: bool = True) -> pa.Table:
     """The rows of one part, in the order written. Raises Corrupt where the file is not what `ref` says."""
+    where = f"{ref.table} part {ref.index} ({path})"
     if not path.is_file():
-        raise Corrupt("the part is missing.", where=f"{ref.table} part {ref.index} ({path})")
-    if verify:
-        # hashed and decoded from the same bytes, so that nothing can change between the two
-        with durable.disk_errors("Reading the part", path):
-            data = path.read_bytes()
-        found = hashlib.sha256(data).hexdigest()
-        if len(data) != ref.bytes or found != ref.sha256:
-            raise Corrupt(
-                f"the part is not what was written: {len(data)} bytes, SHA-256 {found[:12]}…; "
-                f"expected {ref.bytes} bytes, SHA-256 {ref.sha256[:12]}….",
-                where=f"{ref.table} part {ref.index} ({path})",
-            )
-        source: pa.NativeFile | str = pa.BufferReader(data)
-    else:
-        source = str(path)
-    rows = _decode(source, path)
-    if rows.num_rows != ref.rows:
+        raise Corrupt("the part is missing.", where=where)
+    if not verify:
+        return _with_rows(_decode(str(path), where), ref, where)
+    with durable.disk_errors("Reading the part", path):
+        data = path.read_bytes()
+    return decode_part(data, ref, where)
+
+
+def decode_part(data: bytes, ref: PartRef, where: str) -> pa.Table:
+    """The rows in the bytes of a part, hashed and decoded from the same memory, so that nothing can
+    change between the two. Raises Corrupt, naming `where`, if they are not what `ref` says."""
+    found = hashlib.sha256(data).hexdigest()
+    if len(data) != ref.bytes or found != ref.sha256:
         raise Corrupt(
-            f"the part holds {rows.num_rows} rows, expected {ref.rows}.",
-            where=f"{ref.table} part {ref.index} ({path})",
+            f"the part is not what was written: {len(data)} bytes, SHA-256 {found[:12]}…; "
+            f"expected {ref.bytes} bytes, SHA-256 {ref.sha256[:12]}….",
+            where=where,
         )
-    return rows
+    return _with_rows(_decode(pa.BufferReader(data), where), ref, where)
 
 
 def iter_part(path: Path, batch_rows: int = 65_536) -> Iterator[pa.RecordBatch]:
@@ -110,19 +108,31 @@ def iter_part(path: Path, batch_rows: int = 65_536) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(str(path)) as file:
             yield from file.iter_batches(batch_size=batch_rows)
     except (pa.ArrowException, OSError) as error:
-        raise _undecodable(path) from error
+        raise _undecodable(str(path)) from error
 
 
-def _decode(source: pa.NativeFile | str, path: Path) -> pa.Table:
+def write_rows(rows: pa.Table, path: Path, *, point: str) -> None:
+    """One working file of a run (not a part of a backup): wholly there or not at all, 0600."""
+    with durable.atomic_file(path, point=point) as temporary:
+        _write_parquet(rows, temporary)
+
+
+def _decode(source: pa.NativeFile | str, where: str) -> pa.Table:
     try:
         with pq.ParquetFile(source) as file:
             return file.read()
     except (pa.ArrowException, OSError) as error:
-        raise _undecodable(path) from error
+        raise _undecodable(where) from error
 
 
-def _undecodable(path: Path) -> Corrupt:
-    return Corrupt("the file does not decode as Parquet.", where=str(path))
+def _with_rows(rows: pa.Table, ref: PartRef, where: str) -> pa.Table:
+    if rows.num_rows != ref.rows:
+        raise Corrupt(f"the part holds {rows.num_rows} rows, expected {ref.rows}.", where=where)
+    return rows
+
+
+def _undecodable(where: str) -> Corrupt:
+    return Corrupt("the file does not decode as Parquet.", where=where)
 
 
 def _write_parquet(rows: pa.Table, path: Path) -> None:

@@ -1,0 +1,159 @@
+"""A folder as an object store: atomic, on disk when a call returns, private (0700/0600)."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from migrate import durable, failpoints
+from migrate.errors import Corrupt, UsageError
+from migrate.stores import names
+
+
+class LocalStore:
+    """Implements `Store`. The folder itself may be a symbolic link, nothing below it may."""
+
+    def __init__(self, folder: Path) -> None:
+        """Makes the folder if it is missing. Raises Unreachable."""
+        self.folder = durable.make_private_folder(folder.resolve())
+        self.location = str(self.folder)
+
+    def put_file(self, name: str, path: Path, *, sha256: str, link: bool = False) -> None:
+        target = self._place(name)
+        if link:
+            if durable.sha256_file(path) != sha256:
+                raise _not_as_said(path)
+            durable.link_or_copy(path, target, "store.put_file")
+            return
+        with durable.atomic_file(target, point="store.put_file") as temporary:
+            with durable.disk_errors("Reading the file", path):
+                durable.copy_bytes(path, temporary)
+            if durable.sha256_file(temporary) != sha256:
+                raise _not_as_said(path)
+
+    def put_bytes(self, name: str, data: bytes) -> None:
+        durable.write_bytes(self._place(name), data, point="store.put_bytes")
+
+    def put_if_absent(self, name: str, data: bytes) -> bool:
+        return durable.write_bytes_if_absent(self._place(name), data, point="store.put_if_absent")
+
+    @contextmanager
+    def open_read(self, name: str) -> Iterator[BinaryIO]:
+        path = self._existing(name)
+        with durable.disk_errors("Reading the object", path):
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        with os.fdopen(fd, "rb") as file:
+            yield file
+
+    def read_bytes(self, name: str, *, limit: int) -> bytes:
+        with self.open_read(name) as file, durable.disk_errors("Reading the object", self.folder / name):
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            raise Corrupt(
+                f"the object is longer than the {limit} bytes it may have.", where=str(self.folder / name)
+            )
+        return data
+
+    def fetch(self, name: str, to: Path) -> None:
+        source = self._existing(name)
+        durable.make_private_folder(to.parent)
+        with (
+            durable.atomic_file(to, point="store.fetch") as temporary,
+            durable.disk_errors("Reading the object", source),
+        ):
+            durable.copy_bytes(source, temporary)
+
+    def exists(self, name: str) -> bool:
+        path = self._path(name)
+        return path.is_file() and not path.is_symlink()
+
+    def size(self, name: str) -> int:
+        return self._stat(name).st_size
+
+    def age(self, name: str) -> float:
+        # ctime too: a link keeps the time at which its bytes were written, but was put only now
+        found = self._stat(name)
+        return max(0.0, time.time() - max(found.st_mtime, found.st_ctime))
+
+    def list(self, prefix: str = "") -> list[str]:
+        start = self.folder
+        for part in prefix.split("/")[:-1]:
+            if part in ("", ".", ".."):
+                raise UsageError(f"{prefix[:100]!r} is no prefix of objects' names.")
+            start = start / part
+            if start.is_symlink():
+                return []
+        with durable.disk_errors("Listing the objects", start):
+            found = [path.relative_to(self.folder).as_posix() for path in _walk(start)]
+        return sorted(name for name in found if name.startswith(prefix))
+
+    def delete(self, name: str) -> None:
+        path = self._path(name)
+        with durable.disk_errors("Deleting the object", path):
+            path.unlink(missing_ok=True)
+            failpoints.hit("store.delete.deleted")
+            if path.parent.is_dir():
+                durable.fsync_folder(path.parent)
+            folder = path.parent
+            while folder != self.folder and folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+                folder = folder.parent
+        failpoints.hit("store.delete.folder_fsynced")
+
+    def tidy(self, *, older_than: float) -> int:
+        swept = 0
+        now = time.time()
+        with durable.disk_errors("Tidying the store", self.folder):
+            for left in self.folder.rglob(f"{durable.TEMPORARY_PREFIX}*"):
+                if now - left.lstat().st_ctime > older_than:
+                    left.unlink(missing_ok=True)
+                    swept += 1
+        return swept
+
+    def _path(self, name: str) -> Path:
+        """The place of `name`; Corrupt where a symbolic link lies on the way."""
+        path = self.folder
+        for part in names.checked(name):
+            path = path / part
+            if path.is_symlink():
+                raise Corrupt(
+                    "there is a symbolic link where an object or its folder belongs.", where=str(path)
+                )
+        return path
+
+    def _place(self, name: str) -> Path:
+        path = self._path(name)
+        durable.make_private_folder(path.parent)
+        return path
+
+    def _existing(self, name: str) -> Path:
+        path = self._path(name)
+        if not path.is_file():
+            raise Corrupt("the object is missing.", where=str(path))
+        return path
+
+    def _stat(self, name: str) -> os.stat_result:
+        path = self._existing(name)
+        with durable.disk_errors("Looking at the object", path):
+            return path.lstat()
+
+
+def _not_as_said(path: Path) -> Corrupt:
+    return Corrupt("the file is no longer what was written: its SHA-256 differs.", where=str(path))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Everything below `folder` that is no real folder, without our own half-written files."""
+    if not folder.is_dir():
+        return
+    for entry in os.scandir(folder):
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(path)
+        elif not (entry.name.startswith(durable.TEMPORARY_PREFIX) and stat.S_ISREG(path.lstat().st_mode)):
+            yield path
