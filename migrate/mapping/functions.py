@@ -447,7 +447,25 @@ FUNCTIONS: Mapping[str, FunctionSpec] = MappingProxyType({spec.name: spec for sp
 
 # In the language, not built yet: never called a typo.
 LATER_FUNCTIONS = frozenset(
-    ["html_to_markdown", "name", "email", "punycode", "plus_tag", "phone", "country", "state", "salesforce_id", "split", "join", "first_of", "const", "hash", "mask", "uuid5", "json"]
+    [
+        "html_to_markdown",
+        "name",
+        "email",
+        "punycode",
+        "plus_tag",
+        "phone",
+        "country",
+        "state",
+        "salesforce_id",
+        "split",
+        "join",
+        "first_of",
+        "const",
+        "hash",
+        "mask",
+        "uuid5",
+        "json",
+    ]
 )
 
 

@@ -1,0 +1,196 @@
+"""What the parts of a mapping must say together; everything that needs no database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from migrate.mapping import expr
+from migrate.mapping.model import Entity, Field, Find, Ref, Source
+from migrate.mapping.shapes import Reading, did_you_mean, one_line
+from migrate.mapping.tree import Node, Pairs, Path_, Text
+
+_OF_FILES = ("file", "encoding", "delimiter", "quote")
+
+
+def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None:
+    """Reports to `reading.problems`. `parts` are the good values by top-level key; names come from the tree, so that
+    a part with a mistake of its own is not called unknown."""
+    entities = _models(parts.get("entities"), Entity)
+    sources = _models(parts.get("sources"), Source) | _models({"source": parts.get("source")}, Source)
+    names = _Names(tree)
+    for name, entity in entities.items():
+        path: Path_ = ("entities", name)
+        _source_of(entity, path, names, reading)
+        _write(entity, path, names, reading)
+        _expression(entity.where, (*path, "where"), reading)
+        for column, value in entity.match.items():
+            if value is not None:
+                _expression(value, (*path, "match", column), reading)
+        for column, field in entity.fields.items():
+            _field(field, (*path, "fields", column), names, entities, reading)
+    if tree.get("source") is not None:
+        _files_only(sources.get("source"), ("source",), reading)
+    for name in names.of("sources"):
+        _files_only(sources.get(name), ("sources", name), reading)
+    _left_behind(tree, entities, reading)
+
+
+class _Names:
+    """Names that the file gives, whether their values are good or not."""
+
+    def __init__(self, tree: Pairs) -> None:
+        self.tree = tree
+
+    def of(self, *path: str) -> list[str]:
+        node: Node | None = self.tree
+        for name in path:
+            node = node.get(name) if isinstance(node, Pairs) else None
+        return [key.value for key, _ in node.pairs] if isinstance(node, Pairs) else []
+
+
+def _models(values: Any, model: type) -> dict[str, Any]:
+    return {k: v for k, v in values.items() if isinstance(v, model)} if isinstance(values, dict) else {}
+
+
+def _unknown(what: str, name: str, names: Iterable[str], path: Path_, reading: Reading) -> None:
+    known = list(names)
+    hint = did_you_mean(
+        name, known, f"there are {', '.join(known[:12])}" if known else f"there is no {what} at all"
+    )
+    reading.wrong("unknown_name", reading.at(*path), f"there is no {what} `{one_line(name)}`", hint)
+
+
+def _source_of(entity: Entity, path: Path_, names: _Names, reading: Reading) -> None:
+    sources = names.of("sources")
+    stated = "source" in entity.model_fields_set
+    if stated and sources and entity.source not in sources:
+        _unknown("source", entity.source, sources, (*path, "from", "source"), reading)
+    elif stated and not sources and entity.source != "source":
+        reading.wrong(
+            "unknown_name",
+            reading.at(*path, "from", "source"),
+            f"there is no source `{entity.source}`",
+            "there is one `source`: write from: TABLE",
+        )
+    elif not stated and len(sources) > 1:
+        hint = f"from: {{source: {sources[0]}, table: {entity.table}}}"
+        reading.wrong(
+            "missing_key", reading.at(*path, "from"), f"which source has the table `{entity.table}`?", hint
+        )
+
+
+def _write(entity: Entity, path: Path_, names: _Names, reading: Reading) -> None:
+    fields = names.of(*map(str, path), "fields")
+    has_match = "match" in names.of(*map(str, path))
+    if entity.write != "add" and not has_match:
+        at = reading.at(*path, "write")
+        reading.wrong(
+            "missing_key",
+            at,
+            f"`write: {entity.write}` needs `match`",
+            "the target columns that decide whether a row is there already",
+        )
+    if entity.write == "add" and has_match and "write" in entity.model_fields_set:
+        reading.wrong(
+            "conflict",
+            reading.key_at(*path, "match"),
+            "`write: add` does not look at `match`",
+            "write add_or_update, or remove one of them",
+        )
+    for index, (column, value) in enumerate(entity.match.items()):
+        if value is None and column not in fields:
+            at = reading.at(*path, "match", index)
+            known = did_you_mean(
+                column, fields, "add the field, or say match: {" + column + ": source column}"
+            )
+            reading.wrong("unknown_name", at, f"no field gives `{column}`", known)
+    if entity.write == "link":
+        for column in fields:
+            if column not in entity.match:
+                at = reading.key_at(*path, "fields", column)
+                reading.wrong(
+                    "conflict",
+                    at,
+                    f"`write: link` writes nothing, so the field `{column}` does nothing",
+                    "only fields that `match` names are used",
+                )
+    elif not fields:
+        reading.wrong(
+            "missing_key",
+            reading.key_at(*path),
+            f"the entity `{entity.name}` has no fields",
+            "say what goes into the target, or write: link",
+        )
+
+
+def _field(field: Field, path: Path_, names: _Names, entities: dict[str, Entity], reading: Reading) -> None:
+    if field.expr is not None:
+        _expression(field.expr, (*path, "expr"), reading)
+    if field.map is not None and field.map.name and field.map.name not in names.of("maps"):
+        _unknown("map", field.map.name, names.of("maps"), (*path, "map"), reading)
+    if field.ref is not None:
+        _ref(field.ref, (*path, "ref"), names, entities, reading)
+
+
+def _ref(ref: Ref, path: Path_, names: _Names, entities: dict[str, Entity], reading: Reading) -> None:
+    targets = (
+        [(ref.to, (*path, "to"))]
+        if ref.to is not None
+        else [(to, (*path, "to", kind)) for kind, to in ref.kinds.items()]
+    )
+    for to, where in targets:
+        if to not in names.of("entities"):
+            _unknown("entity", to, names.of("entities"), where, reading)
+            continue
+        known = entities.get(to)
+        if known is None:
+            continue
+        if known.key_is_line:
+            reading.wrong(
+                "conflict",
+                reading.at(*where),
+                f"rows of `{to}` are known by their line only, so nothing can refer to them",
+                "give it a key",
+            )
+        elif len(known.key) > 1:
+            message = f"`{to}` has a key of {len(known.key)} columns, and a reference gives one value"
+            reading.wrong(
+                "conflict", reading.at(*where), message, "references by several columns are not built yet"
+            )
+    for outcome in (ref.missing, ref.ambiguous):
+        if isinstance(outcome, Find) and outcome.by is None and not outcome.where:
+            raise AssertionError("find without a condition was let through")
+
+
+def _expression(sql: str | None, path: Path_, reading: Reading) -> None:
+    if sql is None:
+        return
+    for message in expr.parse_allowed(sql):
+        reading.wrong("expression", reading.at(*path), message)
+
+
+def _files_only(source: Source | None, path: Path_, reading: Reading) -> None:
+    if source is None or source.url.startswith("files:"):
+        return
+    places = [(*path, "encoding")] if source.encoding is not None else []
+    for table, options in source.tables.items():
+        places += [(*path, "tables", table, name) for name in _OF_FILES if getattr(options, name) is not None]
+    for place in places:
+        reading.wrong(
+            "conflict",
+            reading.key_at(*place),
+            f"`{place[-1]}` is for folders of files; this source is a database",
+            "remove it",
+        )
+
+
+def _left_behind(tree: Pairs, entities: dict[str, Entity], reading: Reading) -> None:
+    node = tree.get("left_behind")
+    if not isinstance(node, Pairs):
+        return
+    used = {entity.table: name for name, entity in entities.items()}
+    for key, _ in node.pairs:
+        if isinstance(key, Text) and key.value in used:
+            message = f"`{key.value}` is left behind, and the entity `{used[key.value]}` takes it"
+            reading.wrong("conflict", key.at, message, "name columns as table.column")

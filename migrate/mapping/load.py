@@ -1,0 +1,97 @@
+"""From a file to a Mapping: read, check alone, check together. All problems come at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping as Environment
+from pathlib import Path
+from typing import Any
+
+from migrate.mapping.cross import check_together
+from migrate.mapping.language import FILE, homes
+from migrate.mapping.model import Entity, Mapping, Policy, Scratch, Source, Target
+from migrate.mapping.shapes import Reading, build
+from migrate.mapping.tree import Pairs, Problems, plain, read_tree
+
+
+def load_mapping(path: Path | str, environment: Environment[str, str] = os.environ) -> Mapping:
+    """The mapping in a file, with references to `environment` replaced.
+
+    Connects to nothing. Raises MappingError with every problem found: file:line:column, what is wrong, the
+    nearest right name. Messages never hold values of the environment."""
+    shown, file = str(path), Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would leave the folder of a linked file
+    tree = read_tree(file, shown)
+    base = file.parent.parent if file.parent.name == "mappings" else file.parent
+    reading = Reading(Problems(shown), environment, base, homes())
+    values = FILE.read(tree, reading, ())
+    _one_source(tree, reading)
+    parts = values if isinstance(values, dict) else {}
+    mapping = _assemble(parts, tree, reading) if parts else None
+    check_together(parts or _good_parts(tree, reading), tree, reading)
+    reading.problems.raise_any()
+    assert isinstance(mapping, Mapping), "no problem was found, yet there is no mapping"
+    where = {".".join(map(str, name)): f"{shown}:{at[0]}:{at[1]}" for name, at in reading.keys.items()}
+    return mapping.model_copy(
+        update={"path": str(file), "base": str(base), "digest": digest_of(tree), "positions": where}
+    )
+
+
+def digest_of(tree: Pairs) -> str:
+    """SHA-256 of what the file says: names sorted, without comments, layout and values of the environment."""
+    text = json.dumps(plain(tree), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _one_source(tree: Pairs, reading: Reading) -> None:
+    if tree.get("source") is None and tree.get("sources") is None:
+        reading.wrong("missing_key", tree.at, "a mapping needs `source`", "or `sources` by name")
+    elif tree.get("source") is not None and tree.get("sources") is not None:
+        reading.wrong(
+            "conflict",
+            reading.key_at("sources"),
+            "`source` and `sources` exclude each other",
+            "move the one among the others",
+        )
+
+
+def _good_parts(tree: Pairs, reading: Reading) -> dict[str, Any]:
+    """What can be read of a file that lacks a required key, so that its other problems are told too."""
+    quiet = Reading(Problems(reading.problems.file), reading.environment, reading.base)
+    return {
+        name.value: FILE.keys[name.value].shape.read(node, quiet, (name.value,))
+        for name, node in tree.pairs
+        if name.value in FILE.keys
+    }
+
+
+def _assemble(parts: dict[str, Any], tree: Pairs, reading: Reading) -> Any:
+    sources: dict[str, Source] = parts.get("sources") or (
+        {"source": parts["source"]} if isinstance(parts.get("source"), Source) else {}
+    )
+    maps = parts.get("maps") or {}
+    only = next(iter(sources)) if len(sources) == 1 else None
+    entities: dict[str, Entity] = {}
+    for name, entity in parts["entities"].items():
+        update: dict[str, Any] = {"source": only} if only and "source" not in entity.model_fields_set else {}
+        named = {
+            column: field.model_copy(update={"map": maps[field.map.name]})
+            for column, field in entity.fields.items()
+            if field.map is not None and field.map.name in maps
+        }
+        entities[name] = entity.model_copy(
+            update=update | ({"fields": {**entity.fields, **named}} if named else {})
+        )
+    values = {
+        "name": parts["name"],
+        "description": parts.get("description", ""),
+        "sources": sources,
+        "target": parts["target"] if isinstance(parts["target"], Target) else None,
+        "scratch": parts.get("scratch") or Scratch(),
+        "policy": parts.get("policy") or Policy(),
+        "maps": maps,
+        "entities": entities,
+        "left_behind": parts.get("left_behind") or (),
+    }
+    return build(Mapping, values, tree, reading)
