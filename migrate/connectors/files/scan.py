@@ -33,10 +33,13 @@ SUSPECT = 4096
 OK, BAD_ROW, RAGGED, NUL, ENCODING = range(5)
 CODES = (None, "bad_row", "ragged_row", "nul_byte", "bad_encoding")
 
-_CAREFUL_STRETCH = 256 << 10  # after a doubtful quote, so many bytes go the careful way
-_FIRST_WINDOW, _WINDOW = 1 << 20, 8 << 20
+_CAREFUL_STRETCH = 64 << 10  # after a doubtful quote, so many bytes go the careful way
+_FIRST_WINDOW, _WINDOW = 256 << 10, 8 << 20
 _LF, _CR = 10, 13
 Ints = npt.NDArray[np.int64]
+_PREFIX_XOR = np.array(
+    [b ^ b >> 1 ^ b >> 2 ^ b >> 3 ^ b >> 4 ^ b >> 5 ^ b >> 6 ^ b >> 7 for b in range(256)], np.uint8
+)
 _NONE: Ints = np.empty(0, np.int64)
 
 
@@ -119,10 +122,12 @@ class Grammar:
     def delimiter(self) -> int:
         return self.dialect.delimiter[0]
 
-    def fields(self, record: bytes) -> int:
-        """Number of fields of a well-formed record."""
-        if self.dialect.quote is not None and self.dialect.quote in record:
-            record = self._within.sub(b"", record)
+    def fields(self, record: bytes, stray: bool) -> int:
+        """Number of fields of a well-formed record; `stray`: some field has a quote inside without beginning with one."""
+        quote = self.dialect.quote
+        if quote is not None and quote in record:
+            # without stray quotes every second piece is outside quotes
+            record = self._within.sub(b"", record) if stray else b"".join(record.split(quote)[::2])
         return record.count(self.dialect.delimiter) + 1
 
 
@@ -199,7 +204,7 @@ def _scan_clean(
     ends = line_ends
     if quote is not None and data.find(quote, pos, stop) >= 0:
         is_quote = a == quote[0]
-        inside = np.bitwise_xor.accumulate(is_quote)
+        inside = _inside(is_quote)
         ends = line_ends[~inside[line_ends]]
         delimiters &= ~inside
         doubtful = _first_doubtful_quote(a, np.flatnonzero(is_quote), grammar.delimiter)
@@ -228,6 +233,15 @@ def _scan_clean(
     else:
         at.window = min(at.window * 2, _WINDOW)
     return found, moved
+
+
+def _inside(is_quote: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Running parity of the quotes, eight bytes of text at a time; a closing quote itself is outside."""
+    packed = np.packbits(is_quote)
+    odd_before = np.bitwise_xor.accumulate(_PREFIX_XOR[packed] & 1)
+    flips = np.zeros_like(packed)
+    flips[1:] = odd_before[:-1] * np.uint8(255)
+    return np.unpackbits(_PREFIX_XOR[packed] ^ flips, count=len(is_quote)).view(np.bool_)
 
 
 def _first_doubtful_quote(a: npt.NDArray[np.uint8], quotes: Ints, delimiter: int) -> int:
@@ -265,7 +279,10 @@ def _scan_careful(
     base = at.offset - pos
     goal = max(pos + 1, at.careful_until - base, at.suspect_until - base)
     while pos < min(goal, size):
-        match = grammar.record.match(data, pos)
+        match = grammar.strict.match(data, pos)
+        stray = match is None
+        if stray:
+            match = grammar.record.match(data, pos)
         length = _content_end(data, match) - pos if match else 0
         if match and match.end() == size and not final and data[size - 1] != _LF:
             match = None  # the record, or its CRLF, may go on in bytes not read yet
@@ -274,16 +291,14 @@ def _scan_careful(
             broken_at = None
         else:
             broken_at = _broken_at(data, pos, final, grammar, max_record)
-        if match and broken_at is None and base + pos < at.suspect_until:
-            strict = grammar.strict.match(data, pos)
-            if strict is None or strict.end() != match.end():
-                broken_at = -1
+        if match and stray and broken_at is None and base + pos < at.suspect_until:
+            broken_at = -1
         if match is not None and broken_at is None:
             end = pos + length
             if length == 0:
                 blanks += 1
             else:
-                rows.append((pos, end, match.end(), at.line, grammar.fields(data[pos:end]), OK))
+                rows.append((pos, end, match.end(), at.line, grammar.fields(data[pos:end], stray), OK))
             at.line += _line_ends(data, pos, match.end())
             pos = match.end()
             continue
