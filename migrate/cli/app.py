@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from migrate import __version__
 from migrate.cli import backup, later, migration, quarantine, sources, undo
 from migrate.cli.session import Debug, Home, Json, LogJson, Verbose, common_session, group
 
@@ -24,9 +25,7 @@ app = group(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"migrate {version('migrate-crm')}")
+        typer.echo(f"migrate {__version__}")
         raise typer.Exit
 
 

@@ -28,15 +28,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-Home = Annotated[
-    Path | None,
-    typer.Option(
-        "--home",
-        metavar="DIR",
-        envvar="MIGRATE_HOME",
-        help="State folder; default: .migrate beside the mapping.",
-    ),
-]
+_HOME_HELP = "State folder; default: $MIGRATE_HOME, else .migrate beside the mapping."
+Home = Annotated[Path | None, typer.Option("--home", metavar="DIR", help=_HOME_HELP)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Verbose = Annotated[
     int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Log to stderr; -vv logs more.")
@@ -115,6 +108,11 @@ def not_built(what: str) -> UsageError:
     return UsageError(f"{what} is not built yet in this version.", hint="See: migrate --help")
 
 
+def _home_of_environment() -> Path | None:
+    named = os.environ.get("MIGRATE_HOME")
+    return Path(named) if named else None
+
+
 def common_session(
     context: typer.Context,
     *,
@@ -128,7 +126,7 @@ def common_session(
     so_far = context.obj if isinstance(context.obj, Session) else Session()
     return replace(
         so_far,
-        home=home or so_far.home,
+        home=home or so_far.home or _home_of_environment(),
         json=json or so_far.json,
         verbose=max(verbose, so_far.verbose),
         log_json=log_json or so_far.log_json,

@@ -1,0 +1,171 @@
+"""A program behind the command line that answers from a record and keeps what it was asked.
+
+It takes the place of `migrate.api` where `main` takes one; nothing of the command line is patched.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from migrate.errors import Unreachable
+
+RUN: dict[str, Any] = {
+    "run": "20261122-101500-demo-7f3a",
+    "mapping": "demo",
+    "state": "verified",
+    "stages": [
+        {"stage": "extract", "state": "done", "seconds": 0.5, "rows": 3000},
+        {"stage": "load", "state": "done", "seconds": 2.0, "rows": 2900},
+        {"stage": "verify", "state": "done", "seconds": 0.25, "rows": 2900},
+    ],
+    "balances": {
+        "accounts": {"in": 400, "loaded": 370, "unchanged": 5, "merged": 0, "quarantined": 9, "excluded": 16},
+        "contacts": {
+            "in": 2000,
+            "loaded": 1950,
+            "unchanged": 0,
+            "merged": 2,
+            "quarantined": 24,
+            "excluded": 24,
+        },
+    },
+    "verdicts": [
+        {"check": "backup source L3", "passed": True, "expected": "a", "found": "a", "reason": ""},
+        {"check": "backup target L3", "passed": True, "expected": "b", "found": "b", "reason": ""},
+        {"check": "restore source L5", "passed": True, "expected": "c", "found": "c", "reason": ""},
+        {"check": "verify accounts", "passed": True, "expected": "d", "found": "d", "reason": ""},
+    ],
+    "quarantine": [
+        {"entity": "contacts", "field": "last_name", "code": "required", "count": 14},
+        {"entity": "accounts", "field": "country", "code": "unmapped_value", "count": 9},
+        {"entity": "contacts", "field": "", "code": "db_unique", "count": 10},
+    ],
+    "peak_mb": 212.4,
+    "report": "/somewhere/.migrate/runs/20261122-101500-demo-7f3a/report/report.json",
+    "exit_code": 0,
+}
+QUARANTINE: list[dict[str, Any]] = [
+    {
+        "entity": "contacts",
+        "key": '["000017"]',
+        "stage": "transform",
+        "codes": ["required", "pattern"],
+        "reasons": ["last_name is empty", "email has not the expected form"],
+        "row": {"first_name": "Ada", "mail": "ada@"},
+    },
+    {
+        "entity": "accounts",
+        "key": '["9"]',
+        "stage": "load",
+        "codes": ["db_check"],
+        "reasons": ["CHECK"],
+        "row": {"id": 9},
+    },
+]
+ROLLBACK: dict[str, Any] = {
+    "run": RUN["run"],
+    "state": "rolled_back",
+    "preview": False,
+    "entities": {"accounts": {"delete": 350, "restore": 20, "conflicts": 1}},
+    "conflicts": [{"entity": "accounts", "key": '["12"]', "why": "changed after the load"}],
+    "proof": {"passed": True, "differences": []},
+}
+ANSWERS: dict[str, Any] = {
+    "run": RUN,
+    "demo": RUN | {"folder": "demo"},
+    "status": RUN | {"resumable": False},
+    "runs": [
+        {
+            "run": RUN["run"],
+            "mapping": "demo",
+            "state": "verified",
+            "started": "2026-11-22T10:15:00Z",
+            "ended": None,
+        }
+    ],
+    "plan": {
+        "mapping": "demo",
+        "digest": "ab12",
+        "order": ["accounts", "contacts"],
+        "entities": {"accounts": {"rows": 400, "inserts": 350, "updates": 25, "parts": 1}},
+        "problems": [
+            {
+                "code": "unmapped",
+                "where": "demo.yaml:3:1",
+                "message": "fax is not used",
+                "hint": "left_behind",
+            }
+        ],
+    },
+    "verify": {"run": RUN["run"], "state": "verified", "verdicts": RUN["verdicts"]},
+    "report": RUN | {"format": 1, "path": RUN["report"]},
+    "rollback": ROLLBACK,
+    "trace": {
+        "entity": "contacts",
+        "key": '["000017"]',
+        "story": [{"stage": "extract", "what": "read", "where": "part 0, row 17"}],
+        "source": {"person_no": "000017"},
+        "target": {"id": 42},
+    },
+    "quarantine": QUARANTINE,
+    "quarantine_export": ["to-fix/contacts.csv"],
+    "schema": {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"},
+    "profile": {"tables": {"people": {"rows": 3, "columns": [{"name": "mail", "empty": 1}]}}},
+    "backups": [{"id": "b1", "role": "source", "level": 5}],
+    "backup_show": {"id": "b1", "role": "source", "tables": {"people": 2000}},
+    "backup_check": [{"check": "L2", "passed": True, "expected": "x", "found": "x", "reason": ""}],
+    "backup_restore": {
+        "id": "b1",
+        "tables": {"people": 2000},
+        "verdicts": [{"check": "restore", "passed": True}],
+    },
+    "doctor": [{"check": "python", "passed": True, "found": "3.11.7", "hint": ""}],
+}
+
+
+class RecordedApi:
+    """`answers` take the place of the record; an exception among them is raised, a function is called."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = ANSWERS | answers
+        self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name not in self.answers:
+            raise AttributeError(name)
+
+        def ask(*given: Any, **named: Any) -> Any:
+            self.asked.append((name, given, named))
+            answer = self.answers[name]
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer(*given, **named) if callable(answer) else answer
+
+        return ask
+
+    def last(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+        return self.asked[-1]
+
+
+def waits(ready: Path, *, deaf: bool = False) -> Callable[..., Any]:
+    """A run that writes `ready` and then works until it is interrupted; `deaf` goes on after that for a minute."""
+
+    def run(*given: Any, **named: Any) -> Any:
+        progress = named.get("progress")
+        if progress is not None:
+            progress.stage("load", 10)
+        ready.write_text(str(os.getpid()))
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            if not deaf:
+                raise
+            ready.with_suffix(".asked").write_text("once")
+            time.sleep(60)
+        raise Unreachable("nobody interrupted the run")
+
+    return run

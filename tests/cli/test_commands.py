@@ -1,0 +1,185 @@
+"""Every command: what it asks of the program, what a person reads, what a script reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from migrate.cli import main
+
+from tests.cli.recorded import ANSWERS, QUARANTINE, ROLLBACK, RUN, RecordedApi
+
+COMMANDS: list[tuple[list[str], str, Any]] = [
+    (["demo"], "demo", None),
+    (["plan", "m.yaml"], "plan", None),
+    (["run", "m.yaml"], "run", None),
+    (["status"], "status", None),
+    (["runs"], "runs", None),
+    (["verify", "latest"], "verify", None),
+    (["report", "latest"], "report", None),
+    (["rollback", "latest", "--yes"], "rollback", None),
+    (["trace", "latest", "contacts", "000017"], "trace", None),
+    (["quarantine", "list", "latest"], "quarantine", None),
+    (["quarantine", "show", "latest", "9"], "quarantine", [QUARANTINE[1]]),
+    (["quarantine", "export", "latest", "out"], "quarantine_export", None),
+    (["schema"], "schema", None),
+    (["profile", "exports/"], "profile", None),
+    (["backup", "list"], "backups", None),
+    (["backup", "show", "b1"], "backup_show", None),
+    (["backup", "check", "b1"], "backup_check", None),
+    (["backup", "restore", "b1", "--into", "sqlite:///x.db"], "backup_restore", None),
+    (["doctor"], "doctor", None),
+]
+NAMES = [" ".join(arguments[:2]) for arguments, _, _ in COMMANDS]
+
+
+@pytest.mark.parametrize(("arguments", "function", "document"), COMMANDS, ids=NAMES)
+def test_json_is_the_programs_document_and_nothing_else(
+    arguments: list[str], function: str, document: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api = RecordedApi()
+    for line in ([*arguments, "--json"], ["--json", *arguments]):
+        assert main(line, api=api) == 0  # type: ignore[arg-type]
+        out, err = capsys.readouterr()
+        assert json.loads(out) == (ANSWERS[function] if document is None else document)
+        assert err == ""
+    assert api.last()[0] == function
+
+
+@pytest.mark.parametrize(("arguments", "function", "document"), COMMANDS, ids=NAMES)
+def test_people_read_stdout_in_80_columns(
+    arguments: list[str],
+    function: str,
+    document: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(arguments, api=RecordedApi()) == 0  # type: ignore[arg-type]
+    out, err = capsys.readouterr()
+    assert out.strip()
+    assert err == ""
+    long = [line for line in out.splitlines() if len(line) > 80]
+    assert all(line.startswith(("Report: ", "Look: ")) for line in long) or function == "schema", long
+
+
+def test_run_passes_its_options_on(tmp_path: Path) -> None:
+    api = RecordedApi()
+    line = "run m.yaml --to restore-test --only accounts --only contacts --fresh --workers 4"
+    assert main([*line.split(), "--home", str(tmp_path)], api=api) == 0  # type: ignore[arg-type]
+    name, given, named = api.last()
+    assert (name, given) == ("run", (Path("m.yaml"),))
+    assert {k: v for k, v in named.items() if k != "progress"} == {
+        "to": "restore-test",
+        "only": ("accounts", "contacts"),
+        "fresh": True,
+        "workers": 4,
+        "home": tmp_path,
+    }
+
+
+def test_home_comes_from_the_environment_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MIGRATE_HOME", str(tmp_path))
+    api = RecordedApi()
+    main(["runs"], api=api)  # type: ignore[arg-type]
+    assert api.last()[2]["home"] == tmp_path
+    main(["--home", "elsewhere", "runs"], api=api)  # type: ignore[arg-type]
+    assert api.last()[2]["home"] == Path("elsewhere")
+
+
+def test_a_run_given_by_parts_of_a_key_is_traced_by_the_whole_key() -> None:
+    api = RecordedApi()
+    main(["trace", "latest", "phones", "4711", "wörk"], api=api)  # type: ignore[arg-type]
+    assert api.last()[1] == ("latest", "phones", '["4711","wörk"]')
+    main(["trace", "latest", "phones", "4711"], api=api)  # type: ignore[arg-type]
+    assert api.last()[1] == ("latest", "phones", "4711")
+
+
+@pytest.mark.parametrize("typed", ["000017", '["000017"]'])
+def test_quarantine_show_finds_a_key_as_people_type_it(
+    typed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["quarantine", "show", "latest", typed], api=RecordedApi()) == 0  # type: ignore[arg-type]
+    out = capsys.readouterr().out
+    assert "ada@" in out
+    assert "email has not the expected form" in out
+
+
+def test_quarantine_show_of_another_key_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["quarantine", "show", "latest", "17"], api=RecordedApi()) == 2  # type: ignore[arg-type]
+    assert "no quarantined row" in capsys.readouterr().err
+
+
+def test_plan_writes_its_document_where_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "plan.json"
+    assert main(["plan", "m.yaml", "--out", str(out)], api=RecordedApi()) == 0  # type: ignore[arg-type]
+    assert json.loads(out.read_text()) == ANSWERS["plan"]
+    assert "fax is not used" in capsys.readouterr().out
+    assert main(["plan", "m.yaml", "--out", str(tmp_path)], api=RecordedApi()) == 2  # type: ignore[arg-type]
+
+
+def test_rollback_asks_and_does_nothing_where_nobody_can_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    api = RecordedApi()
+    assert main(["rollback", "latest"], api=api) == 2  # type: ignore[arg-type]
+    assert api.asked == []
+    assert "--yes" in capsys.readouterr().err
+    assert main(["rollback", "latest", "--preview"], api=api) == 0  # type: ignore[arg-type]
+    assert api.last()[2]["preview"] is True
+
+
+def test_rollback_without_proof_closes_the_gate(capsys: pytest.CaptureFixture[str]) -> None:
+    unproven = ROLLBACK | {"proof": {"passed": False, "differences": ["accounts: 1 row"]}}
+    api = RecordedApi(rollback=unproven)
+    assert main(["rollback", "latest", "--yes", "--only", "accounts", "--force", "deals"], api=api) == 3  # type: ignore[arg-type]
+    assert "accounts: 1 row" in capsys.readouterr().out
+    assert (api.last()[2]["only"], api.last()[2]["force"]) == (("accounts",), ("deals",))
+
+
+def test_run_shows_what_its_report_adds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = tmp_path / "report.json"
+    counts = [{"entity": "deals", "field": "amount", "code": "db_check", "count": 3}]
+    report.write_text(json.dumps({"format": 1, "quarantine": counts, "peak_mb": 321.0}))
+    shape = {k: v for k, v in RUN.items() if k not in ("quarantine", "peak_mb")} | {"report": str(report)}
+    assert main(["run", "m.yaml"], api=RecordedApi(run=shape)) == 0  # type: ignore[arg-type]
+    out = capsys.readouterr().out
+    assert "deals.amount" in out
+    assert "321 MB" in out
+    report.write_text("garbage")
+    assert main(["run", "m.yaml"], api=RecordedApi(run=shape)) == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["drill", "b1"],
+        ["drills"],
+        ["duplicates", "find", "m.yaml", "--over", "9"],
+        ["suggest", "a", "b"],
+        ["test", "m.yaml"],
+        ["preview", "m.yaml", "contacts", "--key", "4"],
+        ["dictionary", "m.yaml"],
+        ["schedule"],
+        ["erase", "--subject", "x"],
+        ["audit", "url"],
+        ["dossier", "verify", "x.zip"],
+        ["quarantine", "replay", "latest"],
+        ["backup", "create", "m.yaml"],
+        ["backup", "prune", "--keep", "3"],
+        ["run", "m.yaml", "--plan", "plan.json"],
+        ["run", "m.yaml", "--engine", "spark"],
+        ["plan", "m.yaml", "--rehearse"],
+        ["report", "latest", "--bundle", "x.zip"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_not_built_yet_says_so(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    api = RecordedApi()
+    assert main(arguments, api=api) == 2  # type: ignore[arg-type]
+    out, err = capsys.readouterr()
+    assert "not built yet in this version" in err
+    assert out == ""
+    assert api.asked == []

@@ -1,0 +1,170 @@
+"""`migrate demo` as a stranger runs it: the real process, the real databases, from nothing to a verified run."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def migrate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MIGRATE_", "DEMO_", "CI"))}
+    return subprocess.run(
+        [sys.executable, "-m", "migrate", *arguments],
+        cwd=folder,
+        env=environment | {"PYTHONPATH": str(ROOT), "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def document(done: subprocess.CompletedProcess[str], code: int = 0) -> Any:
+    assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+def rows(database: Path, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        return connection.execute(query, parameters).fetchall()
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The folder in which the demo was run once, and what it answered."""
+    folder = tmp_path_factory.mktemp("world")
+    return folder, document(migrate(folder, "demo", "--json"))
+
+
+def test_the_demo_is_verified_and_every_row_is_accounted_for(world: tuple[Path, dict[str, Any]]) -> None:
+    _, run = world
+    assert run["state"] == "verified"
+    assert [s["stage"] for s in run["stages"]] == [
+        "plan", "extract", "profile", "backup", "restore-test", "transform", "load", "verify", "report",
+    ]  # fmt: skip
+    assert all(v["passed"] for v in run["verdicts"])
+    assert set(run["balances"]) == {
+        "owners",
+        "accounts",
+        "contacts",
+        "deals",
+        "notes",
+        "leads",
+    }
+    for entity, b in run["balances"].items():
+        assert b["in"] == b["loaded"] + b["unchanged"] + b["merged"] + b["quarantined"] + b["excluded"], (
+            entity
+        )
+    assert {e: b["in"] for e, b in run["balances"].items()} == {
+        "owners": 14, "accounts": 400, "contacts": 2000, "deals": 800, "notes": 600, "leads": 240,
+    }  # fmt: skip
+    assert run["balances"]["accounts"]["excluded"] == 16
+    assert run["balances"]["contacts"]["excluded"] == 24
+
+
+def test_the_target_holds_what_the_balance_says(world: tuple[Path, dict[str, Any]]) -> None:
+    folder, run = world
+    target = folder / "demo" / "crm.db"
+    assert rows(target, "PRAGMA foreign_key_check") == []
+    own = {"deals": 40, "notes": 0, "leads": 30}
+    for table, before in own.items():
+        assert rows(target, f"SELECT count(*) FROM {table}") == [(before + run["balances"][table]["loaded"],)]
+    assert rows(
+        target, "SELECT country FROM accounts WHERE name LIKE 'Zo%'"
+    )  # an umlaut and a cup of coffee later
+    assert rows(target, "SELECT count(*) FROM contacts WHERE country = 'NO'") != [(0,)]  # Norway is not False
+    assert rows(target, "SELECT count(*) FROM contacts WHERE legacy_no = '17'") == [(0,)]
+    assert rows(target, "SELECT count(*) FROM contacts WHERE legacy_no = '000017'") == [
+        (1,)
+    ]  # leading zeros survive
+    assert (
+        rows(
+            target,
+            "SELECT count(*) FROM accounts a JOIN contacts c ON c.id = a.primary_contact_id AND c.account_id = a.id",
+        )[0][0]
+        > 100
+    )
+
+
+def test_rows_in_quarantine_are_explained(world: tuple[Path, dict[str, Any]]) -> None:
+    folder, run = world
+    found = document(migrate(folder / "demo", "quarantine", "list", "latest", "--json"))
+    assert len(found) == sum(b["quarantined"] for b in run["balances"].values())
+    codes = {code for row in found for code in row["codes"]}
+    assert {
+        "required", "unmapped_value", "type", "too_long", "key_missing", "key_not_unique", "ref_missing",
+        "parent_quarantined", "db_unique", "db_check", "ragged_row", "bad_encoding", "unique", "range",
+    } <= codes  # fmt: skip
+    assert all(row["row"] is not None and row["reasons"] for row in found)
+
+
+def test_the_summary_names_the_report_and_the_report_reads(world: tuple[Path, dict[str, Any]]) -> None:
+    folder, run = world
+    assert Path(folder / "demo", run["report"]).is_file()
+    done = migrate(folder / "demo", "report", "latest")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Verified")
+    assert "Report: " in done.stdout
+
+
+def test_the_second_run_changes_nothing(world: tuple[Path, dict[str, Any]]) -> None:
+    folder, first = world
+    before = rows(folder / "demo" / "crm.db", "SELECT * FROM contacts ORDER BY id")
+    again = document(migrate(folder, "demo", "--json"))
+    assert again["state"] == "verified"
+    for entity, balance in again["balances"].items():
+        assert balance["loaded"] == 0, entity
+        assert balance["in"] == first["balances"][entity]["in"]
+    assert rows(folder / "demo" / "crm.db", "SELECT * FROM contacts ORDER BY id") == before
+
+
+def test_trace_tells_a_rows_story(world: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = world
+    told = document(migrate(folder / "demo", "trace", "latest", "contacts", "000017", "--json"))
+    assert told["story"]
+    assert told["source"]["person_no"] == "000017"
+
+
+def test_rollback_brings_the_target_back(tmp_path: Path) -> None:
+    document(migrate(tmp_path, "demo", "--json"))
+    tables = ("users", "accounts", "contacts", "deals", "notes", "leads")
+    from migrate.demo.generate import generate
+
+    generate(tmp_path / "fresh")
+    undone = document(migrate(tmp_path / "demo", "rollback", "latest", "--yes", "--json"))
+    assert undone["proof"]["passed"]
+    for table in tables:
+        query = f"SELECT * FROM {table} ORDER BY id"
+        assert rows(tmp_path / "demo" / "crm.db", query) == rows(tmp_path / "fresh" / "crm.db", query), table
+
+
+def test_the_projects_copy_of_the_mapping_runs_too(tmp_path: Path) -> None:
+    """mappings/demo.yaml finds the same databases through DEMO_FOLDER."""
+    from migrate.demo.generate import generate
+
+    generate(tmp_path / "data")
+    (tmp_path / "mappings").mkdir()
+    (tmp_path / "mappings" / "demo.yaml").write_text((ROOT / "mappings" / "demo.yaml").read_text())
+    done = subprocess.run(
+        [sys.executable, "-m", "migrate", "run", "mappings/demo.yaml", "--json"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "DEMO_FOLDER": "data"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert document(done)["state"] == "verified"
