@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,8 @@ from migrate.mapping.model import Entity, Field, Find, Ref, Source
 from migrate.mapping.shapes import Reading, did_you_mean, one_line
 from migrate.mapping.tree import Node, Pairs, Path_, Text
 
+# A column's name with blanks is no SQL; only the table can tell what such a text is.
+_COLUMN_LIKE = re.compile(r"[\w .#&/:-]+")
 _OF_FILES = ("file", "encoding", "delimiter", "quote")
 
 
@@ -25,7 +28,7 @@ def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None
         _write(entity, path, names, reading)
         _expression(entity.where, (*path, "where"), reading)
         for column, value in entity.match.items():
-            if value is not None:
+            if value is not None and not _COLUMN_LIKE.fullmatch(value):
                 _expression(value, (*path, "match", column), reading)
         for column, field in entity.fields.items():
             _field(field, (*path, "fields", column), names, entities, reading)
