@@ -1,0 +1,357 @@
+"""Scratch databases for restore tests: made on a server, marked inside, dropped only with the mark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+from psycopg.conninfo import make_conninfo
+
+from migrate import failpoints
+from migrate.connectors.postgres import ddl
+from migrate.connectors.postgres.catalog import META
+from migrate.connectors.postgres.errors import SqlError, from_psycopg, raised
+from migrate.connectors.postgres.session import (
+    connect,
+    literal,
+    mask,
+    parameters,
+    quote,
+    quote_table,
+    split_name,
+    translated,
+)
+from migrate.connectors.postgres.target import PostgresTarget
+from migrate.connectors.postgres.write import checked, direct, one_array, staged
+from migrate.errors import GateClosed, MigrateError, Unreachable, UsageError
+from migrate.model import Schema, Table
+from migrate.model import Sequence as SequenceState
+
+MARKER = f"{META}.migrate_marker"
+
+
+def open_scratch(
+    url: str | None, *, folder: Path, name: str, run: str, trusted: bool = False
+) -> PostgresScratch:
+    """CREATE DATABASE `name` on the server of `url`, with the encoding and collation of `url`'s own database.
+
+    `trusted`: the schema that will be restored is from a manifest whose SQL expressions may run (F26). It is
+    an attribute too, since the manifest may be known only later. Raises Unreachable where it is not allowed."""
+    if url is None:
+        raise UsageError(
+            "a scratch database for PostgreSQL needs a server", hint="Set scratch: to a postgresql:// URL."
+        )
+    with connect(url) as server:
+        user = str(server.info.user)
+        row = server.execute("SELECT * FROM pg_database WHERE datname = current_database()")
+        names = [d.name for d in row.description or ()]
+        found = dict(zip(names, row.fetchone() or (), strict=False))
+        options = [
+            f"ENCODING 'UTF8' LC_COLLATE {literal(found['datcollate'] or 'C')} LC_CTYPE {literal(found['datctype'] or 'C')}"
+        ]
+        locale = found.get("daticulocale") or found.get("datlocale")
+        provider = found.get("datlocprovider")
+        if locale and provider == "i":
+            options.append(f"LOCALE_PROVIDER icu ICU_LOCALE {literal(locale)}")
+        elif locale and provider == "b":
+            options.append(f"LOCALE_PROVIDER builtin BUILTIN_LOCALE {literal(locale)}")
+        failpoints.hit("postgres.scratch.before")
+        try:
+            server.execute(f"CREATE DATABASE {quote(name)} TEMPLATE template0 {' '.join(options)}".encode())
+        except psycopg.Error as error:
+            if error.sqlstate == "42501":
+                raise Unreachable(
+                    "the user may not make a scratch database on this server",
+                    where=mask(url),
+                    hint=f"Let an administrator run ALTER ROLE {quote(user)} CREATEDB, or set scratch: to a server where it may.",
+                ) from None
+            if error.sqlstate == "42P04":
+                raise Unreachable("a database of the scratch's name is there already", where=name) from None
+            raise raised(from_psycopg(error), "making the scratch database", where=mask(url)) from None
+    failpoints.hit("postgres.scratch.created")
+    inside = _inside(url, name)
+    with (
+        connect(inside) as first,
+        translated("marking the scratch database", where=name),
+        first.transaction(),
+    ):
+        first.execute(f"CREATE SCHEMA {META}")
+        first.execute(
+            f"CREATE TABLE {MARKER} (run text NOT NULL, created timestamptz NOT NULL DEFAULT now())"
+        )
+        first.execute(f"INSERT INTO {MARKER} (run) VALUES (%s)".encode(), [run])
+    failpoints.hit("postgres.scratch.marked")
+    return PostgresScratch(inside, server_url=url, name=name, run=run, trusted=trusted)
+
+
+def drop_leftovers(url: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Drop scratch databases of earlier runs, by their names in the ledger. One without our mark stays. Returns
+    the names that are gone now, also those that were not there any more."""
+    gone = []
+    for name in names:
+        with connect(url) as server:
+            there = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+        if there is None or (_marked(_inside(url, name)) and _drop(url, name)):
+            gone.append(name)
+    return tuple(gone)
+
+
+def _inside(url: str, name: str) -> str:
+    return make_conninfo(**{**parameters(url), "dbname": name})
+
+
+def _marked(inside: str, run: str | None = None) -> bool:
+    with connect(inside) as database, translated("looking for the mark"):
+        if (
+            row := database.execute("SELECT to_regclass(%s) IS NOT NULL", [MARKER]).fetchone()
+        ) is None or not row[0]:
+            return False
+        found = database.execute(f"SELECT run FROM {MARKER}").fetchall()
+    return bool(found) and (run is None or found == [(run,)])
+
+
+def _drop(url: str, name: str) -> bool:
+    failpoints.hit("postgres.scratch.drop")
+    with connect(url) as server, translated("dropping the scratch database", where=name):
+        force = " WITH (FORCE)" if server.info.server_version >= 130000 else ""
+        server.execute(f"DROP DATABASE IF EXISTS {quote(name)}{force}".encode())
+    return True
+
+
+class PostgresScratch(PostgresTarget):
+    """`migrate.connectors.protocol.Scratch`. `not_restored` names what was left out, and why it could not be made."""
+
+    def __init__(self, url: str, *, server_url: str, name: str, run: str, trusted: bool) -> None:
+        super().__init__(url)
+        self.name, self.trusted = name, trusted
+        self.url = f"{mask(server_url)} ({name})"
+        self.not_restored: list[str] = []
+        self._server_url, self._run = server_url, run
+        self._plain: set[tuple[str, str]] = set()  # generated columns restored as ordinary ones
+
+    # -- the schema -------------------------------------------------------------------------------
+
+    def restore_schema(self, schema: Schema) -> None:
+        side = self._side()
+        with translated("proving that the scratch is empty", where=self.name):
+            row = side.execute(
+                "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+                f"WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '{META}')".encode()
+            ).fetchone()
+        if row is None or row[0]:
+            raise GateClosed(
+                "the scratch database is not empty, nothing is restored into it", where=self.name
+            )
+        self._make_types(schema)
+        used = {c.sequence for t in schema.tables for c in t.columns if c.identity}
+        for sequence in schema.sequences:
+            if sequence.name not in used:
+                self._run_ddl(
+                    f"CREATE SEQUENCE {quote_table(sequence.name)} {ddl.sequence_definition(sequence)[0]}",
+                    sequence.name,
+                )
+        for table in schema.tables:
+            self._make_table(table, schema.sequences)
+        for sequence in schema.sequences:
+            owner = ddl.sequence_definition(sequence)[1]
+            if owner:
+                self._run_ddl(f"ALTER SEQUENCE {quote_table(sequence.name)} OWNED BY {owner}", sequence.name)
+        failpoints.hit("postgres.scratch.tables")
+
+    def _make_types(self, schema: Schema) -> None:
+        names = [*schema.table_names, *schema.enums, *(s.name for s in schema.sequences)]
+        extensions = [e.partition("@")[::2] for e in schema.extensions]
+        for name in sorted({*ddl.schemas(names), *(place for _, place in extensions if place)}):
+            self._run_ddl(f"CREATE SCHEMA {quote(name)}", name)
+        for name, place in extensions:
+            if not self._attempt(f"CREATE EXTENSION {quote(name)} SCHEMA {quote(place or 'public')} CASCADE"):
+                raise Unreachable(
+                    f"extension {name} cannot be made in the scratch database",
+                    where=self.name,
+                    hint="Install it on that server, or set scratch: to a server that has it.",
+                )
+        for name, labels in schema.enums.items():
+            self._run_ddl(
+                f"CREATE TYPE {quote_table(name)} AS ENUM ({', '.join(literal(label) for label in labels)})",
+                name,
+            )
+
+    def _make_table(self, table: Table, sequences: Sequence[SequenceState]) -> None:
+        generated = {(table.name, c.name) for c in table.columns if c.generated is not None}
+        expressions = [
+            f"{table.name}.{c.name}: {'generated column' if c.generated else 'default'}"
+            for c in table.columns
+            if c.generated is not None or (c.default is not None and c.sequence is None)
+        ]
+        whole = ddl.create_table(table, unlogged=True, trusted=self.trusted, sequences=sequences)
+        if self.trusted and self._attempt(whole):
+            return
+        self._run_ddl(ddl.create_table(table, unlogged=True, defaults=False, sequences=sequences), table.name)
+        self._plain |= generated
+        self.not_restored += expressions
+
+    # -- the rows ---------------------------------------------------------------------------------
+
+    def restore_rows(self, table: Table, batches: Iterator[pa.RecordBatch]) -> int:
+        written = 0
+        with self._session() as session:
+            try:
+                session.execute("BEGIN")
+                for batch in batches:
+                    if batch.num_rows:
+                        self._restore_batch(session, table, batch)
+                        written += batch.num_rows
+                        failpoints.hit("postgres.scratch.batch")
+                session.execute("COMMIT")
+            except SqlError as error:
+                raise raised(error, "restoring rows into the scratch database", where=table.name) from None
+        return written
+
+    def _restore_batch(self, session: Any, table: Table, batch: pa.RecordBatch) -> None:
+        rows = pa.Table.from_batches([batch])
+        computed = [
+            c.name
+            for c in table.columns
+            if c.generated is not None and (table.name, c.name) not in self._plain
+        ]
+        rows = rows.drop_columns([c for c in computed if c in rows.column_names])
+        columns = checked(table, rows)
+        straight = direct(columns, rows)
+        if straight is not None:
+            session.ingest(*split_name(table.name), straight)
+            return
+        made = [
+            staged(i, c, one_array(v)) for i, (c, v) in enumerate(zip(columns, rows.columns, strict=True))
+        ]
+        sent = [a for s in made for a in s.arrays]
+        session.execute(
+            f"CREATE TEMP TABLE migrate_restore ({', '.join(f'{n} {t}' for n, t, _ in sent)}) ON COMMIT DROP"
+        )
+        session.ingest(
+            None, "migrate_restore", pa.table([a for _, _, a in sent], names=[n for n, _, _ in sent])
+        )
+        session.execute(
+            f"INSERT INTO {quote_table(table.name)} ({ddl.columns([c.name for c in columns])}) OVERRIDING SYSTEM VALUE "
+            f"SELECT {', '.join(s.value for s in made)} FROM pg_temp.migrate_restore s"
+        )
+        session.execute("DROP TABLE pg_temp.migrate_restore")
+
+    # -- the constraints --------------------------------------------------------------------------
+
+    def restore_constraints(self, schema: Schema) -> None:
+        inside = set(schema.table_names)
+        for table in schema.tables:
+            name = quote_table(table.name)
+            if table.primary_key:
+                self._run_ddl(
+                    f"ALTER TABLE {name} ADD PRIMARY KEY ({ddl.columns(table.primary_key)})",
+                    f"{table.name}: primary key",
+                )
+            for unique in table.uniques:
+                self._trusted_ddl(
+                    ddl.unique(table, unique, trusted=self.trusted), f"{table.name}: {unique.name}"
+                )
+            for index in table.indexes:
+                self._trusted_ddl(
+                    ddl.index(table, index, trusted=self.trusted), f"{table.name}: index {index.name}"
+                )
+            for check in table.checks:
+                state = "" if check.validated else " NOT VALID"
+                sql = (
+                    f"ALTER TABLE {name} ADD CONSTRAINT {quote(check.name)} {check.sql}{state}"
+                    if self.trusted
+                    else ""
+                )
+                self._trusted_ddl(sql, f"{table.name}: check {check.name}")
+        for table in schema.tables:
+            for key in table.foreign_keys:
+                if key.ref_table in inside:
+                    self._run_ddl(ddl.foreign_key(table, key), f"{table.name}: {key.name}")
+                else:
+                    self.not_restored.append(
+                        f"{table.name}: {key.name} (it refers to {key.ref_table}, which is not among the tables)"
+                    )
+        for sequence in schema.sequences:
+            if sequence.last_value is not None:
+                with translated("setting a sequence", where=sequence.name):
+                    self._side().execute(
+                        "SELECT setval(%s::regclass, %s, true)",
+                        [quote_table(sequence.name), sequence.last_value],
+                    )
+        failpoints.hit("postgres.scratch.constraints")
+
+    def violations(self) -> list[str]:
+        """Constraints that are NOT VALID and that the rows really break; their state is left as it is."""
+        side = self._side()
+        with translated("looking for violations", where=self.name):
+            found = side.execute(
+                "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE NOT convalidated AND conrelid <> 0 ORDER BY 1, 2"
+            ).fetchall()
+        broken = []
+        for table, name in found:
+            try:
+                with side.transaction(force_rollback=True):
+                    side.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {quote(name)}".encode())
+            except psycopg.errors.IntegrityConstraintViolation:
+                broken.append(f"{table}: {name}")
+            except psycopg.Error as error:
+                raise raised(from_psycopg(error), "looking for violations", where=str(table)) from None
+        return broken
+
+    def drop(self) -> None:
+        """Idempotent. Raises GateClosed if the database there does not carry this run's mark."""
+        self.close()
+        with connect(self._server_url) as server:
+            if server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.name]).fetchone() is None:
+                return
+        if not _marked(_inside(self._server_url, self.name), self._run):
+            raise GateClosed(
+                "the database does not carry this run's mark and is not dropped", where=self.name
+            )
+        _drop(self._server_url, self.name)
+
+    # -- helpers ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _naming(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            found = raised(from_psycopg(error), "restoring into the scratch database", where=what)
+            if isinstance(found, GateClosed | Unreachable):
+                raise found from None
+            raise MigrateError(f"the scratch database refused it: {found.message}", where=what) from None
+
+    def _run_ddl(self, sql: str, what: str) -> None:
+        with self._naming(what):
+            self._side().execute(sql.encode())
+
+    def _trusted_ddl(self, sql: str, what: str) -> None:
+        """Data that breaks it is an error; a function that the scratch does not have makes it "not restored"."""
+        if not sql:
+            self.not_restored.append(what)
+            return
+        with self._naming(what):
+            try:
+                self._side().execute(sql.encode())
+            except (
+                psycopg.errors.UndefinedFunction,
+                psycopg.errors.UndefinedObject,
+                psycopg.errors.UndefinedTable,
+            ):
+                self.not_restored.append(f"{what} (it needs an object that is not among the tables)")
+
+    def _attempt(self, sql: str) -> bool:
+        try:
+            self._side().execute(sql.encode())
+        except psycopg.OperationalError as error:
+            raise raised(
+                from_psycopg(error), "restoring into the scratch database", where=self.name
+            ) from None
+        except psycopg.Error:
+            return False
+        return True

@@ -1,0 +1,365 @@
+"""PostgreSQL as a place to read from and to write to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+
+from migrate import failpoints
+from migrate.arrow import layout
+from migrate.canon import source_keys
+from migrate.connectors.postgres import ddl
+from migrate.connectors.postgres.catalog import META, read_schema
+from migrate.connectors.postgres.errors import busy
+from migrate.connectors.postgres.read import PostgresSnapshot, open_snapshot, read_table, select_list
+from migrate.connectors.postgres.session import (
+    Session,
+    connect,
+    join_name,
+    mask,
+    quote,
+    quote_table,
+    translated,
+)
+from migrate.connectors.postgres.transaction import FENCE, PostgresTransaction
+from migrate.connectors.postgres.write import one_array, staged
+from migrate.errors import Busy, GateClosed, UsageError
+from migrate.model import Column, Kind, Schema, Table, Type
+
+KEYS = f"{META}.keys"
+_HOLD = 0x6D69677261746531  # "migrate1": advisory locks are numbers, one space per database
+_CREATE = _HOLD + 1
+_REFERENCES = """
+SELECT n.nspname, c.relname, k.confdeltype,
+       ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u(num, at)
+             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num ORDER BY u.at) AS columns,
+       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(num, at)
+             JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num ORDER BY u.at) AS ref_columns
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = %s::regclass ORDER BY n.nspname, c.relname, k.conname"""
+_ON_DELETE = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+REFERENCE_COLUMNS = ("table", "columns", "ref_key", "row_key", "on_delete")
+
+
+def open_database(url: str, *, base: Path | None = None) -> PostgresTarget:
+    """Connects. Raises Unreachable (wrong password, host, database …), UsageError (a URL libpq cannot read)."""
+    return PostgresTarget(url)
+
+
+class PostgresTarget:
+    """`migrate.connectors.protocol.Target`; as a Source only its reading half is used."""
+
+    engine = "postgresql"
+
+    def __init__(self, url: str) -> None:
+        self._url, self.url = url, mask(url)
+        self._connection: psycopg.Connection[Any] | None = connect(url)
+        self._idle: list[Session] = []
+        self._held = False
+
+    def _side(self) -> psycopg.Connection[Any]:
+        """The session for catalogue and small statements; a lost one is opened anew (it holds no state)."""
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._url)
+        return self._connection
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def schema(self, tables: Sequence[str] | None = None) -> Schema:
+        return read_schema(self._side(), tables)
+
+    def snapshot(self, tables: Sequence[str]) -> AbstractContextManager[PostgresSnapshot]:
+        return open_snapshot(self._url, tables)
+
+    def close(self) -> None:
+        for session in self._idle:
+            session.close()
+        self._idle.clear()
+        if self._connection is not None:
+            self._connection.close()
+
+    # -- our own tables ---------------------------------------------------------------------------
+
+    def meta(self, name: str) -> str:
+        return f"{META}.{name}"
+
+    def create_tables(self, tables: Sequence[Table], *, constraints: bool = True) -> None:
+        statements = []
+        for table in tables:
+            statements.append(ddl.create_table(table, if_missing=True, trusted=True, key=constraints))
+            if constraints:
+                statements += [self._index(table, ddl.index(table, i, trusted=True)) for i in table.indexes]
+        self._create(ddl.schemas([t.name for t in tables]), statements)
+        if constraints:
+            self._add_constraints(tables)
+
+    @staticmethod
+    def _index(table: Table, sql: str) -> str:
+        return sql.replace("INDEX ", "INDEX IF NOT EXISTS ", 1) if "IF NOT EXISTS" not in sql else sql
+
+    def _add_constraints(self, tables: Sequence[Table]) -> None:
+        wanted = [
+            (table, name, sql)
+            for table in tables
+            for name, sql in (
+                *((u.name, ddl.unique(table, u, trusted=True)) for u in table.uniques),
+                *((f.name, ddl.foreign_key(table, f)) for f in table.foreign_keys),
+            )
+        ]
+        side = self._side()
+        with translated("adding constraints", where=self.url):
+            for table, name, sql in wanted:
+                there = side.execute(
+                    "SELECT 1 FROM pg_constraint WHERE conrelid = to_regclass(%s) AND conname = %s",
+                    [quote_table(table.name), name],
+                ).fetchone()
+                if there is None:
+                    side.execute(sql.encode())
+
+    def _create(self, schemas: Sequence[str], statements: Sequence[str]) -> None:
+        side = self._side()
+        user = quote(str(side.info.user))
+        grant = f"GRANT CREATE ON DATABASE {quote(str(side.info.dbname))} TO {user}"
+        with translated("creating our own tables", where=self.url, grant=grant), side.transaction():
+            side.execute(
+                "SELECT pg_advisory_xact_lock(%s)", [_CREATE]
+            )  # IF NOT EXISTS alone races with itself
+            for name in schemas:
+                row = side.execute("SELECT to_regnamespace(%s) IS NULL", [quote(name)]).fetchone()
+                if (
+                    row is not None and row[0]
+                ):  # asked first: IF NOT EXISTS needs the right even where it does nothing
+                    side.execute(f"CREATE SCHEMA {quote(name)}".encode())
+            failpoints.hit("postgres.create.before")
+            for sql in statements:
+                side.execute(sql.encode())
+
+    # -- one run at a time ------------------------------------------------------------------------
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """A session lock: it goes with the process, without anybody's help."""
+        with connect(self._url) as keeper:
+            with translated("taking the target's lock", where=self.url):
+                row = keeper.execute("SELECT pg_try_advisory_lock(%s)", [_HOLD]).fetchone()
+            if row is None or not row[0]:
+                raise busy()
+            failpoints.hit("postgres.hold.taken")
+            self._held = True
+            try:
+                yield
+            finally:
+                self._held = False
+
+    def raise_fence(self, run: str) -> int:
+        if not self._held:
+            raise Busy("the fence can only be raised by the run that holds the target")
+        self._create(
+            [META],
+            [
+                f"CREATE TABLE IF NOT EXISTS {FENCE} (one boolean PRIMARY KEY DEFAULT true CHECK (one), value bigint NOT NULL, "
+                "run text NOT NULL, raised_at timestamptz NOT NULL DEFAULT now())"
+            ],
+        )
+        failpoints.hit("postgres.fence.before")
+        with translated("raising the fence", where=FENCE):
+            row = (
+                self._side()
+                .execute(
+                    f"INSERT INTO {FENCE} AS f (value, run) VALUES (1, %s) "
+                    "ON CONFLICT (one) DO UPDATE SET value = f.value + 1, run = excluded.run, raised_at = now() RETURNING value".encode(),
+                    [run],
+                )
+                .fetchone()
+            )
+        failpoints.hit("postgres.fence.raised")
+        assert row is not None
+        return int(row[0])
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def begin(self) -> PostgresTransaction:
+        session = self._idle.pop() if self._idle else Session(self._url)
+        return PostgresTransaction(session, self._done)
+
+    def _done(self, session: Session, usable: bool) -> None:
+        if usable:
+            self._idle.append(session)
+        else:
+            session.close()
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        """A session for statements of its own, outside any transaction."""
+        session = self._idle.pop() if self._idle else Session(self._url)
+        usable = False
+        try:
+            yield session
+            usable = True
+        finally:
+            self._done(session, usable)
+
+    def as_declared(self, rows: pa.Table, stored: Table, declared: Table) -> pa.Table:
+        for name in rows.column_names:
+            before, after = stored.column(name).type, declared.column(name).type
+            if layout(before) == layout(after):
+                continue
+            try:
+                if after.kind is Kind.ARRAY:  # nested or with infinities: text that only the server can read
+                    raise pa.ArrowInvalid("an array in text form")
+                rows = rows.set_column(rows.column_names.index(name), name, rows[name].cast(layout(after)))
+            except pa.ArrowInvalid:
+                raise GateClosed(
+                    "a stored value is not of the declared type (NaN in a sized numeric, or an array of arrays)",
+                    where=f"{declared.name}.{name}",
+                ) from None
+        return rows
+
+    def reserve_keys(self, table: Table, column: str, count: int) -> pa.Array[Any]:
+        """Values that no row has and nobody gets again: from the sequence, whose position is never set back,
+        or above both max(column) and what was ever reserved (kept in a table of ours)."""
+        declared = table.column(column)
+        if declared.type.kind is not Kind.INT:
+            raise UsageError("only integer keys can be reserved", where=f"{table.name}.{column}")
+        kind = {16: pa.int16(), 32: pa.int32()}.get(declared.type.bits or 64, pa.int64())
+        if count <= 0:
+            return pa.array([], kind)
+        failpoints.hit("postgres.keys.before")
+        if declared.sequence is None:
+            values = self._above(table, declared, count)
+        else:
+            values = self._from_sequence(table, declared, count)
+        try:
+            return values.cast(kind)
+        except pa.ArrowInvalid:
+            raise UsageError("the key's type has no values left", where=f"{table.name}.{column}") from None
+
+    def _from_sequence(self, table: Table, column: Column, count: int) -> pa.Array[Any]:
+        assert column.sequence is not None
+        name = quote_table(column.sequence)
+        free = f"NOT EXISTS (SELECT FROM {quote_table(table.name)} t WHERE t.{quote(column.name)} = s.value)"
+        pieces: list[pa.Array[Any]] = []
+        missing, draw = count, count
+        with (
+            translated(
+                "reserving keys", where=table.name, grant=f"GRANT USAGE ON SEQUENCE {name} TO the user"
+            ),
+            self._session() as session,
+        ):
+            while missing:
+                # the column's rows may be ahead of their sequence (rows written with their own keys): those are passed over
+                found = session.query(
+                    f"SELECT value FROM (SELECT nextval({_text(name)}::regclass) AS value FROM generate_series(1, {draw}) OFFSET 0) s WHERE {free}"
+                )["value"].combine_chunks()
+                pieces.append(found.slice(0, missing))
+                missing -= min(missing, len(found))
+                draw = max(missing, draw * 2 if not len(found) else missing)
+        return pa.concat_arrays(pieces)
+
+    def _above(self, table: Table, column: Column, count: int) -> pa.Array[Any]:
+        self._create(
+            [META],
+            [
+                f"CREATE TABLE IF NOT EXISTS {KEYS} (table_name text, column_name text, upto bigint NOT NULL, "
+                "PRIMARY KEY (table_name, column_name))"
+            ],
+        )
+        highest = f"greatest(coalesce((SELECT max({quote(column.name)})::int8 FROM {quote_table(table.name)}), 0), 0)"
+        with translated("reserving keys", where=table.name):
+            row = (
+                self._side()
+                .execute(
+                    f"INSERT INTO {KEYS} AS k VALUES (%(table)s, %(column)s, {highest} + %(count)s) "
+                    f"ON CONFLICT (table_name, column_name) DO UPDATE SET upto = greatest(k.upto, {highest}) + %(count)s RETURNING upto".encode(),
+                    {"table": table.name, "column": column.name, "count": count},
+                )
+                .fetchone()
+            )
+        assert row is not None
+        return pa.array(np.arange(int(row[0]) - count + 1, int(row[0]) + 1))
+
+    # -- undo -------------------------------------------------------------------------------------
+
+    def references_to(self, table: Table, key: Sequence[str], keys: pa.Table) -> pa.Table:
+        empty = pa.table({name: pa.array([], pa.string()) for name in REFERENCE_COLUMNS})
+        if not keys.num_rows:
+            return empty
+        side = self._side()
+        with translated("reading foreign keys", where=table.name):
+            found = side.execute(_REFERENCES.encode(), [quote_table(table.name)]).fetchall()
+        pieces = []
+        for schema, name, on_delete, columns, ref_columns in found:
+            child = join_name(schema, name)
+            declared = self.schema([child])
+            if not declared.tables:
+                raise UsageError("a table that refers to this one cannot be read", where=child)
+            pieces.append(
+                self._referencing(
+                    table, key, keys, declared.tables[0], columns, ref_columns, _ON_DELETE[on_delete]
+                )
+            )
+        return pa.concat_tables(pieces) if pieces else empty
+
+    def _referencing(
+        self,
+        table: Table,
+        key: Sequence[str],
+        keys: pa.Table,
+        child: Table,
+        columns: list[str],
+        ref_columns: list[str],
+        on_delete: str,
+    ) -> pa.Table:
+        parents = [Column(f"p{i}", table.column(k).type) for i, k in enumerate(key)]
+        own = [Column(f"k{i}", child.column(k).type) for i, k in enumerate(child.primary_key)]
+        distinct = keys.select(list(key)).group_by(list(key)).aggregate([])
+        made = [
+            staged(i, table.column(c), one_array(distinct[c])) for i, c in enumerate(distinct.column_names)
+        ]
+        sent = [a for s in made for a in s.arrays]
+        join = " AND ".join(f"c.{quote(c)} = t.{quote(r)}" for c, r in zip(columns, ref_columns, strict=True))
+        match = f"({', '.join('t.' + quote(c) for c in distinct.column_names)}) IN (SELECT {', '.join(s.key for s in made)} FROM pg_temp.migrate_refs s)"
+        inner = ", ".join(
+            [f"t.{quote(k)} AS {quote(p.name)}" for k, p in zip(key, parents, strict=True)]
+            + [f"c.{quote(k)} AS {quote(o.name)}" for k, o in zip(child.primary_key, own, strict=True)]
+        )
+        sql = (
+            f"SELECT {select_list([*parents, *own])} FROM (SELECT {inner} FROM {quote_table(table.name)} t "
+            f"JOIN {quote_table(child.name)} c ON {join} WHERE {match}) r"
+        )
+        with translated("looking for references", where=child.name), self._session() as session:
+            session.execute("BEGIN")
+            session.execute(
+                f"CREATE TEMP TABLE migrate_refs ({', '.join(f'{n} {t}' for n, t, _ in sent)}) ON COMMIT DROP"
+            )
+            session.ingest(
+                None, "migrate_refs", pa.table([a for _, _, a in sent], names=[n for n, _, _ in sent])
+            )
+            session.execute("ANALYZE pg_temp.migrate_refs")
+            rows = read_table(session, sql, [*parents, *own], child.name)
+            session.execute("ROLLBACK")
+        count = rows.num_rows
+        types: dict[str, Type] = {c.name: c.type for c in [*parents, *own]}
+        nothing = pa.nulls(count, pa.string())
+        return pa.table(
+            {
+                "table": pa.array([child.name] * count, pa.string()),
+                "columns": pa.array(
+                    [json.dumps(columns, ensure_ascii=False, separators=(",", ":"))] * count, pa.string()
+                ),
+                "ref_key": source_keys(rows, [p.name for p in parents], types) if count else nothing,
+                "row_key": source_keys(rows, [o.name for o in own], types) if own and count else nothing,
+                "on_delete": pa.array([on_delete] * count, pa.string()),
+            }
+        )
+
+
+def _text(name: str) -> str:
+    return "'" + name.replace("'", "''") + "'"

@@ -1,0 +1,340 @@
+"""One target transaction over one ADBC connection (F1, F4, F5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from migrate import failpoints
+from migrate.connectors.bisect import too_many
+from migrate.connectors.postgres.catalog import META
+from migrate.connectors.postgres.errors import SqlError, raised, reject_code
+from migrate.connectors.postgres.read import read_table, select_list
+from migrate.connectors.postgres.session import Session, literal, quote, quote_table, split_name
+from migrate.connectors.postgres.write import ORDINAL, Staged, checked, direct, one_array, staged, unstorable
+from migrate.errors import MigrateError, Unreachable
+from migrate.model import Rejected, Table
+
+pc: Any = pyarrow.compute  # its stubs know neither literals nor null arrays
+FENCE = f"{META}.fence"
+_SAVEPOINT = "migrate_rows"
+
+# Finds the refused rows on the server: ranges are tried left to right, halved where they fail and doubled
+# where they go in, each under a savepoint of its own (plpgsql's EXCEPTION block). Rows refused for a foreign
+# key are tried again at the end, for their parent may stand later in the batch. One round trip in place of
+# bad · log2(rows / bad); connectors.bisect does the same from outside. Errors that are not about a row are
+# raised again as they are.
+_SEARCH = """
+DECLARE
+  migrate_next bigint := 0; migrate_lo bigint; migrate_hi bigint; migrate_end bigint := {rows};
+  migrate_size bigint := {size}; migrate_bad bigint := {bad}; migrate_again boolean; migrate_row record;
+  migrate_state text; migrate_constraint text; migrate_column text;
+BEGIN
+  LOOP
+    IF migrate_next >= migrate_end OR migrate_bad > {stop_after} THEN
+      LOOP
+        migrate_again := false;
+        FOR migrate_row IN SELECT ordinal FROM pg_temp.{refused} WHERE state = '23503' ORDER BY ordinal LOOP
+          BEGIN
+            migrate_lo := migrate_row.ordinal; migrate_hi := migrate_lo + 1;
+            {statement};
+            DELETE FROM pg_temp.{refused} WHERE ordinal = migrate_lo;
+            migrate_bad := migrate_bad - 1; migrate_again := true;
+          EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS migrate_state = RETURNED_SQLSTATE, migrate_constraint = CONSTRAINT_NAME,
+              migrate_column = COLUMN_NAME;
+            IF migrate_state !~ '^(22|23|P0|44)' THEN RAISE; END IF;
+            UPDATE pg_temp.{refused} SET state = migrate_state, place = coalesce(nullif(migrate_constraint, ''), migrate_column)
+            WHERE ordinal = migrate_lo;
+          END;
+        END LOOP;
+        EXIT WHEN NOT migrate_again;
+      END LOOP;
+      EXIT WHEN migrate_next >= migrate_end OR migrate_bad > {stop_after};
+    END IF;
+    migrate_lo := migrate_next; migrate_hi := least(migrate_lo + migrate_size, migrate_end);
+    BEGIN
+      {statement};
+      migrate_next := migrate_hi; migrate_size := migrate_size * 2;
+    EXCEPTION WHEN OTHERS THEN
+      GET STACKED DIAGNOSTICS migrate_state = RETURNED_SQLSTATE, migrate_constraint = CONSTRAINT_NAME,
+        migrate_column = COLUMN_NAME;
+      IF migrate_state !~ '^(22|23|P0|44)' THEN RAISE; END IF;
+      IF migrate_hi - migrate_lo = 1 THEN
+        INSERT INTO pg_temp.{refused} VALUES (migrate_lo, migrate_state, coalesce(nullif(migrate_constraint, ''), migrate_column));
+        migrate_bad := migrate_bad + 1; migrate_next := migrate_hi; migrate_size := 1;
+      ELSE
+        migrate_size := (migrate_hi - migrate_lo) / 2;
+      END IF;
+    END;
+  END LOOP;
+END"""
+
+
+class PostgresTransaction:
+    """`migrate.connectors.protocol.Transaction`. `done` gets the session back, and whether it can be used again."""
+
+    def __init__(self, session: Session, done: Callable[[Session, bool], None]) -> None:
+        self._session, self._done, self._open, self._tables = session, done, True, 0
+        try:
+            session.execute("BEGIN")
+            self._id = session.query("SELECT txid_current()::text AS id")["id"][0].as_py()
+            session.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        except SqlError as error:
+            self._end(usable=False)
+            raise raised(error, "beginning a transaction") from None
+        failpoints.hit("postgres.transaction.begun")
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def insert(self, table: Table, rows: pa.Table, *, stop_after: int) -> list[Rejected]:
+        columns = checked(table, rows)
+        if not rows.num_rows:
+            return []
+        failpoints.hit("postgres.insert.before")
+        straight = direct(columns, rows)
+        known_bad = False
+        if straight is not None:
+            self._run(f"SAVEPOINT {_SAVEPOINT}", table)
+            try:
+                self._session.ingest(*split_name(table.name), straight)
+            except SqlError as error:
+                self._back(error, table, "INSERT")
+                known_bad = True
+            else:
+                self._run(f"RELEASE SAVEPOINT {_SAVEPOINT}", table)
+                failpoints.hit("postgres.insert.copied")
+                return []
+        overriding = "OVERRIDING SYSTEM VALUE " if any(c.identity == "always" for c in columns) else ""
+
+        def statement(stage: str, made: Sequence[Staged]) -> str:
+            names = ", ".join(quote(c.name) for c in columns)
+            values = ", ".join(s.value for s in made)
+            return (
+                f"INSERT INTO {quote_table(table.name)} ({names}) {overriding}SELECT {values} FROM {stage} s"
+            )
+
+        return self._write(table, rows, statement, "INSERT", known_bad, stop_after)
+
+    def update(self, table: Table, key: Sequence[str], rows: pa.Table, *, stop_after: int) -> list[Rejected]:
+        columns = checked(table, rows)
+        if not rows.num_rows or all(c.name in key for c in columns):
+            return []
+        failpoints.hit("postgres.update.before")
+
+        def statement(stage: str, made: Sequence[Staged]) -> str:
+            pairs = list(zip(columns, made, strict=True))
+            sets = ", ".join(f"{quote(c.name)} = {s.value}" for c, s in pairs if c.name not in key)
+            match = " AND ".join(f"t.{quote(c.name)} = {s.key}" for c, s in pairs if c.name in key)
+            return f"UPDATE {quote_table(table.name)} t SET {sets} FROM {stage} s WHERE {match}"
+
+        return self._write(table, rows, statement, "UPDATE", False, stop_after)
+
+    def _write(
+        self,
+        table: Table,
+        rows: pa.Table,
+        statement: Callable[[str, Sequence[Staged]], str],
+        right: str,
+        known_bad: bool,
+        stop_after: int,
+    ) -> list[Rejected]:
+        """By way of a staging table: all at once, and if that fails row ranges, halved on the server."""
+        stage, made, unfit = self._stage(table, rows)
+        if len(unfit) > stop_after:
+            raise too_many(stop_after, table.name)
+        sql = statement(f"pg_temp.{stage}", made)
+        rejected = [Rejected(ordinal, "db_value") for ordinal in unfit]
+        if not known_bad:
+            self._run(f"SAVEPOINT {_SAVEPOINT}", table)
+            try:
+                self._session.execute(sql)
+            except SqlError as error:
+                self._back(error, table, right)
+                known_bad = True
+        if known_bad:
+            rejected += self._search(table, sql, stage, rows.num_rows, len(unfit), stop_after, right)
+        failpoints.hit("postgres.rows.written")
+        self._run(f"DROP TABLE pg_temp.{stage}", table)
+        return sorted(rejected, key=lambda r: r.ordinal)
+
+    def _search(
+        self, table: Table, sql: str, stage: str, rows: int, bad: int, stop_after: int, right: str
+    ) -> list[Rejected]:
+        refused = f"{stage}_refused"
+        self._run(f"CREATE UNIQUE INDEX ON pg_temp.{stage} ({ORDINAL})", table)
+        self._run(f"ANALYZE pg_temp.{stage}", table)
+        self._run(
+            f"CREATE TEMP TABLE {refused} (ordinal int8 PRIMARY KEY, state text, place text) ON COMMIT DROP",
+            table,
+        )
+        joint = "AND" if right == "UPDATE" else "WHERE"
+        body = _SEARCH.format(
+            rows=rows,
+            size=max(rows // 2, 1),
+            bad=bad,
+            stop_after=stop_after,
+            refused=refused,
+            statement=f"{sql} {joint} s.{ORDINAL} >= migrate_lo AND s.{ORDINAL} < migrate_hi",
+        )
+        failpoints.hit("postgres.search.before")
+        self._run(f"DO {literal(body)}", table, right)
+        found = self._query(
+            f"SELECT ordinal, state, coalesce(place, '') AS place FROM pg_temp.{refused}", table
+        ).to_pylist()
+        if len(found) + bad > stop_after:
+            raise too_many(stop_after, table.name)
+        self._run(f"DROP TABLE pg_temp.{refused}", table)
+        return [Rejected(r["ordinal"], reject_code(r["state"]) or "db_other", r["place"]) for r in found]
+
+    def delete(self, table: Table, key: Sequence[str], keys: pa.Table) -> int:
+        if not keys.num_rows:
+            return 0
+        failpoints.hit("postgres.delete.before")
+        stage, condition = self._keys(table, key, keys)
+        count = self._run(f"DELETE FROM {quote_table(table.name)} t WHERE {condition}", table, "DELETE")
+        self._run(f"DROP TABLE pg_temp.{stage}", table)
+        return count
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def fetch(
+        self, table: Table, key: Sequence[str], keys: pa.Table, columns: Sequence[str], *, lock: bool = False
+    ) -> pa.Table:
+        wanted = [table.column(c) for c in columns]
+        stage, condition = self._keys(table, key, keys)
+        tail = " FOR UPDATE OF t" if lock else ""
+        sql = f"SELECT {select_list(wanted, prefix='t.')} FROM {quote_table(table.name)} t WHERE {condition}{tail}"
+        try:
+            found = read_table(self._session, sql, wanted, table.name)
+        except SqlError as error:
+            raise self._raised(error, table, "SELECT, UPDATE" if lock else "SELECT") from None
+        self._run(f"DROP TABLE pg_temp.{stage}", table)
+        return found
+
+    def fence(self) -> int:
+        try:
+            found = self._session.query(f"SELECT value FROM {FENCE} FOR SHARE")
+        except SqlError as error:
+            raise raised(error, "reading the fence", where=FENCE) from None
+        if found.num_rows != 1:
+            raise Unreachable(
+                "the fence is not there",
+                where=FENCE,
+                hint="Run the same command again to take the target over.",
+            )
+        return int(found["value"][0].as_py())
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        if not self._open:
+            raise Unreachable("the transaction is over already: nothing can be committed")
+        failpoints.hit("postgres.commit.before")
+        try:
+            same = self._session.in_transaction and (
+                self._session.query("SELECT txid_current_if_assigned()::text AS id")["id"][0].as_py()
+                == self._id
+            )
+            if same:
+                self._session.execute("COMMIT")
+        except SqlError as error:
+            self._end(usable=False)
+            raise raised(error, "committing; whether it went through is told by the part's receipt") from None
+        if not same:
+            self.rollback()
+            raise Unreachable(
+                "the transaction that was begun is not the one that is open now, so nothing was committed",
+                hint="Run the same command again to resume.",
+            )
+        failpoints.hit("postgres.commit.after")
+        self._end(usable=True)
+
+    def rollback(self) -> None:
+        if not self._open:
+            return
+        usable = False
+        with suppress(SqlError):  # a connection that is gone has rolled back already
+            self._session.execute("ROLLBACK")
+            usable = True
+        self._end(usable=usable)
+
+    def _end(self, *, usable: bool) -> None:
+        self._open = False
+        self._done(self._session, usable)
+
+    # -- helpers ----------------------------------------------------------------------------------
+
+    def _stage(self, table: Table, rows: pa.Table) -> tuple[str, list[Staged], list[int]]:
+        """A temporary table with `rows` and their ordinals, and the ordinals that cannot even go there."""
+        columns = checked(table, rows)
+        bad = unstorable(columns, rows)
+        ordinals = pa.array(np.arange(rows.num_rows))
+        unfit = [int(o) for o in np.flatnonzero(bad.to_numpy(zero_copy_only=False))]
+        if unfit:
+            rows, ordinals = rows.filter(pc.invert(bad)), ordinals.filter(pc.invert(bad))
+        made = [
+            staged(i, c, one_array(v)) for i, (c, v) in enumerate(zip(columns, rows.columns, strict=True))
+        ]
+        self._tables += 1
+        name = f"migrate_stage_{self._tables}"
+        sent = [(ORDINAL, "int8", ordinals), *(a for s in made for a in s.arrays)]
+        self._run(
+            f"CREATE TEMP TABLE {name} ({', '.join(f'{n} {t}' for n, t, _ in sent)}) ON COMMIT DROP",
+            table,
+            "TEMPORARY",
+        )
+        if rows.num_rows:
+            try:
+                self._session.ingest(
+                    None, name, pa.table([a for _, _, a in sent], names=[n for n, _, _ in sent])
+                )
+            except SqlError as error:
+                raise self._raised(error, table, "TEMPORARY") from None
+        failpoints.hit("postgres.stage.filled")
+        return name, made, unfit
+
+    def _keys(self, table: Table, key: Sequence[str], keys: pa.Table) -> tuple[str, str]:
+        """A staging table of keys and the condition on `t` that its row is among them."""
+        distinct = keys.select(list(key)).group_by(list(key)).aggregate([])
+        stage, made, _ = self._stage(table, distinct)
+        self._run(f"ANALYZE pg_temp.{stage}", table)
+        names = ", ".join(f"t.{quote(c)}" for c in distinct.column_names)
+        return stage, f"({names}) IN (SELECT {', '.join(s.key for s in made)} FROM pg_temp.{stage} s)"
+
+    def _back(self, error: SqlError, table: Table, right: str) -> None:
+        """Back to the savepoint after a refusal; any other error is raised."""
+        if reject_code(error.state) is None:
+            raise self._raised(error, table, right) from None
+        self._run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}", table)
+
+    def _run(self, sql: str, table: Table, right: str = "") -> int:
+        self._check_open()
+        try:
+            return self._session.execute(sql)
+        except SqlError as error:
+            raise self._raised(error, table, right) from None
+
+    def _query(self, sql: str, table: Table) -> pa.Table:
+        try:
+            return self._session.query(sql)
+        except SqlError as error:
+            raise self._raised(error, table, "") from None
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise MigrateError("the transaction is over: nothing can be written in it")
+
+    @staticmethod
+    def _raised(error: SqlError, table: Table, right: str) -> MigrateError:
+        grant = (
+            "GRANT TEMPORARY ON DATABASE … TO the user"
+            if right == "TEMPORARY"
+            else f"GRANT {right} ON {quote_table(table.name)} TO the user"
+        )
+        return raised(error, f"writing {table.name}", where=table.name, grant=grant if right else "")

