@@ -24,6 +24,11 @@ MAX_LENGTH = 10_000
 MAX_DEPTH = 100
 HIDDEN_COLUMNS: Mapping[str, str] = {"_line": "BIGINT"}
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _ARITHMETIC = frozenset(["+", "-", "*", "/", "//", "%", "**", "^"])
 _LIKE = frozenset(
     [
@@ -41,148 +46,29 @@ _LIKE = frozenset(
     ]
 )
 # Pure, deterministic, independent of settings, and bounded in what they give back.
-FUNCTIONS = frozenset(
-    [
-        *(
-            "lower",
-            "lcase",
-            "upper",
-            "ucase",
-            "trim",
-            "ltrim",
-            "rtrim",
-            "length",
-            "len",
-            "strlen",
-            "substring",
-            "substr",
-            "left",
-            "right",
-        ),
-        *(
-            "replace",
-            "translate",
-            "reverse",
-            "concat",
-            "concat_ws",
-            "contains",
-            "prefix",
-            "suffix",
-            "starts_with",
-            "ends_with",
-            "position",
-        ),
-        *(
-            "instr",
-            "strpos",
-            "split_part",
-            "lpad",
-            "rpad",
-            "ascii",
-            "unicode",
-            "chr",
-            "ord",
-            "strip_accents",
-            "nfc_normalize",
-        ),
-        *(
-            "regexp_extract",
-            "regexp_replace",
-            "regexp_matches",
-            "regexp_full_match",
-            "levenshtein",
-            "md5",
-            "sha256",
-        ),
-        *(
-            "abs",
-            "ceil",
-            "ceiling",
-            "floor",
-            "round",
-            "trunc",
-            "sign",
-            "mod",
-            "power",
-            "pow",
-            "sqrt",
-            "greatest",
-            "least",
-        ),
-        *("nullif", "if", "ifnull", "coalesce", "isfinite", "isnan"),
-        *(
-            "year",
-            "month",
-            "day",
-            "hour",
-            "minute",
-            "second",
-            "quarter",
-            "week",
-            "dayofweek",
-            "isodow",
-            "dayofyear",
-            "last_day",
-        ),
-        *(
-            "date_part",
-            "date_trunc",
-            "date_diff",
-            "datediff",
-            "date_add",
-            "make_date",
-            "make_timestamp",
-            "epoch",
-            "epoch_ms",
-            "epoch_us",
-        ),
-        *(
-            "strptime",
-            "try_strptime",
-            "strftime",
-            "to_years",
-            "to_months",
-            "to_weeks",
-            "to_days",
-            "to_hours",
-            "to_minutes",
-            "to_seconds",
-        ),
-    ]
+FUNCTIONS = _words(
+    """
+    lower lcase upper ucase trim ltrim rtrim length len strlen substring substr left right replace
+    translate reverse concat concat_ws contains prefix suffix starts_with ends_with position instr
+    strpos split_part lpad rpad ascii unicode chr ord strip_accents nfc_normalize regexp_extract
+    regexp_replace regexp_matches regexp_full_match levenshtein md5 sha256 abs ceil ceiling floor
+    round trunc sign mod power pow sqrt greatest least nullif if ifnull coalesce isfinite isnan
+    year month day hour minute second quarter week dayofweek isodow dayofyear last_day date_part
+    date_trunc date_diff datediff date_add make_date make_timestamp epoch epoch_ms epoch_us
+    strptime try_strptime strftime to_years to_months to_weeks to_days to_hours to_minutes
+    to_seconds
+    """
 )
 _SAME_KIND = frozenset(["greatest", "least", "nullif"])  # arguments of one kind, as COALESCE
 _ON_MOMENTS = frozenset(["epoch", "epoch_ms", "epoch_us", "greatest", "least", "nullif", "if", "isfinite"])
 _CLOCK_AND_USER = re.compile(r"(?i)current_\w+|localtime|localtimestamp|session_user")
 
-_NUMBERS = [
-    "TINYINT",
-    "SMALLINT",
-    "INTEGER",
-    "BIGINT",
-    "HUGEINT",
-    "UTINYINT",
-    "USMALLINT",
-    "UINTEGER",
-    "UBIGINT",
-    "UHUGEINT",
-    "DECIMAL",
-    "FLOAT",
-    "DOUBLE",
-    "REAL",
-    "BIGNUM",
-    "VARINT",
-    "NUMERIC",
-    "INT",
-    "INT1",
-    "INT2",
-    "INT4",
-    "INT8",
-    "SHORT",
-    "LONG",
-    "SIGNED",
-    "FLOAT4",
-    "FLOAT8",
-]
+_NUMBERS = _words(
+    """
+    TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT DECIMAL FLOAT DOUBLE
+    REAL BIGNUM VARINT NUMERIC INT INT1 INT2 INT4 INT8 SHORT LONG SIGNED FLOAT4 FLOAT8
+    """
+)
 _KINDS: Mapping[str, str] = (
     dict.fromkeys(_NUMBERS, "a number")
     | dict.fromkeys(["VARCHAR", "TEXT", "STRING", "CHAR", "BPCHAR", "ENUM"], "text")
@@ -596,12 +482,15 @@ def _quoted(name: str) -> str:
 
 def _types(nodes: list[Tree], columns: Mapping[str, str]) -> list[str]:
     """DuckDB's types of expressions over a table. Raises duckdb.Error where one cannot be bound."""
+    return [str(row[1]) for row in _query(f"DESCRIBE {_select(nodes, columns)}")]
+
+
+def _select(nodes: list[Tree], columns: Mapping[str, str]) -> str:
+    """SQL that gives the expressions over one row of NULLs."""
     distinct = {name.lower(): (name, type_) for name, type_ in columns.items()}
     table = ", ".join(f"CAST(NULL AS {type_}) AS {_quoted(name)}" for name, type_ in distinct.values())
     frame = json.loads(
-        _query("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT 1 FROM (SELECT {table} WHERE false) AS t"])[
-            0
-        ][0]
+        _query("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT 1 FROM (SELECT {table}) AS t"])[0][0]
     )
     frame["statements"][0]["node"]["select_list"] = [
         {**node, "alias": f"c{index}"} for index, node in enumerate(nodes)
