@@ -19,7 +19,7 @@ from random import Random
 from migrate.demo.exports import write_prospects
 from migrate.demo.source import acme, write_database
 from migrate.demo.target import write_target
-from migrate.durable import disk_errors, write_bytes
+from migrate.durable import TEMPORARY_PREFIX, disk_errors, sweep_temporaries, write_bytes
 from migrate.errors import UsageError
 
 MARKER = "demo.json"
@@ -35,9 +35,11 @@ def generate(folder: Path, seed: int = 7) -> Path:
     if _state(folder, seed) == "ready":
         return mapping
     with disk_errors("Making the demo", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _mark(folder, seed, "half made")  # first of all: what follows can be made anew after a kill
+        sweep_temporaries(folder)
         for name in ("exports", "mappings"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        _mark(folder, seed, "half made")
+            (folder / name).mkdir(exist_ok=True)
         for name in _MADE:
             (folder / name).unlink(missing_ok=True)
         random = Random(seed)
@@ -59,7 +61,9 @@ def _state(folder: Path, seed: int) -> str:
     """`ready`, `half made` (by a process that died) or `empty`; everything else is not ours to touch."""
     marker = folder / MARKER
     if not marker.is_file():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (
+            not folder.is_dir() or any(not p.name.startswith(TEMPORARY_PREFIX) for p in folder.iterdir())
+        ):
             raise UsageError(
                 "this is not an empty folder.", where=str(folder), hint="Name another one: migrate demo DIR"
             )
