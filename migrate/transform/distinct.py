@@ -10,7 +10,7 @@ import polars as pl
 from migrate.transform.values import Mask, as_series, emptied, mask_of, nulls_of, scattered
 
 
-class Refused(Exception):  # noqa: N818 - a value is refused; nothing is broken
+class Refused(Exception):
     """The function cannot read the value. Never leaves this package."""
 
 

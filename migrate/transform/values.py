@@ -8,16 +8,14 @@ TIMESTAMPTZ Datetime µs UTC · ARRAY List. Infinite dates and timestamps keep t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from migrate.arrow import TIMESTAMP_INFINITY
+from migrate.canon import canonical_text
 from migrate.model import Kind, Type
 
 Mask = npt.NDArray[np.bool_]
@@ -73,22 +71,16 @@ def emptied(series: pl.Series, mask: Mask | None) -> pl.Series:
     """The series with NULL where the mask is true."""
     if mask is None or not mask.any():
         return series
-    return _pick(~mask, series, pl.Series([None], dtype=series.dtype))
+    return series.zip_with(as_series(~mask), pl.Series([None], dtype=series.dtype))
 
 
 def replaced(series: pl.Series, mask: Mask, by: pl.Series) -> pl.Series:
     """The series with the values of `by` (one value, or as long) where the mask is true."""
-    return _pick(mask, by, series) if mask.any() else series
-
-
-def _pick(mask: Mask, yes: pl.Series, no: pl.Series) -> pl.Series:
-    frame = pl.DataFrame({"m": as_series(mask)})
-    return frame.select(
-        pl.when(pl.col("m"))
-        .then(pl.lit(yes) if len(yes) != 1 else pl.lit(yes.item(), dtype=yes.dtype))
-        .otherwise(pl.lit(no) if len(no) != 1 else pl.lit(no.item(), dtype=no.dtype))
-        .alias("v")
-    )["v"]
+    return (
+        by.zip_with(as_series(mask), series)
+        if len(by) == len(series)
+        else series.zip_with(as_series(~mask), by)
+    )
 
 
 def nulls_of(series: pl.Series) -> Mask:
@@ -119,71 +111,32 @@ def _decimal_texts(array: pa.Array | pa.ChunkedArray) -> pl.Series:
 
 
 def texts_of(values: Values) -> pl.Series:
-    """Canonical text of every value: 17, 12.50 (scale kept), 0.1 (shortest), true, 2024-02-29, 2024-02-29 10:30:00.25,
-    and with +00:00 for moments. BYTES must be UTF-8 (checked where they enter)."""
-    kind, series = values.kind, values.series
+    """The text of every value, as `migrate.canon.canonical_text` writes it, but decimals keep their scale (12.50) and
+    JSON its spelling."""
+    series = values.series
     if series.dtype == pl.String:
         return series
-    if kind is Kind.FLOAT:
+    if values.kind is Kind.FLOAT:
         return float_texts(series)
-    if kind is Kind.DATE:
-        return _with_infinity(series, series.to_physical().abs() == 2**31 - 1, lambda s: s.cast(pl.String))
-    if kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
-        infinite = series.to_physical().abs() == TIMESTAMP_INFINITY
-        zone = "+00:00" if kind is Kind.TIMESTAMPTZ else ""
-        return _with_infinity(series, infinite, lambda s: _timestamp_texts(s, zone))
-    if kind is Kind.TIME:
-        return _cut_fraction(series.dt.strftime("%H:%M:%S%.6f"))
-    if kind is Kind.ARRAY:
-        return pl.Series("", [None if v is None else str(v) for v in series.to_list()], dtype=pl.String)
-    return series.cast(pl.String)
+    if values.kind in (Kind.INT, Kind.BOOL):
+        return series.cast(pl.String)
+    return pl.Series("", pl.from_arrow(canonical_text(series.to_arrow(), values.type)))
 
 
 def float_texts(series: pl.Series) -> pl.Series:
-    """Shortest text that reads back as the same double; whole numbers without a point, never an exponent
-    where Python writes none."""
+    """Shortest text that reads back as the same double, without exponent; whole numbers without a point."""
     texts = series.cast(pl.String)
-    odd = mask_of(texts.str.contains(r"[eNi]"))
+    odd = mask_of(texts.str.contains(r"e|\A-0\.0\z|[Nn]"))
     texts = texts.str.strip_suffix(".0")
     if odd.any():
-        fixed = [_float_text(v) for v in series.filter(as_series(odd)).to_list()]
-        texts = scattered(texts, odd, fixed)
+        odd_ones = pl.from_arrow(canonical_text(series.filter(as_series(odd)).to_arrow(), FLOAT))
+        texts = scattered(texts, odd, pl.Series("", odd_ones))
     return texts
 
 
-def _float_text(value: float) -> str:
-    if value != value or value in (float("inf"), float("-inf")):
-        return str(value)
-    return format(Decimal(repr(value)), "f").removesuffix(".0")
-
-
-def scattered(series: pl.Series, mask: Mask, new: list[str | None] | list[str] | pl.Series) -> pl.Series:
-    """The series with `new` (one item per true row) put in the true rows."""
-    items = new if isinstance(new, pl.Series) else pl.Series("", new, dtype=series.dtype)
-    places = np.cumsum(mask) - 1
-    spread = items.gather(np.where(mask, places, 0)) if len(items) else series
-    return _pick(mask, spread, series) if len(series) > 1 else (items if mask.any() else series)
-
-
-def _timestamp_texts(series: pl.Series, zone: str) -> pl.Series:
-    naive = series.dt.replace_time_zone(None) if zone else series
-    return _cut_fraction(naive.dt.strftime("%Y-%m-%d %H:%M:%S%.6f")) + zone
-
-
-def _cut_fraction(texts: pl.Series) -> pl.Series:
-    return (
-        texts.str.strip_chars_end("0").str.strip_suffix(".")
-        if not texts.str.ends_with(".000000").all()
-        else texts.str.head(-7)
-    )
-
-
-def _with_infinity(
-    series: pl.Series, infinite: pl.Series, write: Callable[[pl.Series], pl.Series]
-) -> pl.Series:
-    mask = mask_of(infinite)
-    texts = write(emptied(series, mask))
+def scattered(series: pl.Series, mask: Mask, items: pl.Series) -> pl.Series:
+    """The series with `items` (one per true row, in order) put in the true rows."""
     if not mask.any():
-        return texts
-    signs = series.to_physical().filter(as_series(mask)).to_list()
-    return scattered(texts, mask, ["infinity" if sign > 0 else "-infinity" for sign in signs])
+        return series
+    places = np.where(mask, np.cumsum(mask) - 1, 0)
+    return items.gather(places).zip_with(as_series(mask), series)

@@ -8,7 +8,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-
 from migrate.mapping.functions import FAILS, FUNCTIONS, arguments_of
 from migrate.mapping.model import Step
 from migrate.transform.functions.dates import Surroundings

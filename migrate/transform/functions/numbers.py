@@ -184,7 +184,7 @@ def units(values: Values, arguments: Arguments) -> Outcome:
     return Outcome(Values(emptied(out, failed), DECIMAL), failed, "not a number with a known unit")
 
 
-def round(values: Values, arguments: Arguments) -> Outcome:  # noqa: A001 - the name in the mapping language
+def round(values: Values, arguments: Arguments) -> Outcome:
     places, even = int(arguments["places"]), arguments["half"] == "even"
     texts = texts_of(values) if values.kind in _NUMERIC else _stripped(values)
     plain = mask_of(texts.str.contains(PLAIN))

@@ -62,7 +62,7 @@ def title(values: Values, arguments: Arguments) -> Outcome:
     return _text(by_distinct(texts_of(values), words, pl.String)[0])
 
 
-def slice(values: Values, arguments: Arguments) -> Outcome:  # noqa: A001 - the name in the mapping language
+def slice(values: Values, arguments: Arguments) -> Outcome:
     first, length = int(arguments["from"]), arguments.get("length")
     texts = texts_of(values)
     if first < 0:
@@ -145,7 +145,7 @@ _PLAIN = {
 }  # fmt: skip
 
 
-def ascii(values: Values, arguments: Arguments) -> Outcome:  # noqa: A001 - the name in the mapping language
+def ascii(values: Values, arguments: Arguments) -> Outcome:
     otherwise = arguments["otherwise"]
 
     def plain_form(sign: str) -> str:

@@ -1,0 +1,82 @@
+"""What is found about the rows of one batch: reasons, events, and why the run has to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from migrate.transform.values import Mask, as_series
+
+REASONS = pa.schema(
+    [("rid", pa.int64()), ("field", pa.string()), ("code", pa.string()), ("detail", pa.string())]
+)
+EVENTS = pa.schema(
+    [("rid", pa.int64()), ("field", pa.string()), ("code", pa.string()), ("original", pa.string())]
+)
+Originals = Callable[[], pl.Series]
+
+
+@dataclass
+class Findings:
+    """Collects per batch; `silent` rows (records that could not be read) get no findings but their own."""
+
+    entity: str
+    silent: Mask
+    _reasons: list[tuple[Mask, str, str, str]] = field(default_factory=list)
+    _events: list[tuple[Mask, str, str, pl.Series]] = field(default_factory=list)
+    stops: list[str] = field(default_factory=list)
+
+    def reason(self, mask: Mask, field_: str, code: str, detail: str = "", *, stop: bool = False) -> None:
+        mask = mask & ~self.silent
+        if not mask.any():
+            return
+        self._reasons.append((mask, field_, code, detail))
+        if stop:
+            rows = int(mask.sum())
+            place = f"{self.entity}.{field_}" if field_ else self.entity
+            self.stops.append(
+                f"{place}: {code}{f' ({detail})' if detail else ''} in {rows} {'row' if rows == 1 else 'rows'}"
+            )
+
+    def bad_records(self, codes: pl.Series) -> None:
+        """The silent rows' own reason."""
+        for code in sorted(codes.drop_nulls().unique().to_list()):
+            mask = self.silent & (codes == code).fill_null(False).to_numpy()
+            self._reasons.append((mask, "", code, ""))
+
+    def event(self, mask: Mask, field_: str, code: str, originals: Originals) -> None:
+        mask = mask & ~self.silent
+        if mask.any():
+            self._events.append((mask, field_, code, originals().filter(as_series(mask))))
+
+    def reasons(self, rids: npt.NDArray[np.int64]) -> pa.Table:
+        parts = [
+            [
+                pa.array(rids[mask]),
+                *(pa.repeat(pa.scalar(text, pa.string()), int(mask.sum())) for text in texts),
+            ]
+            for mask, *texts in self._reasons
+        ]
+        return _table(parts, REASONS)
+
+    def events(self, rids: npt.NDArray[np.int64]) -> pa.Table:
+        parts = [
+            [
+                pa.array(rids[mask]),
+                *(pa.repeat(pa.scalar(text, pa.string()), int(mask.sum())) for text in (name, code)),
+                originals.to_arrow().cast(pa.string()),
+            ]
+            for mask, name, code, originals in self._events
+        ]
+        return _table(parts, EVENTS)
+
+
+def _table(parts: list[list[pa.Array]], schema: pa.Schema) -> pa.Table:
+    if not parts:
+        return schema.empty_table()
+    return pa.concat_tables([pa.Table.from_arrays(columns, schema=schema) for columns in parts])

@@ -1,0 +1,120 @@
+"""The columns of a source batch as the pipeline sees them: NULL words applied, mixed storage classes as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrate.arrow import layout
+from migrate.canon import canonical_text
+from migrate.model import Kind, Type
+from migrate.transform.values import TEXT, Mask, Values, emptied, mask_of, values_of
+
+
+class SourceRows:
+    """One batch. Columns are prepared when they are first asked for, and once."""
+
+    def __init__(
+        self, batch: pa.Table, types: Mapping[str, Type], nulls: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        self.batch = batch
+        self.types = types
+        self.nulls = nulls
+        self._columns: dict[str, tuple[Values, Mask | None]] = {}
+
+    def __len__(self) -> int:
+        return self.batch.num_rows
+
+    def column(self, name: str) -> tuple[Values, Mask | None]:
+        """Values, and rows whose bytes are no text (None: there are none). KeyError for a column that is not there."""
+        if name not in self._columns:
+            self._columns[name] = self._prepared(name)
+        return self._columns[name]
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """As `column`, in the Arrow layout; MIXED as text. For keys and SQL."""
+        type_ = self.types[name]
+        if type_.kind not in (Kind.TEXT, Kind.MIXED, Kind.DECIMAL):
+            return self.batch.column(name)
+        if type_.kind is Kind.DECIMAL and pa.types.is_decimal256(self.batch.column(name).type):
+            return pa.chunked_array([self.column(name)[0].series.to_arrow().cast(pa.string())])
+        if type_.kind is Kind.DECIMAL or (type_.kind is Kind.TEXT and not self.nulls.get(name)):
+            return self.batch.column(name)
+        array = self.column(name)[0].series.to_arrow().cast(pa.string())
+        return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+
+    def filtered(self, keep: Mask) -> SourceRows:
+        """The same with fewer rows; what has been prepared is kept."""
+        rows = SourceRows(self.batch.filter(pa.array(keep)), self.types, self.nulls)
+        series = pl.Series(keep, dtype=pl.Boolean)
+        for name, (values, bad) in self._columns.items():
+            rows._columns[name] = (
+                Values(values.series.filter(series), values.type),
+                None if bad is None else bad[keep],
+            )
+        return rows
+
+    def mixed_bytes(self, name: str) -> pl.Series | None:
+        """The bytes of a MIXED column for a target of bytes: texts and blobs as they are, numbers as their text."""
+        if self.types[name].kind is not Kind.MIXED:
+            return None
+        array = _combined(self.batch.column(name))
+        texts, _ = _mixed_texts(array)
+        raw = pl.Series("", pl.from_arrow(array.field("bytes")), dtype=pl.Binary)
+        return texts.cast(pl.Binary).zip_with(raw.is_null(), raw)
+
+    def _prepared(self, name: str) -> tuple[Values, Mask | None]:
+        type_ = self.types[name]
+        array = self.batch.column(name)
+        bad: Mask | None = None
+        if type_.kind is Kind.MIXED:
+            texts, bad = _mixed_texts(_combined(array))
+            values = Values(texts, TEXT)
+        else:
+            values = values_of(array, type_)
+        words = self.nulls.get(name, ())
+        if words and values.kind is Kind.TEXT:
+            values = Values(emptied(values.series, mask_of(values.series.is_in(list(words)))), values.type)
+        return values, bad
+
+
+def _combined(array: pa.ChunkedArray) -> pa.Array:
+    combined = array.combine_chunks()
+    return combined if isinstance(combined, pa.Array) else pa.concat_arrays(combined.chunks)
+
+
+def _mixed_texts(array: pa.Array) -> tuple[pl.Series, Mask | None]:
+    """Integers and reals as their canonical text, texts and blobs as UTF-8; what is not UTF-8 is NULL and marked."""
+    if pa.types.is_null(array.type):
+        array = array.cast(layout(Type(Kind.MIXED)))
+    tags = array.field("tag").fill_null(0).to_numpy(zero_copy_only=False)
+    if array.null_count:
+        tags = np.where(array.is_valid().to_numpy(zero_copy_only=False), tags, 0)
+    raw = array.field("bytes")
+    bad: Mask | None = None
+    try:
+        texts = raw.cast(pa.string())
+    except pa.ArrowInvalid:
+        decoded = [_decoded(value) for value in raw.to_pylist()]
+        texts = pa.array(decoded, pa.string())
+        bad = np.array(
+            [value is not None for value in raw.to_pylist()], dtype=np.bool_
+        ) & ~texts.is_valid().to_numpy(zero_copy_only=False)
+    for tag, field, type_ in ((1, "int", Type(Kind.INT, bits=64)), (2, "real", Type(Kind.FLOAT, bits=64))):
+        mine = tags == tag
+        if mine.any():
+            numbers = canonical_text(array.field(field), type_)
+            texts = pc.if_else(pa.array(mine), numbers, texts)
+    series = pl.Series("", pl.from_arrow(texts), dtype=pl.String)
+    return series, bad if bad is not None and bad.any() else None
+
+
+def _decoded(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None
