@@ -205,7 +205,7 @@ def _column(duck: Engine, parts: Parts, column: Column, rows: int, top: int) -> 
 
 
 def _order(type_: Type) -> str:
-    """What minimum and maximum go by. Texts of one width sort as numbers: sign, length, digits."""
+    """What minimum and maximum go by; decimals that a double cannot tell apart count as equal."""
     if type_.kind is Kind.INT:
         return "v::BIGINT"
     if type_.kind in _NUMBERS:

@@ -69,7 +69,8 @@ class Engine:
 
 @contextmanager
 def engine(temp: Path, memory: str = MEMORY) -> Iterator[Engine]:
-    """Raises Unreachable where the disk is full or the memory does not suffice; never shows values."""
+    """Raises Unreachable where the disk is full or the memory does not suffice, Corrupt where a part does
+    not decode; messages of DuckDB, which may hold values, are never shown."""
     durable.make_private_folder(temp)
     with tempfile.TemporaryDirectory(prefix=".tmp-profile-", dir=temp) as folder:
         connection = duckdb.connect(str(Path(folder) / "profile.duckdb"))
@@ -79,6 +80,8 @@ def engine(temp: Path, memory: str = MEMORY) -> Iterator[Engine]:
             connection.execute("SET preserve_insertion_order = false")
             connection.execute("SET TimeZone = 'UTC'")
             yield Engine(connection)
+        except duckdb.InvalidInputException:
+            raise Corrupt("a part does not decode.", where=str(temp)) from None
         except duckdb.Error as error:
             raise Unreachable(
                 f"looking at the whole table failed ({type(error).__name__}).",
@@ -121,15 +124,21 @@ class Parts:
         return quoted(self.aliases[self.schema.names.index(column)])
 
     def type_of(self, column: str) -> pa.DataType:
-        return self.schema.field(column).type
+        found: pa.DataType = self.schema.field(column).type
+        return found
 
 
 def open_parts(engine_: Engine, paths: Sequence[Path]) -> Parts | None:
     """None: there are no parts, so no rows. Raises Corrupt where a part does not decode."""
     if not paths:
         return None
-    with decoding(paths[0]):
-        schema = pq.read_schema(paths[0])
+    schemas = []
+    for path in paths:
+        with decoding(path):
+            schemas.append(pq.read_schema(path))
+        if not schemas[-1].equals(schemas[0]):
+            raise Corrupt("the part has other columns than the first part of its table.", where=str(path))
+    schema = schemas[0]
     parts = Parts(tuple(paths), schema, ())
     aliases = tuple(str(r[0]) for r in engine_.rows(f"DESCRIBE SELECT * FROM {parts.all_rows}"))
     return Parts(tuple(paths), schema, aliases)
@@ -152,7 +161,7 @@ def text_relation(engine_: Engine, parts: Parts, column: str, type_: Type | None
     if type_.kind in _DIRECT and not type_.fixed:
         return f"(SELECT {parts.alias(column)} AS v FROM {parts.sql})"
     name = f"texts_{column}"
-    schema = pa.schema([("v", pa.string())])
+    schema = pa.schema([pa.field("v", pa.string())])
     engine_.load(name, schema, _texts(parts, column, type_))
     return f"(SELECT v FROM {quoted(name)})"
 

@@ -15,8 +15,9 @@ from migrate.model import Type
 from migrate.rules.profiling_engine import BAD, Engine, Parts, batches, engine, open_parts, text_relation
 
 KEY_NOT_UNIQUE, KEY_MISSING = "key_not_unique", "key_missing"
-_KEYS = pa.schema([("rid", pa.int64()), ("key", pa.string())])
-_FOUND = pa.schema([("rid", pa.int64()), ("code", pa.string())])
+_RID: tuple[str, pa.DataType] = ("rid", pa.int64())
+_KEYS = pa.schema([_RID, ("key", pa.string())])
+_FOUND = pa.schema([_RID, ("code", pa.string())])
 EXAMPLES = 10
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
+pc: Any = pyarrow.compute  # its stubs do not know arrays of one element type in, another out
+Array: TypeAlias = "pa.Array[Any]"
 SHAPE_LENGTH = 100
 _KEEP_SHAPES = 50_000
 _EMOJI = r"[\x{1F300}-\x{1FAFF}\x{2600}-\x{27BF}\x{1F1E6}-\x{1F1FF}\x{2B00}-\x{2BFF}]"
@@ -51,7 +54,7 @@ class TextFacts:
     shapes_exact: bool = True
     _shapes: list[pa.Table] = field(default_factory=list)
 
-    def add(self, values: pa.Array, counts: npt.NDArray[np.int64]) -> None:
+    def add(self, values: Array, counts: npt.NDArray[np.int64]) -> None:
         """`values`: string array without nulls; `counts`: how many rows hold each."""
         if not len(values):
             return
@@ -76,7 +79,7 @@ class TextFacts:
             control = before[offsets[1:]] > before[offsets[:-1]]
         if is_ascii is not None:
             places = np.flatnonzero(~is_ascii.to_numpy(zero_copy_only=False))
-            some = values.take(pa.array(places))
+            some = values.take(places)
             self.non_ascii += int(counts[places].sum())
             self.emoji += int(counts[places][_mask(some, _EMOJI)].sum())
             control[places] |= _mask(some, r"\p{Cc}")
@@ -87,7 +90,7 @@ class TextFacts:
         self.control += int(counts[control].sum())
         short = np.flatnonzero(characters <= 5)
         if len(short):
-            words = pc.is_in(pc.utf8_lower(values.take(pa.array(short))), _BOOLEANS)
+            words = pc.is_in(pc.utf8_lower(values.take(short)), _BOOLEANS)
             self.looks_like["boolean"] += int(counts[short][words.to_numpy(zero_copy_only=False)].sum())
         self._add_shapes(shapes(values), counts)
 
@@ -95,13 +98,15 @@ class TextFacts:
         """The most frequent shapes with their rows; equal ones in order of the text."""
         if not self._shapes:
             return ()
-        merged = _summed(self._shapes).sort_by([("n", "descending"), ("shape", "ascending")]).slice(0, count)
+        merged: Any = (
+            _summed(self._shapes).sort_by([("n", "descending"), ("shape", "ascending")]).slice(0, count)
+        )
         return tuple(zip(merged["shape"].to_pylist(), merged["n"].to_pylist(), strict=True))
 
-    def _add_shapes(self, found: pa.Array, counts: npt.NDArray[np.int64]) -> None:
+    def _add_shapes(self, found: Array, counts: npt.NDArray[np.int64]) -> None:
         grouped = _summed([pa.table({"shape": found, "n": pa.array(counts)})])
         numbers = grouped["n"].to_numpy()
-        whole = grouped["shape"].combine_chunks()
+        whole: Any = grouped["shape"].combine_chunks()
         for name, pattern in _LOOKS.items():
             self.looks_like[name] += int(numbers[_mask(whole, pattern)].sum())
         self._shapes.append(grouped)
@@ -113,14 +118,13 @@ class TextFacts:
             self._shapes = [merged]
 
 
-def shapes(values: pa.Array) -> pa.Array:
+def shapes(values: Array) -> Array:
     """`Ada-7` → `Aaa-9`. Other letters become A, a or x, other characters *, control characters ?: no value
     shows through except its punctuation. At most SHAPE_LENGTH characters."""
     offsets, data = _content(values)
     shape = _SHAPE[data]
-    result = pa.Array.from_buffers(
-        pa.string(), len(values), [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(shape)]
-    )
+    parts: list[Any] = [offsets.astype(np.int32), shape]
+    result: Any = pa.Array.from_buffers(pa.string(), len(values), [None, *map(pa.py_buffer, parts)])
     if not data.tobytes().isascii():
         other = pc.invert(pc.string_is_ascii(values))
         text = values.filter(other)
@@ -135,7 +139,8 @@ def shapes(values: pa.Array) -> pa.Array:
         ):
             text = pc.replace_substring_regex(text, pattern=pattern, replacement=mark)
         result = pc.replace_with_mask(result, other, text)
-    return pc.utf8_slice_codeunits(result, 0, SHAPE_LENGTH)
+    cut: Array = pc.utf8_slice_codeunits(result, 0, SHAPE_LENGTH)
+    return cut
 
 
 def shape(value: str) -> str:
@@ -143,20 +148,21 @@ def shape(value: str) -> str:
     return str(shapes(pa.array([value], pa.string()))[0].as_py())
 
 
-def _content(values: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+def _content(values: Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
     """Offsets from 0, and the bytes."""
-    _, where, what = values.buffers()
+    buffers: list[Any] = values.buffers()
+    _, where, what = buffers
     offsets = np.frombuffer(where, np.int32)[values.offset : values.offset + len(values) + 1].astype(np.int64)
     data = np.frombuffer(what, np.uint8) if what is not None else np.empty(0, np.uint8)
     return offsets - offsets[0], data[offsets[0] : offsets[-1]]
 
 
-def _mask(values: pa.Array, pattern: str) -> npt.NDArray[np.bool_]:
+def _mask(values: Array, pattern: str) -> npt.NDArray[np.bool_]:
     found: npt.NDArray[np.bool_] = pc.match_substring_regex(values, pattern).to_numpy(zero_copy_only=False)
     return found
 
 
-def _differs(a: pa.Array, b: pa.Array) -> npt.NDArray[np.bool_]:
+def _differs(a: Array, b: Array) -> npt.NDArray[np.bool_]:
     found: npt.NDArray[np.bool_] = pc.not_equal(a, b).to_numpy(zero_copy_only=False)
     return found
 
