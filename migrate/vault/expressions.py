@@ -1,0 +1,65 @@
+"""A schema without the SQL text in it: what may be restored from a manifest that nobody vouches for (F26)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from migrate.errors import Corrupt
+from migrate.model import Column, Schema, Table, Type
+
+_NATIVE = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*(\(\s*\d+\s*(,\s*-?\d+\s*)?\))?[A-Za-z ]*(\[\])*|", re.ASCII)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}", re.ASCII)
+_OPTIONS = ("STRICT", "WITHOUT ROWID", "AUTOINCREMENT")
+
+
+def without_expressions(schema: Schema) -> tuple[Schema, tuple[str, ...]]:
+    """The schema with names, types and keys only, and the list of what was left out.
+
+    Raises Corrupt for a type that is no plain type name: it would be run as SQL."""
+    left: list[str] = []
+    tables = tuple(_table(table, left) for table in schema.tables)
+    left += [f"sequence {s.name}: definition" for s in schema.sequences if s.definition]
+    left += [f"extension {name}" for name in schema.extensions]
+    sequences = tuple(replace(s, definition="") for s in schema.sequences)
+    return replace(schema, tables=tables, sequences=sequences, extensions=()), tuple(left)
+
+
+def _table(table: Table, left: list[str]) -> Table:
+    left += [f"{table.name}: check {c.name}" for c in table.checks]
+    left += [f"{table.name}: index {i.name}" for i in table.indexes if i.sql]
+    left += [f"{table.name}: unique {u.name}" for u in table.uniques if u.definition]
+    known = tuple(word for word in _OPTIONS if word in table.options)
+    return replace(
+        table,
+        columns=tuple(_column(table, column, left) for column in table.columns),
+        uniques=tuple(replace(u, definition="") for u in table.uniques),
+        checks=(),
+        indexes=tuple(i for i in table.indexes if not i.sql),
+        options=", ".join(known),
+    )
+
+
+def _column(table: Table, column: Column, left: list[str]) -> Column:
+    where = f"{table.name}.{column.name}"
+    _refuse_sql(column.type, where)
+    if column.generated is not None:
+        left.append(f"{where}: generated column")
+    if column.default is not None:
+        left.append(f"{where}: default")
+    plain_collation = column.collation is None or _NAME.fullmatch(column.collation)
+    if not plain_collation:
+        left.append(f"{where}: collation")
+    return replace(
+        column,
+        default=None,
+        generated=None,
+        collation=column.collation if plain_collation else None,
+    )
+
+
+def _refuse_sql(type_: Type, where: str) -> None:
+    if not _NATIVE.fullmatch(type_.native):
+        raise Corrupt("a type of the schema is no plain type name.", where=where[:200])
+    if type_.item is not None:
+        _refuse_sql(type_.item, where)

@@ -1,0 +1,166 @@
+"""Names in a vault, and the manifest's own form.
+
+    objects/SHA256            parts and original files, named by their bytes, shared between backups
+    ID/schema.json            typed schema
+    ID/manifest-sha256.txt    for `sha256sum -c`, run inside ID/
+    ID/manifest.json          written last: a folder without it is not a backup
+    ID/verdicts/000000.json   append-only
+
+`manifest.json` holds the manifest and the SHA-256 of its canonical JSON, so that an edit shows by
+itself; one who recomputes that is found by whoever remembers the file's SHA-256 (ledger, verdicts).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from pathlib import PurePosixPath
+
+from migrate import canon
+from migrate.errors import Corrupt, UsageError
+from migrate.model import FileRef, Manifest, PartRef, Schema
+from migrate.vault import strict_json
+
+FORMAT = 1
+MANIFEST_LIMIT = 64 << 20
+SCHEMA_LIMIT = 64 << 20
+VERDICT_LIMIT = 4 << 20
+PART_LIMIT = 1 << 30  # a part is decoded in memory; the writer's own bound is far below
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MAX_PARTS = 1_000_000
+
+
+def is_id(id_: str) -> bool:
+    return bool(_ID.fullmatch(id_)) and id_ != "objects"
+
+
+def checked_id(id_: str) -> str:
+    """UsageError for what cannot be the name of a backup."""
+    if not is_id(id_):
+        raise UsageError(f"{id_[:100]!r} is no name for a backup.")
+    return id_
+
+
+def object_name(sha256: str) -> str:
+    return f"objects/{sha256}"
+
+
+def manifest_name(id_: str) -> str:
+    return f"{id_}/manifest.json"
+
+
+def schema_name(id_: str) -> str:
+    return f"{id_}/schema.json"
+
+
+def checksums_name(id_: str) -> str:
+    return f"{id_}/manifest-sha256.txt"
+
+
+def verdict_name(id_: str, number: int) -> str:
+    return f"{id_}/verdicts/{number:06d}.json"
+
+
+def objects_of(manifest: Manifest) -> dict[str, int]:
+    """SHA-256 → bytes of every object that the manifest names."""
+    return {p.sha256: p.bytes for p in manifest.parts} | {f.sha256: f.bytes for f in manifest.files}
+
+
+def checksums(manifest: Manifest) -> bytes:
+    """The checksum file that belongs to the manifest, in the form of sha256sum."""
+    lines = [f"{sha}  ../objects/{sha}\n" for sha in sorted(objects_of(manifest))]
+    return "".join([f"{manifest.schema_digest}  schema.json\n", *lines]).encode()
+
+
+def dump_manifest(manifest: Manifest) -> bytes:
+    content = strict_json.encode(manifest)
+    return strict_json.readable(
+        {"manifest": content, "sha256": hashlib.sha256(strict_json.canonical(content)).hexdigest()}
+    )
+
+
+def load_manifest(data: bytes, id_: str) -> Manifest:
+    """The manifest in `data`, whole by its own hash and without contradictions. Raises Corrupt
+    (damaged, edited, hostile) or UsageError (a newer program's)."""
+    where = manifest_name(id_)
+    document = strict_json.parse(data, where)
+    if not isinstance(document, dict) or document.keys() != {"manifest", "sha256"}:
+        raise Corrupt("it must hold manifest and sha256.", where=where)
+    content = document["manifest"]
+    if hashlib.sha256(strict_json.canonical(content)).hexdigest() != document["sha256"]:
+        raise Corrupt("the manifest was changed after it was written: its own SHA-256 differs.", where=where)
+    if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
+        raise UsageError(
+            f"the backup has format {str(content['format'])[:20]}, this program knows {FORMAT}.", where=where
+        )
+    manifest = strict_json.decode(Manifest, content, where)
+    problems = contradictions(manifest)
+    if manifest.id != id_:
+        problems.insert(0, f"it says that it is backup {manifest.id[:100]!r}")
+    if problems:
+        raise Corrupt(f"the manifest contradicts itself: {problems[0]}.", where=where)
+    return manifest
+
+
+def contradictions(manifest: Manifest) -> list[str]:
+    """What cannot be true of any backup, found without looking at anything else."""
+    problems: list[str] = []
+    if manifest.role not in ("source", "target"):
+        problems.append("its role is neither source nor target")
+    if not _SHA256.fullmatch(manifest.schema_digest):
+        problems.append("the schema's digest is no SHA-256")
+    if len(manifest.parts) > _MAX_PARTS or len(manifest.files) > _MAX_PARTS:
+        return [*problems, "it names too many parts"]
+    sizes: dict[str, int] = {}
+    refs: list[PartRef | FileRef] = [*manifest.parts, *manifest.files]
+    for ref in refs:
+        if not _SHA256.fullmatch(ref.sha256) or ref.path != object_name(ref.sha256):
+            return [*problems, "a part's path is not its SHA-256"]
+        if ref.bytes < 0 or sizes.setdefault(ref.sha256, ref.bytes) != ref.bytes:
+            problems.append("one object has two sizes")
+    for file in manifest.files:
+        if not _is_plain_name(file.name):
+            problems.append("a file's name leads elsewhere")
+    if len({f.name for f in manifest.files}) != len(manifest.files):
+        problems.append("two files have one name")
+    return problems + _sums(manifest)
+
+
+def _sums(manifest: Manifest) -> list[str]:
+    problems: list[str] = []
+    total: defaultdict[str, canon.Digest] = defaultdict(lambda: canon.Digest(0, 0, 0, (), manifest.algorithm))
+    count: defaultdict[str, int] = defaultdict(int)
+    for part in manifest.parts:
+        digest = canon.Digest.parse(part.digest)
+        if not 0 <= part.bytes <= PART_LIMIT or part.rows < 0 or digest.rows != part.rows:
+            problems.append("a part's rows or bytes cannot be")
+        if part.index != count[part.table]:
+            problems.append("the parts of a table are not numbered one after the other")
+        count[part.table] += 1
+        if digest.algorithm != manifest.algorithm:
+            return [*problems, "digests of several algorithms are mixed"]
+        total[part.table] = total[part.table] + digest
+    if not total.keys() <= manifest.digests.keys():
+        problems.append("a table with parts has no digest")
+    for table, text in manifest.digests.items():
+        if canon.Digest.parse(text).text() != total[table].text():
+            problems.append("the digests of a table's parts do not add up to the table's")
+    return problems
+
+
+def _is_plain_name(name: str) -> bool:
+    """A relative path that stays inside the folder it is restored into."""
+    path = PurePosixPath(name)
+    plain = bool(name) and len(name) <= 1000 and name.isprintable() and "\\" not in name
+    return (
+        plain and not path.is_absolute() and ".." not in path.parts and path.name != "" and str(path) == name
+    )
+
+
+def tables_fit(manifest: Manifest, schema: Schema) -> str:
+    """Empty, or why manifest and schema cannot belong together."""
+    missing = set(schema.table_names) ^ set(manifest.digests)
+    return f"tables differ between manifest and schema: {', '.join(sorted(missing))[:200]}" if missing else ""

@@ -1,0 +1,212 @@
+"""Levels 4 and 5: restore a backup into an empty scratch database and compare every value. Only this proves.
+
+The rows come from the vault, part by part, each hashed against the manifest before it is decoded
+(never from staging); the scratch is read again through its own snapshot. Whoever made the scratch drops it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from migrate import canon, durable, failpoints
+from migrate.compare import compare_digests, compare_schemas
+from migrate.connectors.protocol import Scratch, Snapshot
+from migrate.errors import Corrupt, GateClosed
+from migrate.model import Schema, Table, Verdict
+from migrate.vault.check import check
+from migrate.vault.expressions import without_expressions
+from migrate.vault.reader import Backup
+from migrate.vault.verdicts import PROVEN
+
+FILES = "files"
+
+
+def restore_test(
+    backup: Backup,
+    scratch: Scratch,
+    *,
+    trusted: bool,
+    violations: Sequence[str] | None = None,
+    known_sha256: str = "",
+) -> list[Verdict]:
+    """Restores everything into the empty `scratch` and compares. The last verdict is "L5": passed only
+    if all others did; its evidence holds the seconds of each phase.
+
+    `trusted`: the manifest is one that this ledger wrote or a trusted key signed; otherwise no SQL
+    expression of it is run, what that leaves out is listed, and L5 is not reached (F26).
+    `violations`: the source's own, as its snapshot reported them; the copy must have the same (F25).
+    A failed check is a verdict; Unreachable and UsageError (the scratch is not empty, P27) pass through.
+    """
+    clock = _Clock()
+    with clock.phase("fetch"):
+        verdicts = check(backup, 1, known_sha256=known_sha256)
+    if _any_failed(verdicts):
+        return [*verdicts, _summary(backup, verdicts, clock)]
+    schema, left_out = (backup.schema, ()) if trusted else without_expressions(backup.schema)
+
+    try:
+        verdicts += _restore(backup, scratch, schema, clock)
+    except Corrupt as error:
+        verdicts.append(_failed("L4 restored", str(error)))
+    if _any_failed(verdicts):
+        return [*verdicts, _summary(backup, verdicts, clock)]
+    failpoints.hit("vault.restore.rows_restored")
+
+    with clock.phase("verify"), scratch.snapshot(schema.table_names) as snapshot:
+        verdicts += [_values(backup, scratch, snapshot, table) for table in backup.schema.tables]
+        if backup.schema.engine != FILES:
+            verdicts.append(_listed("L5 schema", compare_schemas(schema, snapshot.schema)))
+    if backup.schema.engine != FILES:
+        verdicts.append(_violations(scratch, violations))
+    else:
+        with clock.phase("files"):
+            verdicts.append(_original_files(backup))
+    if left_out:
+        verdicts.append(
+            _failed(
+                "L5 expressions",
+                "not restored, because the manifest is not trusted: " + "; ".join(left_out[:50]),
+            )
+        )
+    failpoints.hit("vault.restore.compared")
+    return [*verdicts, _summary(backup, verdicts, clock)]
+
+
+def _restore(backup: Backup, scratch: Scratch, schema: Schema, clock: _Clock) -> list[Verdict]:
+    with clock.phase("schema"):
+        scratch.restore_schema(schema)
+        failpoints.hit("vault.restore.schema_restored")
+    written: dict[str, int] = {}
+    for table in schema.tables:
+        with clock.phase("load"):
+            written[table.name] = scratch.restore_rows(table, backup.batches(table.name))
+        failpoints.hit("vault.restore.table_restored")
+    with clock.phase("index"):
+        try:
+            scratch.restore_constraints(schema)
+        except GateClosed as error:
+            return [_failed("L4 restored", f"the data do not satisfy what the schema declares: {error}")]
+    with clock.phase("verify"), scratch.snapshot(schema.table_names) as snapshot:
+        # counted by the scratch database: what a driver says it wrote is no proof
+        found = {t.name: snapshot.count(t.name) for t in schema.tables}
+    expected = {t.name: backup.rows(t.name) for t in schema.tables}
+    wrong = [n for n in expected if found[n] != expected[n] or written[n] != expected[n]]
+    return [
+        Verdict(
+            "L4 restored",
+            passed=not wrong,
+            expected=f"{sum(expected.values())} rows",
+            found=f"{sum(found.values())} rows",
+            reason="; ".join(f"{n}: {found[n]} of {expected[n]} rows" for n in wrong),
+            evidence={"backup": backup.manifest.id, "rows": found},
+        )
+    ]
+
+
+def _values(backup: Backup, scratch: Scratch, snapshot: Snapshot, table: Table) -> Verdict:
+    """Every value of a table, by the digest of all rows under the types of the manifest."""
+    stored = snapshot.schema.table(table.name)
+    wanted = {c.name: c.type for c in table.columns}
+    same = all(stored.column(n).type == t for n, t in wanted.items() if n in stored.column_names)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in snapshot.read(table.name, table.column_names):
+            if same:
+                yield batch
+            else:
+                rows = pa.Table.from_batches([batch])
+                yield from scratch.as_declared(rows, stored, table).to_batches()
+
+    try:
+        found = canon.digest(batches(), table.types, table.primary_key)
+    except (GateClosed, Corrupt, KeyError) as error:
+        return _failed("L5 values", f"{table.name} could not be read back as it was: {error}")
+    return compare_digests("L5 values", _expected(backup, table), found, table=table.name)
+
+
+def _expected(backup: Backup, table: Table) -> canon.Digest:
+    if backup.manifest.algorithm == canon.ALGORITHM:
+        return canon.Digest.parse(backup.manifest.digests[table.name])
+    # an older algorithm: again from the bytes, which their SHA-256 protects
+    return canon.digest(backup.batches(table.name), table.types, table.primary_key)
+
+
+def _violations(scratch: Scratch, expected: Sequence[str] | None) -> Verdict:
+    """A faithful copy keeps the source's own violations, no more and no fewer."""
+    found = scratch.violations()
+    if expected is None:
+        return Verdict(
+            "L5 violations",
+            passed=True,
+            expected="those of the source",
+            found=f"{len(found)} kinds",
+            reason="the source's own violations are not on record; those of the equal copy are listed"
+            if found
+            else "",
+            evidence={"violations": found[:50]},
+        )
+    missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    lines = [f"only in the source: {v}" for v in missing] + [f"only in the copy: {v}" for v in extra]
+    return replace(_listed("L5 violations", lines), evidence={"violations": found[:50]})
+
+
+def _original_files(backup: Backup) -> Verdict:
+    """The originals out of the vault, byte for byte (their SHA-256 is checked once they lie on disk)."""
+    with tempfile.TemporaryDirectory(prefix="migrate-files-") as name:
+        folder = durable.make_private_folder(Path(name) / "files")
+        try:
+            restored = backup.restore_files(folder)
+        except Corrupt as error:
+            return _failed("L5 files", str(error))
+        return Verdict("L5 files", True, f"{len(backup.manifest.files)} files", f"{len(restored)} files")
+
+
+def _summary(backup: Backup, verdicts: Sequence[Verdict], clock: _Clock) -> Verdict:
+    failed = [v.check for v in verdicts if not v.passed]
+    rows = sum(p.rows for p in backup.manifest.parts)
+    return Verdict(
+        PROVEN,
+        passed=not failed,
+        expected="restored and equal",
+        found="restored and equal" if not failed else f"{len(failed)} checks failed",
+        reason=", ".join(dict.fromkeys(failed)),
+        evidence={"backup": backup.manifest.id, "rows": rows, "seconds": clock.seconds()},
+    )
+
+
+def _any_failed(verdicts: Sequence[Verdict]) -> bool:
+    return not all(v.passed for v in verdicts)
+
+
+def _listed(name: str, differences: Sequence[str]) -> Verdict:
+    found = f"{len(differences)} differences" if differences else "equal"
+    return Verdict(name, not differences, "equal", found, "; ".join(differences[:20]))
+
+
+def _failed(name: str, reason: str) -> Verdict:
+    return Verdict(name, False, "possible", "not possible", reason)
+
+
+class _Clock:
+    """Seconds per phase: the parts of the recovery time."""
+
+    def __init__(self) -> None:
+        self._spent: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._spent[name] = self._spent.get(name, 0.0) + time.monotonic() - started
+
+    def seconds(self) -> Mapping[str, float]:
+        return {name: round(spent, 3) for name, spent in self._spent.items()}

@@ -1,0 +1,83 @@
+"""Verdicts beside the manifest, append-only: each names the manifest's SHA-256 and the verdict before it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from migrate import failpoints
+from migrate.errors import Busy, Corrupt
+from migrate.model import Verdict
+from migrate.stores.protocol import Store
+from migrate.vault import layout, strict_json
+from migrate.vault.reader import Backup
+
+PROVEN = "L5"  # the check that sums up a restore test: passed means that every value came back
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class StoredVerdict:
+    manifest_sha256: str
+    previous: str  # SHA-256 of the verdict file before, "" for the first
+    at: str  # ISO 8601 UTC
+    verdict: Verdict
+    number: int = 0
+
+
+def put_verdict(store: Store, backup: Backup, verdict: Verdict) -> str:
+    """Appends; returns the object's name. Nothing is ever replaced: of two at the same time one goes behind.
+
+    Raises Corrupt where the chain so far is broken, Busy where others append without end."""
+    id_ = backup.manifest.id
+    for _ in range(_ATTEMPTS):
+        chain = _read(store, id_)
+        previous = hashlib.sha256(chain[-1][0]).hexdigest() if chain else ""
+        stored = StoredVerdict(
+            backup.manifest_sha256,
+            previous,
+            datetime.now(UTC).isoformat(timespec="microseconds"),
+            verdict,
+            len(chain),
+        )
+        name = layout.verdict_name(id_, len(chain))
+        if store.put_if_absent(name, strict_json.readable(strict_json.encode(stored))):
+            failpoints.hit("vault.verdict.stored")
+            return name
+    raise Busy("others keep writing verdicts about this backup.", where=id_)
+
+
+def verdicts(store: Store, id_: str) -> list[StoredVerdict]:
+    """Oldest first. Raises Corrupt where one was changed, removed or inserted (the last ones excepted:
+    a chain that was cut off at its end is whole in itself; the ledger remembers more)."""
+    layout.checked_id(id_)
+    return [stored for _, stored in _read(store, id_)]
+
+
+def is_proven(store: Store, id_: str, manifest_sha256: str) -> bool:
+    """Whether the newest restore test of exactly this manifest passed. A broken chain proves nothing."""
+    try:
+        tests = [
+            v
+            for v in verdicts(store, id_)
+            if v.verdict.check == PROVEN and v.manifest_sha256 == manifest_sha256
+        ]
+    except Corrupt:
+        return False
+    return bool(tests) and tests[-1].verdict.passed
+
+
+def _read(store: Store, id_: str) -> list[tuple[bytes, StoredVerdict]]:
+    names = store.list(f"{id_}/verdicts/")
+    chain: list[tuple[bytes, StoredVerdict]] = []
+    for number, name in enumerate(names):
+        if name != layout.verdict_name(id_, number):
+            raise Corrupt("the verdicts are not numbered one after the other.", where=name[:200])
+        data = store.read_bytes(name, limit=layout.VERDICT_LIMIT)
+        stored = strict_json.decode(StoredVerdict, strict_json.parse(data, name), name)
+        previous = hashlib.sha256(chain[-1][0]).hexdigest() if chain else ""
+        if stored.previous != previous or stored.number != number:
+            raise Corrupt("the verdict before it is not the one that it was given after.", where=name)
+        chain.append((data, stored))
+    return chain
