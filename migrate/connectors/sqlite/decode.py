@@ -54,6 +54,57 @@ def decode(values: Sequence[object], type_: Type, where: str) -> Any:
         raise _refused(type_, where, "a value does not fit") from None
 
 
+def from_stored(array: Any, stored: Type, declared: Type, where: str) -> Any:
+    """A column of the faithful reading in the layout of its declared type. Raises GateClosed as `decode`."""
+    if stored.kind is declared.kind and array.type == layout(declared):
+        return array
+    if array.null_count == len(array):
+        return pa.nulls(len(array), layout(declared))  # type: ignore[call-overload]
+    if stored.kind is Kind.MIXED:
+        values = _mixed_values(array, where)
+        return decode(values, declared, where)
+    if declared.kind is Kind.MIXED:
+        return _as_mixed(array, stored)
+    found = {_STORED_CLASSES[stored.kind]} if stored.kind in _STORED_CLASSES else set()
+    if declared.kind in (Kind.DECIMAL, Kind.JSON, Kind.ARRAY) or not found <= _ALLOWED.get(
+        declared.kind, _TEXT
+    ):
+        return decode(array.to_pylist(), declared, where)
+    try:
+        return _decode(array, found, declared, where)
+    except (pa.ArrowException, ValueError, OverflowError):
+        raise _refused(declared, where, "a value does not fit") from None
+
+
+_STORED_CLASSES: dict[Kind, type] = {Kind.INT: int, Kind.FLOAT: float, Kind.TEXT: str, Kind.BYTES: bytes}
+_TAGS = {Kind.INT: (1, "int"), Kind.FLOAT: (2, "real"), Kind.TEXT: (3, "bytes"), Kind.BYTES: (4, "bytes")}
+
+
+def _mixed_values(array: Any, where: str) -> list[object]:
+    rows = array.to_pylist()
+    try:
+        return [
+            None if row is None or not row["tag"]
+            else row["int"] if row["tag"] == 1
+            else row["real"] if row["tag"] == 2
+            else row["bytes"].decode() if row["tag"] == 3
+            else row["bytes"]
+            for row in rows
+        ]  # fmt: skip
+    except UnicodeDecodeError:
+        raise GateClosed("a text is not valid UTF-8", where=where) from None
+
+
+def _as_mixed(array: Any, stored: Type) -> Any:
+    tag, name = _TAGS[stored.kind]
+    tags = pc.if_else(pc.is_null(array), pa.scalar(0, pa.int8()), pa.scalar(tag, pa.int8()))
+    fields = [MIXED.field(i) for i in range(4)]
+    children = [tags] + [
+        pc.cast(array, f.type) if f.name == name else pa.nulls(len(array), f.type) for f in fields[1:]
+    ]
+    return pa.StructArray.from_arrays(children, fields=fields)
+
+
 def mixed(classes: Any, values: Sequence[object]) -> Any:
     """The struct of MIXED; `classes` are typeof(), text comes as bytes."""
     tags = pc.fill_null(pc.index_in(pa.array(classes, pa.string()), _CLASSES), 0)

@@ -14,10 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from migrate import failpoints
+from migrate.arrow import arrow_schema, layout
 from migrate.connectors.sqlite import references
 from migrate.connectors.sqlite.catalog import check_version, read_schema
 from migrate.connectors.sqlite.connect import connect, path_of
 from migrate.connectors.sqlite.ddl import create_indexes, create_table
+from migrate.connectors.sqlite.decode import from_stored
 from migrate.connectors.sqlite.errors import translated
 from migrate.connectors.sqlite.names import FENCE, KEYS, META_PREFIX, quote
 from migrate.connectors.sqlite.snapshot import SqliteSnapshot, open_snapshot
@@ -118,6 +120,19 @@ class SqliteTarget:
 
     def begin(self) -> SqliteTransaction:
         return SqliteTransaction(connect(self.path, write=True), str(self.path))
+
+    def as_declared(self, rows: pa.Table, stored: Table, declared: Table) -> pa.Table:
+        """Decodes storage classes by declared type. GateClosed naming table.column where a value is not of it."""
+        columns = []
+        for name in rows.schema.names:
+            was, now = stored.column(name).type, declared.column(name).type
+            where = f"{declared.name}.{name}"
+            chunks = [from_stored(chunk, was, now, where) for chunk in rows.column(name).chunks]
+            kind: Any = layout(now)
+            columns.append(pa.chunked_array(chunks, kind))
+        return pa.Table.from_arrays(
+            columns, schema=arrow_schema([declared.column(n) for n in rows.schema.names])
+        )
 
     def reserve_keys(self, table: Table, column: str, count: int) -> Any:
         """As the protocol says. What was handed out is written down in `_migrate_keys`, so a killed run's keys stay its own."""
