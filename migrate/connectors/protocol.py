@@ -118,6 +118,13 @@ class Target(Database, Protocol):
 
     def begin(self) -> Transaction: ...
 
+    def as_declared(self, rows: pa.Table, stored: Table, declared: Table) -> pa.Table:
+        """Rows as a snapshot gave them (`stored` types) in the layout of the catalogue's `declared` types.
+
+        Equal types pass untouched; SQLite decodes its storage classes. GateClosed naming table.column
+        where a stored value is not of the declared type."""
+        ...
+
     def reserve_keys(self, table: Table, column: str, count: int) -> pa.Array:
         """`count` new values for a serial/identity/integer key, never handed out again (PostgreSQL: nextval;
         SQLite: above max(rowid, sqlite_sequence), call under `hold`)."""

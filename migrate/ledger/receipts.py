@@ -67,26 +67,13 @@ _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
         (
             _column("run", _TEXT),
             _column("part", _TEXT),
-            _column("ordinal", _INT),
+            _column("kind", _TEXT),  # rows: before-images of updated rows | crosswalk: its own entries before
             _column("entity", _TEXT),
             _column("target_table", _TEXT),
-            _column("target_key", _TEXT),
-            _column("before_row", _TEXT),  # JSON object: column → canonical text or null
-            _column("after_hash", _HASH, nullable=True),
+            _column("row_count", _INT),
+            _column("image", Type(Kind.BYTES)),  # Parquet: exact, and readable without this program
         ),
-        ("run", "part", "ordinal"),
-    ),
-    "crosswalk_journal": (
-        (
-            _column("run", _TEXT),
-            _column("part", _TEXT),
-            _column("ordinal", _INT),
-            _column("system", _TEXT),
-            _column("entity", _TEXT),
-            _column("source_key", _TEXT),
-            _column("before_row", _TEXT),
-        ),
-        ("run", "part", "ordinal"),
+        ("run", "part", "kind"),
     ),
     "reject": (
         (

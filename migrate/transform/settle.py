@@ -167,7 +167,7 @@ def _keys_and_uniques(db: duckdb.DuckDBPyConnection, road: Road) -> None:
         """
     )
     for fld, on_fail in road.unique.items():
-        column = identifier(fld)
+        column = identifier(f"__ref.{fld}" if fld in road.refs else f"__find.{fld}" if fld in road.finds else fld)
         found = f"""
             SELECT r.__rid AS rid, d.n || ' rows have this value' AS detail
             FROM {parquet(road.rows)} r JOIN {_good(road.entity)} g ON g.rid = r.__rid
@@ -176,19 +176,25 @@ def _keys_and_uniques(db: duckdb.DuckDBPyConnection, road: Road) -> None:
                   WHERE {column} IS NOT NULL GROUP BY 1 HAVING count(*) > 1) d ON d.v = r.{column}
         """
         if road.rows:
-            _outcome(db, road.entity, fld, on_fail, "unique", found)  # type: ignore[arg-type]
+            _outcome(db, road, fld, on_fail, "unique", found)  # type: ignore[arg-type]
 
 
 def _outcome(
     db: duckdb.DuckDBPyConnection,
-    entity: str,
+    road: Road,
     fld: str,
     outcome: Outcome | Default | str,
     code: str,
     found: str,
 ) -> None:
-    """Apply a declared outcome to the rows that `found` (SELECT rid, detail) yields."""
+    """Apply a declared outcome to the rows that `found` (SELECT rid, detail) yields.
+
+    A field that may not end empty is never emptied: its rows are quarantined."""
+    entity = road.entity
     name, field_name = literal(entity), literal(fld)
+    empties = outcome == "empty_and_flag" or (isinstance(outcome, Default) and outcome.default is None)
+    if empties and fld in road.required:
+        outcome = "quarantine"
     db.execute(f"CREATE OR REPLACE TEMP TABLE hit AS {found}")
     if isinstance(outcome, Default):
         value = "NULL" if outcome.default is None else literal(outcome.default)
@@ -352,6 +358,7 @@ def _lookups(db: duckdb.DuckDBPyConnection, road: Road, targets: Mapping[str, Pa
 def _references(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], targets: Mapping[str, Path]) -> None:
     """Resolve references against rows that will be there; a row that goes takes its children along, to a fixpoint."""
     systems = ", ".join(f"({literal(r.entity)}, {literal(r.system)})" for r in roads)
+    by_name = {road.entity: road for road in roads}
     outcomes: dict[tuple[str, str], tuple[Outcome | Default, Outcome | Default]] = {}
     for road in roads:
         for fld, ref in road.refs.items():
@@ -392,9 +399,7 @@ def _references(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], targets: M
                     continue
                 outcome = ambiguous if code == "ref_ambiguous" else missing
                 detail = f"parent || ' ' || {_candidates() if code == 'ref_ambiguous' else literal('')}"
-                _outcome(
-                    db,
-                    entity,
+                _outcome(db, by_name[entity],
                     fld,
                     outcome,
                     code,

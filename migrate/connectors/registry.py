@@ -1,0 +1,72 @@
+"""Which module speaks which URL."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import cast
+
+from migrate.connectors.protocol import Database, Scratch, Target
+from migrate.errors import UsageError
+
+MODULES = {
+    "sqlite": "migrate.connectors.sqlite.target",
+    "postgresql": "migrate.connectors.postgres.target",
+    "files": "migrate.connectors.files.source",
+}
+SCRATCH_MODULES = {"sqlite": "migrate.connectors.sqlite.scratch", "postgresql": "migrate.connectors.postgres.scratch"}
+_ALIASES = {"postgres": "postgresql"}
+
+
+def engine_of(url: str) -> str:
+    """The engine a URL names. Raises UsageError for one that no connector speaks."""
+    scheme = url.split(":", 1)[0].split("+", 1)[0].lower()
+    engine = _ALIASES.get(scheme, scheme)
+    if engine in ("mysql", "mariadb"):
+        raise UsageError("MySQL and MariaDB are not built yet in this version", hint="Use sqlite, postgresql or files.")
+    if engine not in MODULES:
+        raise UsageError(f"no connector speaks {scheme!r}", hint=f"Known: {', '.join(sorted(MODULES))}.")
+    return engine
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+def open_source(url: str, *, base: Path, work: Path, options: object = None) -> Database:
+    """Open for reading; `options` is the mapping's `Source`, which file sources need for dialects.
+
+    `work` is a private folder for what has to lie on disk meanwhile (SQLite: the copy that is read)."""
+    engine = engine_of(url)
+    if engine == "files":
+        return cast(Database, _module(MODULES[engine]).open_database(url, base=base, source=options))
+    return open_target(url, base=base, work=work)
+
+
+def open_target(url: str, *, base: Path, work: Path) -> Target:
+    engine = engine_of(url)
+    if engine == "files":
+        raise UsageError("files cannot be a target", hint="Give a sqlite:/// or postgresql:// URL.")
+    module = _module(MODULES[engine])
+    if engine == "sqlite":
+        return cast(Target, module.open_database(url, base=base, work=work))
+    return cast(Target, module.open_database(url, base=base))
+
+
+def _scratch_module(engine: str) -> ModuleType:
+    return _module(SCRATCH_MODULES["sqlite" if engine == "files" else engine])
+
+
+def open_scratch(engine: str, url: str | None, *, folder: Path, name: str, run: str) -> Scratch:
+    """An empty scratch database; files are tested in SQLite."""
+    return cast(Scratch, _scratch_module(engine).open_scratch(url, folder=folder, name=name, run=run))
+
+
+def drop_scratch(engine: str, url: str | None, *, folder: Path, name: str) -> None:
+    """What a killed process left of a scratch database; only with our marker."""
+    module = _scratch_module(engine)
+    if engine == "postgresql":
+        module.drop_leftovers(url, [name])
+    else:
+        module.drop_leftovers(folder, [name])

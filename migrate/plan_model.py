@@ -1,0 +1,60 @@
+"""The plan of a run: what was decided before anything was read or written."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class EntityPlan:
+    """`key_from` says where a target key of a new row comes from: fields | uuid5 | reserved.
+    `deferred` are the fields that the second pass fills. `digest` decides whether an earlier run's row is unchanged.
+    `refs`: field → the entities it may point at."""
+
+    source: str
+    table: str
+    into: str
+    key_columns: tuple[str, ...]
+    key_from: str
+    deferred: tuple[str, ...]
+    refs: dict[str, tuple[str, ...]]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    run: str
+    mapping_digest: str
+    source_schemas: dict[str, str]  # source → digest of its schema
+    target_schema: str
+    order: tuple[str, ...]
+    entities: dict[str, EntityPlan]
+    source_tables: dict[str, tuple[str, ...]]
+    touched: tuple[str, ...]  # target tables that are backed up, proven and watched for drift
+    problems: tuple[dict[str, str], ...]  # warnings: the run goes on
+    now: str
+
+    @property
+    def digest(self) -> str:
+        """What checkpoints of later stages depend on."""
+        import hashlib
+        import json
+
+        content = [self.mapping_digest, self.source_schemas, self.target_schema, list(self.order)]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Plan:
+        def tuples(value: Any) -> Any:
+            return tuple(value) if isinstance(value, list) else value
+
+        entities = {
+            name: EntityPlan(**{k: {f: tuple(t) for f, t in v.items()} if k == "refs" else tuples(v) for k, v in e.items()})
+            for name, e in data["entities"].items()
+        }
+        rest = {k: tuples(v) for k, v in data.items() if k not in ("entities", "source_tables")}
+        return cls(entities=entities, source_tables={k: tuple(v) for k, v in data["source_tables"].items()}, **rest)

@@ -1,0 +1,205 @@
+"""One migration, start to end: open what it needs, walk the stages, stop at a closed gate."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from migrate import failpoints
+from migrate.connectors.registry import drop_scratch, open_source, open_target
+from migrate.context import Context, Progress, Silent
+from migrate.durable import make_private_folder
+from migrate.errors import Drift, GateClosed, MigrateError, UsageError
+from migrate.ledger.ledger import Ledger
+from migrate.mapping.load import load_mapping
+from migrate.mapping.model import Mapping
+from migrate.stages import STAGE_NAMES, STAGES, Stage
+from migrate.stages.planning import scratch_url
+from migrate.stages.load import TargetDrifted, written_parts
+from migrate.stages.report import write as write_report
+from migrate.stages.result import Result
+from migrate.stores.registry import open_store
+
+REFRESHES = 3  # how often a drifting target is backed up anew before the gate closes
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended; `error` is what stopped it, if anything."""
+
+    ctx: Context
+    state: str
+    resumed: bool
+    report: Path | None
+    error: MigrateError | None = None
+
+
+def home_of(mapping: Mapping, home: Path | None) -> Path:
+    """`--home`, MIGRATE_HOME, or `.migrate` beside the mappings folder."""
+    given = home or (Path(os.environ["MIGRATE_HOME"]) if os.environ.get("MIGRATE_HOME") else None)
+    return given or Path(mapping.base) / ".migrate"
+
+
+def migrate(
+    path: Path | str,
+    *,
+    to: str | None = None,
+    only: Sequence[str] = (),
+    fresh: bool = False,
+    home: Path | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run the mapping at `path` from where it stands to its end, or to the stage `to`.
+
+    An error that is meant for the user ends the run in a state from which the same command resumes;
+    it is in the outcome, and everything done so far is kept.
+    """
+    mapping = load_mapping(path)
+    _check_words(mapping, to, only)
+    with opened(mapping, home=home, only=only, fresh=fresh, progress=progress) as (ctx, resumed):
+        return _walk(ctx, resumed, STAGES[: STAGE_NAMES.index(to) + 1] if to else STAGES)
+
+
+def _check_words(mapping: Mapping, to: str | None, only: Sequence[str]) -> None:
+    if to is not None and to not in STAGE_NAMES:
+        raise UsageError(f"there is no stage {to!r}", hint=f"Stages: {', '.join(STAGE_NAMES)}.")
+    for name in only:
+        if name not in mapping.entities:
+            raise UsageError(f"the mapping has no entity {name!r}", hint=f"Entities: {', '.join(mapping.entities)}.")
+
+
+@contextmanager
+def opened(
+    mapping: Mapping,
+    *,
+    home: Path | None = None,
+    only: Sequence[str] = (),
+    fresh: bool = False,
+    progress: Progress | None = None,
+    run: str | None = None,
+) -> Iterator[tuple[Context, bool]]:
+    """The context of a new or resumed run, holding the target against other runs (exit 8)."""
+    root = make_private_folder(home_of(mapping, home))
+    with ExitStack() as stack:
+        ledger = stack.enter_context(Ledger.open(root / "ledger.db"))
+        base = Path(mapping.base)
+        work = make_private_folder(root / "work")
+        sources = {}
+        for name, source in mapping.sources.items():
+            sources[name] = open_source(source.url, base=base, work=work, options=source)
+            stack.callback(sources[name].close)
+        target = open_target(mapping.target.url, base=base, work=work)
+        stack.callback(target.close)
+        stack.enter_context(target.hold())
+        store = open_store(mapping.policy.backup.to, base=base)
+        now = datetime.now(UTC)
+        ctx = Context(
+            run="",
+            mapping=mapping,
+            home=root,
+            folder=root,
+            ledger=ledger,
+            sources=sources,
+            target=target,
+            store=store,
+            progress=progress or Silent(),
+            now=now.isoformat(timespec="seconds"),
+            only=tuple(only),
+        )
+        found = run or _resumable(ctx, fresh)
+        name = found or f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        ctx = replace(ctx, run=name, folder=make_private_folder(root / "runs" / name))
+        if found is None:
+            ledger.begin_run(name, mapping.name, mapping.digest, {"only": list(only), "source": mapping.path})
+            ledger.audit("run started", name)
+        _clean_scratch(ctx)
+        yield ctx, found is not None
+
+
+def _resumable(ctx: Context, fresh: bool) -> str | None:
+    """The unfinished run to go on with; a changed mapping may start anew only where nothing was written (exit 7)."""
+    last = ctx.ledger.latest_unfinished(ctx.mapping.name)
+    if last is None:
+        return None
+    same = last.mapping_digest == ctx.mapping.digest and ctx.ledger.run_facts(last.run).get("only") == list(ctx.only)
+    if same and not fresh:
+        return last.run
+    if written_parts(replace(ctx, run=last.run)):
+        what = "--fresh was given" if same else "the mapping changed"
+        raise Drift(
+            f"{what}, but run {last.run} is unfinished and has written to the target",
+            kept="Nothing was changed by this command.",
+            hint=f"Finish it with the mapping as it was, or undo it with `migrate rollback {last.run}`.",
+        )
+    ctx.ledger.set_state(last.run, "failed")
+    ctx.ledger.audit("run abandoned", last.run, {"fresh": fresh})
+    return None
+
+
+def _clean_scratch(ctx: Context) -> None:
+    """Scratch databases that a killed process left behind."""
+    for left in ctx.ledger.scratches():
+        if ctx.ledger.run(left.run).mapping != ctx.mapping.name:
+            continue  # another migration's, which may be running
+        role, _, source = left.location.partition(":")
+        engine, url = scratch_url(ctx.mapping, role, source)
+        drop_scratch(engine, url, folder=ctx.home / "runs" / left.run / "scratch", name=left.name)
+        ctx.ledger.remove_scratch(left.name)
+
+
+def _walk(ctx: Context, resumed: bool, stages: Sequence[Stage]) -> Outcome:
+    ctx.ledger.set_state(ctx.run, "running")
+    failpoints.hit("run.started")
+    try:
+        for attempt in range(REFRESHES + 1):
+            try:
+                for stage in stages:
+                    _stage(ctx, stage)
+                break
+            except TargetDrifted as drift:
+                if ctx.mapping.policy.target_drift == "stop":
+                    raise
+                if attempt == REFRESHES:
+                    raise GateClosed(
+                        f"{drift.message}, {REFRESHES} times in a row", kept=drift.kept, hint="Stop other writers."
+                    ) from drift
+                ctx.progress.note(f"{drift.message}; it is backed up and proven again")
+                forget_target(ctx)
+    except MigrateError as error:
+        ctx.ledger.set_state(ctx.run, "failed")
+        ctx.ledger.audit("run stopped by an error", ctx.run, {"exit_code": error.exit_code})
+        report = write_report(ctx, state="failed", exit_code=error.exit_code)
+        return Outcome(ctx, "failed", resumed, report, error)
+    except KeyboardInterrupt:
+        ctx.ledger.set_state(ctx.run, "interrupted")
+        raise
+    state = "stopped" if stages[-1].name != "report" else "partial" if ctx.only else "verified"
+    ctx.ledger.set_state(ctx.run, state)
+    ctx.ledger.audit(f"run {state}", ctx.run)
+    failpoints.hit("run.ended")
+    return Outcome(ctx, state, resumed, write_report(ctx, state=state))
+
+
+def _stage(ctx: Context, stage: Stage) -> Result:
+    ctx.progress.stage(stage.name, None)
+    ctx.ledger.stage_started(ctx.run, stage.name)
+    failpoints.hit(f"stage.{stage.name}.started")
+    begin = time.perf_counter()
+    result = stage.run(ctx)
+    ctx.ledger.stage_finished(ctx.run, stage.name, result.rows, time.perf_counter() - begin)
+    failpoints.hit(f"stage.{stage.name}.finished")
+    return result
+
+
+def forget_target(ctx: Context) -> None:
+    """The target drifted: its backup, the proof and all that was decided against it are made again."""
+    ctx.ledger.forget(ctx.run, "backup", "target")
+    ctx.ledger.forget(ctx.run, "restore-test", "target")
+    ctx.ledger.forget(ctx.run, "transform")
+    ctx.ledger.forget(ctx.run, "load")

@@ -1,0 +1,146 @@
+"""Backup: the extracted bytes of every source, and the touched target tables, go to the vault; manifest last."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from migrate import __version__, canon, failpoints
+from migrate.context import Context
+from migrate.errors import Drift, GateClosed
+from migrate.ledger.receipts import meta_table
+from migrate.model import Manifest, Schema
+from migrate.parts import read_part
+from migrate.stages.planning import digest_of, schema_digest
+from migrate.stages.result import Result
+from migrate.vault.capture import Capture, capture, read_capture
+from migrate.vault.reader import open_backup
+from migrate.vault.writer import write_backup
+
+NAME = "backup"
+
+
+def run(ctx: Context) -> Result:
+    rows, resumed = 0, True
+    for source in ctx.plan.source_tables:
+        part = f"source:{source}"
+        if ctx.ledger.checkpoint(ctx.run, NAME, part, ctx.plan.digest) is None:
+            resumed = False
+            folder = ctx.folder / "extract" / source
+            taken = read_capture(folder)
+            system, engine = ctx.mapping.sources[source].system, ctx.sources[source].engine
+            _store(ctx, part, "source", system, engine, taken, folder, tuple(taken.parts))
+            rows += taken.rows
+    if ctx.ledger.checkpoint(ctx.run, NAME, "target", ctx.plan.digest) is None:
+        resumed = False
+        rows += _target(ctx)
+    return Result(rows=None if resumed else rows, resumed=resumed)
+
+
+def _target(ctx: Context) -> int:
+    """The touched tables and, in the same snapshot, our own crosswalk as earlier runs left it."""
+    folder = ctx.place("target", "x").parent
+    crosswalk = ctx.target.meta("crosswalk")
+    touched = ctx.plan.touched
+    declared = ctx.target.schema(touched)
+    if schema_digest(declared) != ctx.plan.target_schema:
+        raise Drift(
+            "the target's tables are no longer as they were planned",
+            where=ctx.target.url,
+            kept="Nothing was loaded.",
+            hint="Run again with --fresh to plan anew.",
+        )
+    known = crosswalk in ctx.target.schema([crosswalk]).table_names
+    tables = [*touched, crosswalk] if known else list(touched)
+    taken = capture(ctx.target, tables, folder, advance=ctx.progress.advance, point="backup.target")
+    if known:
+        _keep_crosswalk(ctx, folder, taken, crosswalk)
+    failpoints.hit("backup.target.captured")
+    _store(ctx, "target", "target", "target", ctx.target.engine, taken, folder, touched)
+    return sum(p.rows for name in touched for p in taken.parts[name])
+
+
+def _keep_crosswalk(ctx: Context, folder: Path, taken: Capture, name: str) -> None:
+    """`target/crosswalk.parquet`: what earlier runs loaded, as transform and load look it up."""
+    declared, stored = meta_table("crosswalk", ctx.target.meta), taken.schema.table(name)
+    path = folder / "crosswalk.parquet"
+    writer: pq.ParquetWriter | None = None
+    for ref in taken.parts[name]:
+        rows = ctx.target.as_declared(read_part(folder / ref.path, ref), stored, declared)
+        writer = writer or pq.ParquetWriter(path, rows.schema, compression="zstd")
+        writer.write_table(rows)
+    if writer is not None:
+        writer.close()
+        path.chmod(0o600)
+
+
+def _store(
+    ctx: Context,
+    part: str,
+    role: str,
+    system: str,
+    engine: str,
+    taken: Capture,
+    folder: Path,
+    tables: Sequence[str],
+) -> None:
+    """Into the vault, then the ledger, then the staged copies go."""
+    schema = Schema(
+        engine=engine,
+        version=taken.schema.version,
+        tables=tuple(t for t in taken.schema.tables if t.name in tables),
+        sequences=taken.schema.sequences,
+        enums=taken.schema.enums,
+        extensions=taken.schema.extensions,
+        not_carried=taken.schema.not_carried,
+    )
+    stamp = datetime.now(UTC)
+    parts = [p for name in tables for p in taken.parts[name]]
+    manifest = Manifest(
+        # The same capture gives the same id, so that a run killed here finds its own backup again.
+        id=f"{ctx.run}-{part.replace(':', '-')}-{digest_of([taken.snapshot, taken.taken_at])[:8]}",
+        role=role,
+        run=ctx.run,
+        system=system,
+        engine=engine,
+        snapshot=taken.snapshot,
+        snapshot_at=taken.taken_at,
+        created_at=stamp.isoformat(timespec="microseconds"),
+        mapping=ctx.mapping.name,
+        mapping_digest=ctx.mapping.digest,
+        schema_digest="",
+        algorithm=canon.ALGORITHM,
+        parts=tuple(parts),
+        digests={name: taken.digests[name] for name in tables},
+        files=taken.files,
+        code_version=__version__,
+        audit_head=ctx.ledger.audit_head(),
+    )
+    written = write_backup(
+        ctx.store,
+        manifest=manifest,
+        schema=schema,
+        parts=[(p, folder / p.path) for p in parts],
+        files=taken.files,
+    )
+    sha256 = open_backup(ctx.store, written.id).manifest_sha256
+    if len(written.parts) != len(parts):
+        raise GateClosed("the backup does not hold every part", where=written.id, kept="Nothing was loaded.")
+    failpoints.hit("backup.manifest_written")
+    ctx.ledger.put_backup(written, sha256)
+    ctx.ledger.put_checkpoint(
+        ctx.run, NAME, part, ctx.plan.digest, [], {"backup": written.id, "manifest_sha256": sha256, "role": role}
+    )
+    failpoints.hit("backup.checkpointed")
+    _drop_staged(folder)
+
+
+def _drop_staged(folder: Path) -> None:
+    """Raw rows are in the vault now; only the description of the capture stays."""
+    for child in folder.iterdir():
+        if child.is_dir():
+            shutil.rmtree(child)

@@ -1,0 +1,96 @@
+"""Every source row ends in exactly one place: set equality over persisted rows, never counters in memory (F18)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from migrate.context import Context
+from migrate.model import RowBalance, Verdict
+from migrate.stages.load.rejected import meta_rows
+from migrate.stages.proven import source_rows
+from migrate.stages.quarantine import RID_SHIFT
+from migrate.transform.settle import literal, parquet, workspace
+
+
+def balance_of(ctx: Context, name: str, expected: Path) -> Verdict:
+    """The verdict on one entity; its RowBalance goes to the run's facts.
+
+    `expected`: rows that must be in the target (rid, source_key); they count as loaded only where
+    the target's own crosswalk has them under this run.
+    """
+    entity = ctx.mapping.entities[name]
+    parts = source_rows(ctx, entity.source).parts[entity.table]
+    folder = ctx.folder / "transform" / name
+    crosswalk = _crosswalk(ctx, name)
+    rejects = ctx.folder / "quarantine" / f"{name}.rejects.parquet"
+    with workspace(ctx.place("temp", "x").parent) as db:
+        db.execute("CREATE TABLE ended(rid BIGINT, place VARCHAR)")
+        excluded = sorted(folder.glob("excluded-*.parquet"))
+        if excluded:
+            db.execute(f"INSERT INTO ended SELECT rid, 'excluded' FROM {parquet(excluded)}")
+        db.execute(f"INSERT INTO ended SELECT rid, 'quarantined' FROM {parquet([folder / 'quarantine.parquet'])}")
+        if rejects.exists():
+            db.execute(f"INSERT INTO ended SELECT rid, 'quarantined' FROM {parquet([rejects])}")
+        db.execute(
+            f"INSERT INTO ended SELECT e.rid, 'loaded' FROM {parquet([expected])} e "
+            f"SEMI JOIN {parquet([crosswalk])} x ON x.source_key = e.source_key AND x.run = {literal(ctx.run)}"
+        )
+        db.execute(
+            f"INSERT INTO ended SELECT s.rid, 'unchanged' FROM {parquet([folder / 'settled.parquet'])} s "
+            f"SEMI JOIN {parquet([crosswalk])} x ON x.source_key = s.key "
+            f"ANTI JOIN {parquet([expected])} e ON e.rid = s.rid "
+            + (f"ANTI JOIN {parquet([rejects])} r ON r.rid = s.rid" if rejects.exists() else "")
+        )
+        db.execute("CREATE TABLE came AS SELECT unnest(range(0)) AS rid")
+        for part in parts:
+            low = part.index << RID_SHIFT
+            db.execute(f"INSERT INTO came SELECT {low} + i FROM range({part.rows}) r(i)")
+        places = dict(db.execute("SELECT place, count(*) FROM ended GROUP BY place").fetchall())
+        twice = _one(db, "SELECT count(*) FROM (SELECT rid FROM ended GROUP BY rid HAVING count(*) > 1)")
+        nowhere = _one(db, "SELECT count(*) FROM came ANTI JOIN ended USING (rid)")
+        strange = _one(db, "SELECT count(*) FROM ended ANTI JOIN came USING (rid)")
+    balance = RowBalance(
+        rows_in=sum(p.rows for p in parts),
+        loaded=places.get("loaded", 0),
+        unchanged=places.get("unchanged", 0),
+        merged=0,
+        quarantined=places.get("quarantined", 0),
+        excluded=places.get("excluded", 0),
+    )
+    known = ctx.ledger.run_facts(ctx.run).get("balances")
+    balances = dict(known) if isinstance(known, dict) else {}
+    ctx.ledger.put_run_facts(ctx.run, {"balances": {**balances, name: dict(balance.as_json())}})
+    reasons = [
+        f"{n} rows {word}"
+        for n, word in ((twice, "ended in two places"), (nowhere, "ended nowhere"), (strange, "came from nowhere"))
+        if n
+    ]
+    return Verdict(
+        check=f"balance {name}",
+        passed=balance.balanced and not reasons,
+        expected=f"{balance.rows_in} rows",
+        found=f"{balance.rows_in - nowhere} rows accounted for",
+        reason="; ".join(reasons),
+    )
+
+
+def _one(db: object, sql: str) -> int:
+    row = db.execute(sql).fetchone()  # type: ignore[attr-defined]
+    return int(row[0])
+
+
+def _crosswalk(ctx: Context, name: str) -> Path:
+    """The target's crosswalk of one entity, read now."""
+    path = ctx.place("verify", f"{name}.crosswalk.parquet")
+    system = ctx.mapping.sources[ctx.mapping.entities[name].source].system
+    schema = pa.schema([("source_key", pa.string()), ("run", pa.string())])
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for rows in meta_rows(ctx.target, "crosswalk"):
+            mine = pc.and_(pc.equal(rows["entity"], name), pc.equal(rows["system"], system))
+            writer.write_table(rows.filter(mine).select(schema.names).cast(schema))
+    path.chmod(0o600)
+    return path

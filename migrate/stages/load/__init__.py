@@ -1,0 +1,195 @@
+"""Load: gate → our tables and fence → keys and expectations → parts, once each → second pass for cycles."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from migrate import canon, failpoints
+from migrate.arrow import arrow_schema
+from migrate.connectors.protocol import Transaction
+from migrate.context import Context
+from migrate.ledger.receipts import LAYOUT, meta_table, meta_tables
+from migrate.model import Kind, Schema, Type
+from migrate.stages.load.assign import assign, part_indexes, part_path
+from migrate.stages.load.gate import TargetDrifted, check_gate, check_schema, check_target
+from migrate.stages.load.links import link_part
+from migrate.stages.load.parts import Lane, load_part
+from migrate.stages.load.receipts import Session, Work, once
+from migrate.stages.load.rejected import (
+    Rejected,
+    cascade,
+    lost_values,
+    meta_rows,
+    read_rejected,
+)
+from migrate.stages.planning import limit_of, state_columns
+from migrate.stages.proven import proven_backups
+from migrate.stages.quarantine import write_rejects
+from migrate.stages.result import Result
+
+NAME = "load"
+__all__ = ["NAME", "TargetDrifted", "run"]
+
+_DIGEST_TYPES = {
+    "__key": Type(Kind.TEXT),
+    "__op": Type(Kind.TEXT),
+    "__tkey": Type(Kind.TEXT),
+    "__final": Type(Kind.BYTES),
+}
+
+
+def run(ctx: Context) -> Result:
+    backups = proven_backups(ctx)
+    inputs = canonical_inputs(ctx)
+    if ctx.ledger.checkpoint(ctx.run, NAME, "done", inputs) is not None:
+        return Result(resumed=True)
+    verdicts = check_gate(ctx)
+    declared = check_schema(ctx)
+    started = written_parts(ctx)
+    if not started:
+        verdicts += (check_target(ctx, backups["target"].manifest.digests),)
+    session = _open_session(ctx)
+    assign(ctx, declared, inputs)
+    failpoints.hit("load.assigned")
+    rows = _load(ctx, session, _lanes(ctx, session, declared))
+    write_rejects(ctx, _all_rejects(ctx))
+    ctx.ledger.put_checkpoint(ctx.run, NAME, "done", inputs, [], {"rows": rows})
+    failpoints.hit("load.checkpointed")
+    return Result(rows=rows, verdicts=verdicts)
+
+
+def canonical_inputs(ctx: Context) -> str:
+    """What the loaded rows depend on: the settled rows of the transform."""
+    settled = ctx.ledger.checkpoints(ctx.run, "transform")
+    return next(c.inputs for c in settled if c.part == "settled")
+
+
+def written_parts(ctx: Context) -> bool:
+    """Did an earlier process of this run commit anything to the target?"""
+    return any(
+        ctx.run in set(rows["run"].to_pylist()) for rows in meta_rows(ctx.target, "receipt")
+    )
+
+
+def _open_session(ctx: Context) -> Session:
+    """Our own tables, made before the first part; then the fence, raised so that older workers fail."""
+    ctx.target.create_tables(meta_tables(ctx.target.meta))
+    failpoints.hit("load.tables_created")
+    fence = ctx.target.raise_fence(ctx.run)
+    failpoints.hit("load.fence_raised")
+    session = Session(ctx.run, ctx.target, fence)
+    _register(ctx, session)
+    return session
+
+
+def _register(ctx: Context, session: Session) -> None:
+    """The run's row and the layout version in the target."""
+    transaction = session.target.begin()
+    try:
+        rows = {
+            "layout": {"version": LAYOUT},
+            "run": {
+                "run": ctx.run,
+                "mapping": ctx.mapping.name,
+                "digest": ctx.mapping.digest,
+                "state": "loading",
+                "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        }
+        for name, row in rows.items():
+            table = meta_table(name, session.target.meta)
+            new = pa.Table.from_pylist([row], arrow_schema(table.columns))
+            keys = new.select(list(table.primary_key))
+            if not transaction.fetch(table, table.primary_key, keys, list(table.primary_key)).num_rows:
+                transaction.insert(table, new, stop_after=0)
+        transaction.commit()
+    except BaseException:
+        transaction.rollback()
+        raise
+
+
+def _lanes(ctx: Context, session: Session, declared: Schema) -> dict[str, Lane]:
+    return {
+        name: Lane(
+            entity=entity,
+            plan=ctx.plan.entities[name],
+            system=ctx.mapping.sources[entity.source].system,
+            table=declared.table(entity.into),
+            state=tuple(state_columns(ctx.mapping, declared.table(entity.into))),
+            session=session,
+        )
+        for name, entity in ctx.entities.items()
+    }
+
+
+def _load(ctx: Context, session: Session, lanes: dict[str, Lane]) -> int:
+    rejected = read_rejected(ctx)
+    loaded: list[str] = []
+    linked: set[str] = set()
+    rows = 0
+    for name, lane in lanes.items():
+        rows += _first_pass(ctx, session, lane, rejected)
+        loaded.append(name)
+        if rejected.count(name):
+            rejected = read_rejected(ctx)
+        for waiting in [n for n in loaded if lanes[n].plan.deferred and n not in linked]:
+            parents = {p for f in lanes[waiting].plan.deferred for p in lanes[waiting].plan.refs[f]}
+            if all(p in loaded or p not in lanes for p in parents):
+                cascade(ctx, session, lanes, loaded, rejected, waiting)
+                _second_pass(ctx, session, lanes[waiting], rejected)
+                linked.add(waiting)
+    return rows
+
+
+def _digest(rows: pa.Table) -> str:
+    """What a receipt says was loaded: row content and keys, not file bytes."""
+    return canon.digest([rows.select(list(_DIGEST_TYPES))], _DIGEST_TYPES).text()
+
+
+def _first_pass(ctx: Context, session: Session, lane: Lane, rejected: Rejected) -> int:
+    name = lane.entity.name
+    counts = ctx.ledger.run_facts(ctx.run)["transform"][name]  # type: ignore[call-overload,index]
+    allowed = int(limit_of(ctx.mapping, lane.entity) * counts["in"]) - counts["quarantined"]
+    total = 0
+    for index in part_indexes(ctx, name):
+        rows = pq.read_table(part_path(ctx, name, index))
+        part = f"{name}/{index}"
+        found: list[int] = []
+
+        def work(
+            transaction: Transaction, rows: pa.Table = rows, part: str = part, found: list[int] = found
+        ) -> Work:
+            left = max(0, allowed - rejected.count(name))
+            done = load_part(lane, transaction, part, rows, lost_values(lane, rejected), left)
+            found[:] = [r[0] for r in done.rejects]
+            return done
+
+        if rows.num_rows:
+            once(session, part, _digest(rows), work)
+            rejected.rids.setdefault(name, set()).update(found)
+            total += rows.num_rows
+        ctx.progress.advance(rows.num_rows)
+    return total
+
+
+def _second_pass(ctx: Context, session: Session, lane: Lane, rejected: Rejected) -> None:
+    name = lane.entity.name
+    for index in part_indexes(ctx, name):
+        rows = pq.read_table(part_path(ctx, name, index))
+        if not rows.num_rows:
+            continue
+
+        def work(transaction: Transaction, rows: pa.Table = rows) -> Work:
+            return link_part(lane, transaction, rows, lost_values(lane, rejected), rejected.rids.get(name, set()))
+
+        once(session, f"{name}/{index}/links", _digest(rows), work)
+
+
+def _all_rejects(ctx: Context) -> pa.Table:
+    schema = arrow_schema(meta_table("reject", ctx.target.meta).columns)
+    found = [rows for rows in meta_rows(ctx.target, "reject")]
+    rows = pa.concat_tables(found) if found else schema.empty_table()
+    return rows.filter(pa.compute.equal(rows["run"], ctx.run))

@@ -1,0 +1,263 @@
+"""Assign: after the gate and before the first row, every row gets its target key, its references are
+stamped, and the hash that will be expected of it is fixed (F6).
+
+Leaves `load/ENTITY/part-NNNNN.parquet`: `__rid __key __hash __op __tkey __known __before __expected
+__final`, the columns to write, and `d.FIELD` for fields that the second pass fills. `__op` is
+insert | update | link | refresh | unchanged; `__before` the whole target row as it was decided on;
+`__expected` is over the compared columns after the first pass, `__final` after the second.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from migrate import canon, failpoints
+from migrate.arrow import layout
+from migrate.context import Context
+from migrate.mapping.model import Entity
+from migrate.model import Kind, Schema, Table, Type
+from migrate.parts import write_rows
+from migrate.plan_model import EntityPlan
+from migrate.stages.planning import compared_columns
+from migrate.stages.quarantine import RID_SHIFT
+from migrate.transform.settle import identifier, literal, parquet, workspace
+from migrate.vault.capture import table_folder
+
+_TEXT = Type(Kind.TEXT)
+
+
+def part_path(ctx: Context, entity: str, index: int) -> Path:
+    return ctx.place("load", entity, f"part-{index:05d}.parquet")
+
+
+def part_indexes(ctx: Context, entity: str) -> list[int]:
+    """Parts of an entity are the parts of its source table."""
+    folder = ctx.folder / "transform" / entity
+    return sorted(int(p.stem.removeprefix("rows-")) for p in folder.glob("rows-*.parquet"))
+
+
+def assign(ctx: Context, declared: Schema, inputs: str) -> None:
+    """Keys of all entities in load order, then the rows to load. Checkpointed per entity, so that keys
+    once assigned stay, whatever happens later."""
+    with workspace(ctx.place("temp", "x").parent) as db:
+        _known_keys(ctx, db)
+        for name in ctx.entities:
+            path = ctx.place("load", name, "keys.parquet")
+            if ctx.ledger.checkpoint(ctx.run, "load", f"keys:{name}", inputs) is None:
+                write_rows(_keys(ctx, db, name, declared), path, point="load.keys")
+                ctx.ledger.put_checkpoint(ctx.run, "load", f"keys:{name}", inputs, [ctx.output(path)])
+                failpoints.hit("load.keys.assigned")
+            db.execute(
+                f"INSERT INTO allkeys SELECT {literal(name)}, key, tkey FROM {parquet([path])}"
+            )
+        for name in ctx.entities:
+            if ctx.ledger.checkpoint(ctx.run, "load", f"rows:{name}", inputs) is not None:
+                continue
+            paths = [_final_part(ctx, db, name, declared, i) for i in part_indexes(ctx, name)]
+            ctx.ledger.put_checkpoint(
+                ctx.run, "load", f"rows:{name}", inputs, [ctx.output(p) for p in paths]
+            )
+            failpoints.hit("load.rows.assigned")
+
+
+def _known_keys(ctx: Context, db: duckdb.DuckDBPyConnection) -> None:
+    """`allkeys(entity, key, tkey)`: what references resolve to; rows of earlier runs come from the crosswalk."""
+    db.execute("CREATE TABLE allkeys(entity VARCHAR, key VARCHAR, tkey VARCHAR)")
+    db.execute("CREATE TABLE before(entity VARCHAR, key VARCHAR, tkey VARCHAR)")
+    crosswalk = ctx.folder / "target" / "crosswalk.parquet"
+    if not crosswalk.exists():
+        return
+    for name, entity in ctx.mapping.entities.items():
+        system = ctx.mapping.sources[entity.source].system
+        db.execute(
+            f"INSERT INTO before SELECT entity, source_key, target_key FROM {parquet([crosswalk])} "
+            f"WHERE entity = {literal(name)} AND system = {literal(system)}"
+        )
+
+
+def _resolved(ctx: Context, name: str, fields: Sequence[str], rows: str) -> str:
+    """SELECT rid and, per reference or lookup field, the text of its target value (`r.FIELD`)."""
+    entity = ctx.mapping.entities[name]
+    patches = ctx.folder / "transform" / name / "patches.parquet"
+    select, joins = ["x.__rid AS rid"], []
+    for i, fld in enumerate(fields):
+        spec = entity.fields[fld]
+        joins.append(f"LEFT JOIN {parquet([patches])} p{i} ON p{i}.rid = x.__rid AND p{i}.field = {literal(fld)}")
+        if spec.ref:
+            to, key = identifier(f"__ref_to.{fld}"), identifier(f"__ref.{fld}")
+            for table, kind in (("allkeys", "k"), ("before", "b")):
+                joins.append(f"LEFT JOIN {table} {kind}{i} ON {kind}{i}.entity = x.{to} AND {kind}{i}.key = x.{key}")
+            found = f"coalesce(k{i}.tkey, b{i}.tkey)->>'$[0]'"
+        else:
+            found = "NULL"
+        default = "NULL" if spec.default is None else literal(spec.default)
+        empty = f"x.{identifier(f'__ref.{fld}' if spec.ref else f'__find.{fld}')} IS NULL"
+        select.append(
+            f"CASE WHEN p{i}.rid IS NOT NULL THEN p{i}.value WHEN {empty} THEN {default} ELSE {found} END AS {identifier(f'r.{fld}')}"
+        )
+    return f"SELECT {', '.join(select)} FROM {rows} x {' '.join(joins)}"
+
+
+def _resolvable(entity: Entity) -> list[str]:
+    return [f for f, v in entity.fields.items() if v.ref or v.find]
+
+
+# ------------------------------------------------------------------ keys
+
+
+def _keys(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared: Schema) -> pa.Table:
+    """All settled rows of an entity with `tkey` filled in, ordered by rid."""
+    plan = ctx.plan.entities[name]
+    settled = pq.read_table(ctx.folder / "transform" / name / "settled.parquet")
+    new = pc.equal(settled["op"], "insert").combine_chunks()
+    count = pc.sum(new).as_py() or 0
+    if not count:
+        return settled
+    table = declared.table(plan.into)
+    rows = settled.filter(new)
+    if plan.key_from == "uuid5":
+        keys = _uuid_keys(ctx, name, rows["key"])
+    elif plan.key_from == "reserved":
+        column = plan.key_columns[0]
+        values = ctx.target.reserve_keys(table, column, count)
+        failpoints.hit("load.keys.reserved")
+        keys = canon.source_keys(pa.table({column: values}), [column], {column: table.column(column).type})
+    else:
+        keys = _keys_from_fields(ctx, db, name, plan, table, rows["rid"].to_numpy())
+    filled = pc.replace_with_mask(settled["tkey"].combine_chunks(), new, _flat(keys))
+    return settled.set_column(settled.column_names.index("tkey"), "tkey", filled)
+
+
+def _uuid_keys(ctx: Context, name: str, source_keys: pa.ChunkedArray) -> pa.Array:
+    """uuid5 in the namespace of the source system: the same source row gets the same key in every run."""
+    system = ctx.mapping.sources[ctx.mapping.entities[name].source].system
+    namespace = uuid.uuid5(uuid.NAMESPACE_URL, f"urn:migrate:{system}")
+    keys = _flat(source_keys)
+    names = pc.binary_join_element_wise(f'["{name}",', keys, "]", "")
+    texts = canon.uuid5_array(namespace, names)
+    return pc.binary_join_element_wise('["', texts, '"]', "")
+
+
+def _keys_from_fields(
+    ctx: Context, db: duckdb.DuckDBPyConnection, name: str, plan: EntityPlan, table: Table, rids: np.ndarray
+) -> pa.Array:
+    """Keys that the mapping itself sets, in the order of `rids`."""
+    entity = ctx.mapping.entities[name]
+    wanted = [f for f in plan.key_columns if entity.fields[f].ref or entity.fields[f].find]
+    found = []
+    for index in part_indexes(ctx, name):
+        path = ctx.folder / "transform" / name / f"rows-{index:05d}.parquet"
+        plain = [c for c in plan.key_columns if c not in wanted]
+        rows = pq.read_table(path, columns=["__rid", *plain])
+        rows = rows.filter(pa.array(np.isin(rows["__rid"].to_numpy(), rids, assume_unique=True)))
+        texts = {c: canon.canonical_text(rows[c], table.column(c).type) for c in plain}
+        if wanted:
+            values = db.execute(f"{_resolved(ctx, name, wanted, parquet([path]))} ORDER BY rid").to_arrow_table()
+            values = values.filter(pa.array(np.isin(values["rid"].to_numpy(), rids, assume_unique=True)))
+            texts |= {c: values[f"r.{c}"] for c in wanted}
+        texts = {c: texts[c] for c in plan.key_columns}
+        found.append(canon.source_keys(pa.table(texts), plan.key_columns, dict.fromkeys(plan.key_columns, _TEXT)))
+    return pa.concat_arrays([_flat(f) for f in found])
+
+
+def _flat(array: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+# ------------------------------------------------------------------ rows to load
+
+
+def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared: Schema, index: int) -> Path:
+    entity, plan = ctx.mapping.entities[name], ctx.plan.entities[name]
+    table = declared.table(entity.into)
+    path = ctx.folder / "transform" / name / f"rows-{index:05d}.parquet"
+    decided = _decided(ctx, db, name, index)
+    rows = pq.read_table(path)
+    rows = rows.filter(pa.array(np.isin(rows["__rid"].to_numpy(), decided["rid"].to_numpy(), assume_unique=True)))
+    fields = _resolvable(entity)
+    values = db.execute(f"{_resolved(ctx, name, fields, parquet([path]))} ORDER BY rid").to_arrow_table()
+    values = values.filter(
+        pa.array(np.isin(values["rid"].to_numpy(), decided["rid"].to_numpy(), assume_unique=True))
+    )
+    columns: dict[str, pa.Array] = {}
+    for fld in entity.fields:
+        type_ = table.column(fld).type
+        source = canon.from_text(_flat(values[f"r.{fld}"]), type_) if fld in fields else _flat(rows[fld])
+        columns[fld] = source.cast(layout(type_)) if source.type != layout(type_) else source
+    _patch_plain(ctx, name, [f for f in entity.fields if f not in fields], rows, columns, table)
+    for key in plan.key_columns:
+        if key not in columns:
+            columns[key] = canon.from_text(_first(db, decided["tkey"]), table.column(key).type)
+    final = pa.table(columns)
+    compared = compared_columns(entity)
+    final_hash = canon.as_binary(canon.row_hashes(final, table.types, compared))
+    operation = _operation(decided, final_hash)
+    first = [c for c in compared if c not in plan.deferred]
+    out: dict[str, pa.Array | pa.ChunkedArray] = {
+        "__rid": decided["rid"],
+        "__key": decided["key"],
+        "__hash": decided["hash"],
+        "__op": operation,
+        "__tkey": decided["tkey"],
+        "__known": decided["known"],
+        "__before": decided["row_hash"],
+        "__expected": canon.as_binary(canon.row_hashes(final, table.types, first)),
+        "__final": final_hash,
+    }
+    for fld, column in columns.items():
+        out[f"d.{fld}" if fld in plan.deferred else fld] = column
+    result = part_path(ctx, name, index)
+    write_rows(pa.table(out), result, point="load.assigned")
+    return result
+
+
+def _first(db: duckdb.DuckDBPyConnection, keys: pa.ChunkedArray) -> pa.Array:
+    """The first component of keys that are JSON arrays."""
+    db.register("given_keys", pa.table({"k": keys, "n": np.arange(len(keys))}))
+    found = db.execute("SELECT k->>'$[0]' AS text FROM given_keys ORDER BY n").to_arrow_table()
+    db.unregister("given_keys")
+    return _flat(found["text"])
+
+
+def _decided(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, index: int) -> pa.Table:
+    """Settled rows of one part that ask for anything, with key, and for rows found in the target its hashes."""
+    keys = ctx.folder / "load" / name / "keys.parquet"
+    target = ctx.folder / "targets" / f"{table_folder(ctx.mapping.entities[name].into)}.parquet"
+    low, high = index << RID_SHIFT, (index + 1) << RID_SHIFT
+    if target.exists():
+        join = f"LEFT JOIN {parquet([target])} t ON t.tkey = k.tkey AND k.op = 'update'"
+        hashes = f"t.row_hash AS row_hash, t.{identifier(f'h.{name}')} AS map_hash"
+    else:
+        join, hashes = "", "NULL::BLOB AS row_hash, NULL::BLOB AS map_hash"
+    return db.execute(
+        f"SELECT k.*, {hashes} FROM {parquet([keys])} k {join} "
+        f"WHERE k.rid >= {low} AND k.rid < {high} AND k.op <> 'unchanged' ORDER BY k.rid"
+    ).to_arrow_table()
+
+
+def _operation(decided: pa.Table, final: pa.Array) -> pa.Array:
+    """An update that would change nothing is none: refresh (known before) or link (found by match)."""
+    op = _flat(decided["op"])
+    same = pc.fill_null(pc.equal(_flat(decided["map_hash"]).cast(pa.binary()), final.cast(pa.binary())), False)
+    idle = pc.and_(pc.equal(op, "update"), same)
+    return pc.if_else(idle, pc.if_else(_flat(decided["known"]), "refresh", "link"), op)
+
+
+def _patch_plain(
+    ctx: Context, name: str, fields: list[str], rows: pa.Table, columns: dict[str, pa.Array], table: Table
+) -> None:
+    """Values that a rule over the whole table emptied or replaced (`unique` with on_fail)."""
+    patches = pq.read_table(ctx.folder / "transform" / name / "patches.parquet")
+    for fld in set(patches["field"].to_pylist()) & set(fields):
+        mine = patches.filter(pc.equal(patches["field"], fld))
+        place = pc.index_in(_flat(rows["__rid"]), _flat(mine["rid"]))
+        replaced = canon.from_text(_flat(mine["value"]), table.column(fld).type).take(place)
+        columns[fld] = pc.if_else(pc.is_valid(place), replaced, columns[fld])

@@ -1,0 +1,88 @@
+"""The gate: nothing is loaded before both backups were restored and compared, and the target is still as proven."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from migrate import canon, failpoints
+from migrate.context import Context
+from migrate.errors import Drift, GateClosed
+from migrate.model import Schema, Verdict
+from migrate.stages.planning import schema_digest
+from migrate.stages.proven import proven_backups
+from migrate.vault.check import check
+
+
+LEVELS = ("L0", "L1", "L2", "L3", "L4", "L5")
+
+
+class TargetDrifted(Drift):
+    """The target changed between its backup and the first write; the run may take the backup anew."""
+
+
+def check_gate(ctx: Context) -> tuple[Verdict, ...]:
+    """One verdict per backup; raises GateClosed unless every one reached L5 in this ledger and its bytes still hold.
+
+    Trusts only this ledger's own verdicts (F29), and reads the stored bytes again (L0–L2)."""
+    verdicts = []
+    for part, backup in proven_backups(ctx).items():
+        passed = {v.check.split()[0]: v.passed for _, v in ctx.ledger.verdicts_about(backup.manifest_sha256)}
+        missing = [level for level in LEVELS if not passed.get(level)]
+        now = [v for v in check(backup, 2, known_sha256=backup.manifest_sha256) if not v.passed]
+        failpoints.hit("load.gate.checked")
+        verdict = Verdict(
+            check=f"backup {part}",
+            passed=not missing and not now,
+            expected="L5",
+            found="L5" if not missing and not now else f"{', '.join(missing) or now[0].check} not passed",
+            reason=now[0].reason if now else "",
+        )
+        ctx.ledger.put_verdict(ctx.run, "load", verdict)
+        if not verdict.passed:
+            raise GateClosed(
+                f"the backup {backup.manifest.id} is not proven: {verdict.found}. {verdict.reason}".strip(),
+                kept="Nothing was loaded.",
+                hint="Run with --fresh to take and prove the backup again.",
+            )
+        verdicts.append(verdict)
+    return tuple(verdicts)
+
+
+def check_schema(ctx: Context) -> Schema:
+    """The target's catalogue as planned; raises Drift otherwise."""
+    declared = ctx.target.schema(ctx.plan.touched)
+    if schema_digest(declared) != ctx.plan.target_schema:
+        raise Drift(
+            "the target's tables are no longer as they were planned",
+            where=ctx.target.url,
+            kept="Nothing was changed by this command.",
+            hint="Run with --fresh to plan anew.",
+        )
+    return declared
+
+
+def check_target(ctx: Context, digests: Mapping[str, str]) -> Verdict:
+    """The touched tables' rows, read in one snapshot, against the proven backup; raises TargetDrifted."""
+    changed = []
+    with ctx.target.snapshot(ctx.plan.touched) as snapshot:
+        for name in ctx.plan.touched:
+            table = snapshot.schema.table(name)
+            found = canon.digest(snapshot.read(name), table.types)
+            expected = canon.Digest.parse(digests[name])
+            if found != expected:
+                changed.append(name)
+    failpoints.hit("load.gate.target_read")
+    verdict = Verdict(
+        check="target unchanged since its backup",
+        passed=not changed,
+        expected=f"{len(ctx.plan.touched)} tables unchanged",
+        found=f"changed: {', '.join(changed)}" if changed else "unchanged",
+    )
+    ctx.ledger.put_verdict(ctx.run, "load", verdict)
+    if changed:
+        raise TargetDrifted(
+            f"the target changed after its backup: {', '.join(changed)}",
+            kept="Nothing was loaded.",
+            hint="Run again: the backup is taken and proven anew. Stop other writers if it keeps happening.",
+        )
+    return verdict

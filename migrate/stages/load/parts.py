@@ -1,0 +1,258 @@
+"""First pass: one part of one entity into the target, rows and crosswalk and journal together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrate import canon, failpoints
+from migrate.arrow import arrow_schema
+from migrate.connectors.protocol import Transaction
+from migrate.errors import GateClosed
+from migrate.mapping.model import Entity
+from migrate.model import Table
+from migrate.plan_model import EntityPlan
+from migrate.stages.load.receipts import Session, Work, insert_own, journal
+from migrate.stages.planning import compared_columns, plan_number
+
+Reject = tuple[int, str, str | None, str, str]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What all parts of one entity have in common. `state` are the columns by which a row is the same as before."""
+
+    entity: Entity
+    plan: EntityPlan
+    system: str
+    table: Table
+    state: tuple[str, ...]
+    session: Session
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self.plan.key_columns
+
+    @property
+    def first_pass(self) -> list[str]:
+        return [c for c in compared_columns(self.entity) if c not in self.plan.deferred]
+
+
+def load_part(
+    lane: Lane, transaction: Transaction, part: str, rows: pa.Table, lost: dict[str, set[str]], stop_after: int
+) -> Work:
+    """Write the rows of one part. `lost`: field → target values of parents that were rejected.
+
+    More than `stop_after` refusals by the database raise TooManyQuarantined.
+    """
+    rows, rejects = _leave_out_orphans(lane, rows, lost)
+    op = rows["__op"].combine_chunks()
+    inserts, updates = rows.filter(pc.equal(op, "insert")), rows.filter(pc.equal(op, "update"))
+    inserts, refused = _insert(lane, transaction, inserts, stop_after)
+    failpoints.hit("load.part.inserted")
+    rejects += refused
+    updates, refused = _update(lane, transaction, part, updates, stop_after)
+    failpoints.hit("load.part.updated")
+    rejects += refused
+    written = pa.concat_tables([inserts, updates])
+    written, hashes, dropped = _read_back(lane, transaction, written)
+    rejects += dropped
+    failpoints.hit("load.part.read_back")
+    others = rows.filter(pc.is_in(op, pa.array(["link", "refresh"])))
+    _crosswalk(lane, transaction, part, written, hashes, others)
+    failpoints.hit("load.part.crosswalk")
+    return Work(written.num_rows, tuple(rejects))
+
+
+def _leave_out_orphans(
+    lane: Lane, rows: pa.Table, lost: dict[str, set[str]]
+) -> tuple[pa.Table, list[Reject]]:
+    """Children of rows that the database rejected stay behind with them."""
+    keep = np.ones(rows.num_rows, dtype=bool)
+    for field, values in lost.items():
+        if field in rows.column_names and values:
+            texts = canon.canonical_text(rows[field], lane.table.column(field).type)
+            keep &= ~pc.fill_null(pc.is_in(texts, pa.array(sorted(values), pa.string())), False).to_numpy(zero_copy_only=False)
+    gone = rows.filter(pa.array(~keep))
+    return rows.filter(pa.array(keep)), rejects_of(lane, gone, "parent_rejected")
+
+
+def rejects_of(lane: Lane, rows: pa.Table, code: str, constraint: str = "") -> list[Reject]:
+    return [
+        (rid, lane.entity.name, key, code, constraint)
+        for rid, key in zip(rows["__rid"].to_pylist(), rows["__key"].to_pylist(), strict=True)
+    ]
+
+
+def _insert(
+    lane: Lane, transaction: Transaction, rows: pa.Table, stop_after: int
+) -> tuple[pa.Table, list[Reject]]:
+    if not rows.num_rows:
+        return rows, []
+    names = [c for c in lane.table.column_names if c in rows.column_names]
+    content = rows.select(names)
+    for field in lane.plan.deferred:
+        empty = pa.nulls(rows.num_rows, rows.schema.field(f"d.{field}").type)
+        content = content.append_column(field, empty)
+    refused = transaction.insert(lane.table, content, stop_after=stop_after)
+    return _without(lane, rows, refused)
+
+
+def _without(lane: Lane, rows: pa.Table, refused: list[Any]) -> tuple[pa.Table, list[Reject]]:
+    if not refused:
+        return rows, []
+    keep = np.ones(rows.num_rows, dtype=bool)
+    keep[[r.ordinal for r in refused]] = False
+    rids, keys = rows["__rid"], rows["__key"]
+    rejects = [
+        (rids[r.ordinal].as_py(), lane.entity.name, keys[r.ordinal].as_py(), r.code, r.constraint) for r in refused
+    ]
+    return rows.filter(pa.array(keep)), rejects
+
+
+def _update(
+    lane: Lane, transaction: Transaction, part: str, rows: pa.Table, stop_after: int
+) -> tuple[pa.Table, list[Reject]]:
+    """Lock, compare with the state it was decided on, remember, write (F9). A changed row is rejected, never re-keyed."""
+    if not rows.num_rows:
+        return rows, []
+    keys = target_keys(lane, rows)
+    found = transaction.fetch(lane.table, lane.key, keys, list(lane.table.column_names), lock=True)
+    failpoints.hit("load.part.locked")
+    hashes = canon.as_binary(canon.row_hashes(found, lane.table.types, list(lane.state)))
+    place = pc.index_in(rows["__tkey"].combine_chunks(), canon.source_keys(found, lane.key, lane.table.types))
+    now = hashes.cast(pa.binary()).take(place)
+    same = pc.fill_null(pc.equal(now, rows["__before"].combine_chunks().cast(pa.binary())), False)
+    rejects = rejects_of(lane, rows.filter(pc.invert(same)), "target_changed")
+    rows = rows.filter(same)
+    before = found.take(place.filter(same))
+    names = [c for c in lane.table.column_names if c in rows.column_names and c not in lane.key]
+    if names and rows.num_rows:
+        content = rows.select(names)
+        for i, column in enumerate(lane.key):
+            content = content.add_column(i, column, keys[column].filter(same))
+        refused = transaction.update(lane.table, lane.key, content, stop_after=stop_after)
+        if refused:
+            keep = np.ones(rows.num_rows, dtype=bool)
+            keep[[r.ordinal for r in refused]] = False
+            before = before.filter(pa.array(keep))
+        rows, more = _without(lane, rows, refused)
+        rejects += more
+    journal(lane.session, transaction, part, "rows", lane.entity.name, lane.table.name, before)
+    return rows, rejects
+
+
+def target_keys(lane: Lane, rows: pa.Table) -> pa.Table:
+    """The key columns of rows that have them, in the table's layout."""
+    missing = [c for c in lane.key if c not in rows.column_names]
+    if missing:
+        raise RuntimeError(f"{lane.table.name}: rows without key columns {missing}")
+    return rows.select(list(lane.key))
+
+
+def _read_back(
+    lane: Lane, transaction: Transaction, rows: pa.Table
+) -> tuple[pa.Table, pa.Array, list[Reject]]:
+    """What really stands in the target now; driver counts are not believed (P14, F10).
+
+    Returns the rows that are there and the hash of each whole row. A row that is not there was
+    dropped by a trigger; one that differs fails the part.
+    """
+    if not rows.num_rows:
+        return rows, pa.array([], pa.binary()), []
+    found = transaction.fetch(lane.table, lane.key, target_keys(lane, rows), list(lane.table.column_names))
+    place = pc.index_in(rows["__tkey"].combine_chunks(), canon.source_keys(found, lane.key, lane.table.types))
+    there = pc.is_valid(place)
+    dropped = rejects_of(lane, rows.filter(pc.invert(there)), "dropped_by_trigger")
+    rows, place = rows.filter(there), place.filter(there)
+    hashes = canon.as_binary(canon.row_hashes(found, lane.table.types, lane.first_pass)).cast(pa.binary())
+    same = pc.equal(hashes.take(place), rows["__expected"].combine_chunks().cast(pa.binary()))
+    if not pc.all(same).as_py() and lane.first_pass:
+        different = pc.sum(pc.invert(same)).as_py()
+        raise GateClosed(
+            f"{different} rows do not stand in the target as they were written: {_changed(lane, rows, found, place, same)}",
+            where=lane.table.name,
+            kept="This part was rolled back; earlier parts stay.",
+            hint="A trigger or the column's type changes values: name such columns in target_sets, or map them as the target keeps them.",
+        )
+    whole = canon.as_binary(canon.row_hashes(found, lane.table.types, list(lane.state))).cast(pa.binary())
+    return rows, whole.take(place), dropped
+
+
+def _changed(lane: Lane, rows: pa.Table, found: pa.Table, place: pa.Array, same: pa.Array) -> str:
+    """Names of the columns that differ; values stay out of messages."""
+    wrong = pc.invert(same)
+    wrote, stands = rows.filter(wrong), found.take(place.filter(wrong))
+    names = []
+    for column in lane.first_pass:
+        one = canon.row_hashes(wrote, lane.table.types, [column])
+        two = canon.row_hashes(stands, lane.table.types, [column])
+        if (one.low != two.low).any():
+            names.append(column)
+    return "columns " + ", ".join(names)
+
+
+def _crosswalk(
+    lane: Lane, transaction: Transaction, part: str, written: pa.Table, hashes: pa.Array, others: pa.Table
+) -> None:
+    """New entries are inserted, known ones remembered and replaced."""
+    blank = pa.nulls(others.num_rows, pa.binary())
+    rows = pa.concat_tables(
+        [
+            written.select(["__key", "__tkey", "__op", "__known", "__hash", "__expected"]).append_column("row_hash", hashes),
+            others.select(["__key", "__tkey", "__op", "__known", "__hash", "__expected"]).append_column("row_hash", blank),
+        ]
+    )
+    if not rows.num_rows:
+        return
+    count = rows.num_rows
+    entries = pa.table(
+        {
+            "system": pa.repeat(lane.system, count),
+            "entity": pa.repeat(lane.entity.name, count),
+            "source_key": rows["__key"],
+            "target_key": rows["__tkey"],
+            "origin": rows["__op"],
+            "run": pa.repeat(lane.session.run, count),
+            "plan": pa.repeat(pa.scalar(plan_number(lane.plan.digest), pa.int64()), count),
+            "source_hash": rows["__hash"],
+            "target_hash": rows["__expected"],
+            "row_hash": rows["row_hash"],
+        }
+    )
+    known, op = rows["__known"].combine_chunks(), rows["__op"].combine_chunks()
+    refresh = pc.equal(op, "refresh")
+    insert_own(lane.session, transaction, "crosswalk", entries.filter(pc.invert(known)))
+    _remember(lane, transaction, part, entries.filter(known))
+    update_crosswalk(lane, transaction, entries.filter(pc.and_(known, pc.invert(refresh))), entries.column_names)
+    # A refresh wrote nothing to the row: who wrote it last, and how it stood then, stay as they are.
+    kept = ["system", "entity", "source_key", "plan", "source_hash", "target_hash"]
+    update_crosswalk(lane, transaction, entries.filter(refresh), kept)
+
+
+def _remember(lane: Lane, transaction: Transaction, part: str, entries: pa.Table) -> None:
+    """Known entries as they were, for undo (F12)."""
+    if entries.num_rows:
+        table = lane.session.table("crosswalk")
+        keys = entries.select(list(table.primary_key))
+        before = transaction.fetch(table, table.primary_key, keys, list(table.column_names), lock=True)
+        journal(lane.session, transaction, part, "crosswalk", lane.entity.name, table.name, before)
+
+
+def update_crosswalk(lane: Lane, transaction: Transaction, entries: pa.Table, columns: list[str]) -> None:
+    """Set `columns` of entries that are there already."""
+    if not entries.num_rows:
+        return
+    table = lane.session.table("crosswalk")
+    refused = transaction.update(table, table.primary_key, in_layout(table, entries, columns), stop_after=0)
+    if refused:
+        raise RuntimeError(f"{table.name} refused {len(refused)} updates: {refused[0].code}")
+
+
+def in_layout(table: Table, rows: pa.Table, columns: list[str]) -> pa.Table:
+    """`columns` of `rows` cast to the table's layout."""
+    return rows.select(columns).cast(arrow_schema([table.column(c) for c in columns]))

@@ -1,0 +1,165 @@
+"""Rows that only the database refused, and what goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from migrate import canon, failpoints
+from migrate.connectors.protocol import Target, Transaction
+from migrate.context import Context
+from migrate.errors import GateClosed
+from migrate.ledger.receipts import meta_table
+from migrate.stages.load.assign import part_indexes, part_path
+from migrate.stages.load.parts import Lane, target_keys
+from migrate.stages.load.receipts import Session, Work, once
+
+
+@dataclass
+class Rejected:
+    """What this run's load has rejected so far: rids per entity, and the target values of keys that never came to be."""
+
+    rids: dict[str, set[int]] = field(default_factory=dict)
+    values: dict[str, set[str]] = field(default_factory=dict)
+
+    def count(self, entity: str) -> int:
+        return len(self.rids.get(entity, ()))
+
+
+def read_rejected(ctx: Context) -> Rejected:
+    """From the target's own table: the truth, also after a kill."""
+    result = Rejected()
+    for rows in meta_rows(ctx.target, "reject"):
+        mine = rows.filter(pc.equal(rows["run"], ctx.run))
+        for entity, rid in zip(mine["entity"].to_pylist(), mine["rid"].to_pylist(), strict=True):
+            result.rids.setdefault(entity, set()).add(rid)
+    for entity in result.rids:
+        _add_values(ctx, result, entity)
+    return result
+
+
+def meta_rows(target: Target, name: str) -> Iterator[pa.Table]:
+    """All rows of one of our own tables in the target; none where it does not exist."""
+    table = target.meta(name)
+    if table not in target.schema([table]).table_names:
+        return
+    declared = meta_table(name, target.meta)
+    with target.snapshot([table]) as snapshot:
+        stored = snapshot.schema.table(table)
+        for batch in snapshot.read(table):
+            yield target.as_declared(pa.Table.from_batches([batch]), stored, declared)
+
+
+def _add_values(ctx: Context, rejected: Rejected, entity: str) -> None:
+    """Keys assigned to rejected new rows; a rejected update leaves its row, and its children, alone."""
+    keys = pq.read_table(ctx.folder / "load" / entity / "keys.parquet", columns=["rid", "op", "tkey"])
+    mine = np.isin(keys["rid"].to_numpy(), np.array(sorted(rejected.rids[entity]), dtype=np.int64))
+    chosen = keys.filter(pc.and_(pa.array(mine), pc.equal(keys["op"], "insert")))
+    rejected.values[entity] = {_first(k) for k in chosen["tkey"].to_pylist()}
+
+
+def _first(key: str) -> str:
+    import json
+
+    return str(json.loads(key)[0])
+
+
+def lost_values(lane: Lane, rejected: Rejected) -> dict[str, set[str]]:
+    """Per reference of an entity: target values that no row will have."""
+    found = {}
+    for fld, parents in lane.plan.refs.items():
+        values = set().union(*(rejected.values.get(p, set()) for p in parents))
+        if values:
+            found[fld] = values
+    return found
+
+
+def leaves_empty(lane: Lane, fld: str) -> bool:
+    """The mapping says that this reference may be empty when its parent is not there."""
+    ref = lane.entity.fields[fld].ref
+    return ref is not None and ref.missing == "empty_and_flag"
+
+
+def cascade(
+    ctx: Context, session: Session, lanes: Mapping[str, Lane], loaded: list[str], rejected: Rejected, step: str
+) -> None:
+    """Remove rows that are in the target already but whose parent was rejected later (cycles, self-references).
+
+    Runs before the second pass of `step`, so the columns that close a cycle are still empty and
+    children can go before parents. One transaction with a receipt per entity.
+    """
+    victims = _victims(ctx, lanes, loaded, rejected)
+    for name in reversed(loaded):
+        rows = victims.get(name)
+        if rows is None:
+            continue
+        lane = lanes[name]
+        digest = canon.digest([rows.select(["__key"])], {"__key": lane.session.table("receipt").column("run").type})
+
+        def remove(transaction: Transaction, lane: Lane = lane, rows: pa.Table = rows) -> Work:
+            transaction.delete(lane.table, lane.key, target_keys(lane, rows))
+            crosswalk = session.table("crosswalk")
+            keys = pa.table(
+                {
+                    "system": pa.repeat(lane.system, rows.num_rows),
+                    "entity": pa.repeat(lane.entity.name, rows.num_rows),
+                    "source_key": rows["__key"],
+                }
+            )
+            transaction.delete(crosswalk, crosswalk.primary_key, keys)
+            failpoints.hit("load.cascade.deleted")
+            rejects = [
+                (rid, lane.entity.name, key, "parent_rejected", "")
+                for rid, key in zip(rows["__rid"].to_pylist(), rows["__key"].to_pylist(), strict=True)
+            ]
+            return Work(0, tuple(rejects))
+
+        once(session, f"{name}/cascade/{step}", digest.text(), remove)
+
+
+def _victims(
+    ctx: Context, lanes: Mapping[str, Lane], loaded: list[str], rejected: Rejected
+) -> dict[str, pa.Table]:
+    """The closure: inserted rows of loaded entities that point at a rejected one, per entity."""
+    found: dict[str, list[pa.Table]] = {}
+    grew = True
+    while grew:
+        grew = False
+        for name in loaded:
+            lane = lanes[name]
+            lost = {f: v for f, v in lost_values(lane, rejected).items() if not (f in lane.plan.deferred and leaves_empty(lane, f))}
+            for rows in _pointing(ctx, lane, lost) if lost else ():
+                known = rejected.rids.setdefault(name, set())
+                fresh = rows.filter(pa.array([r not in known for r in rows["__rid"].to_pylist()], pa.bool_()))
+                if not fresh.num_rows:
+                    continue
+                if pc.any(pc.equal(fresh["__op"], "update")).as_py():
+                    raise GateClosed(
+                        "a row that was updated refers to a row that the database rejected",
+                        where=lane.table.name,
+                        kept="Everything loaded so far stays and can be undone.",
+                        hint=f"Correct the rejected rows, `migrate rollback {ctx.run}` and run again.",
+                    )
+                known.update(fresh["__rid"].to_pylist())
+                found.setdefault(name, []).append(fresh)
+                _add_values(ctx, rejected, name)
+                grew = True
+    return {name: pa.concat_tables(parts) for name, parts in found.items()}
+
+
+def _pointing(ctx: Context, lane: Lane, lost: Mapping[str, set[str]]) -> Iterator[pa.Table]:
+    """Rows of an entity's parts whose reference has one of the lost values: ids and keys only."""
+    for index in part_indexes(ctx, lane.entity.name):
+        rows = pq.read_table(part_path(ctx, lane.entity.name, index))
+        hit = np.zeros(rows.num_rows, dtype=bool)
+        for fld, values in lost.items():
+            column = f"d.{fld}" if fld in lane.plan.deferred else fld
+            texts = canon.canonical_text(rows[column], lane.table.column(fld).type)
+            hit |= pc.fill_null(pc.is_in(texts, pa.array(sorted(values), pa.string())), False).to_numpy(zero_copy_only=False)
+        written = pc.is_in(rows["__op"], pa.array(["insert", "update"])).to_numpy()
+        yield rows.filter(pa.array(hit & written)).select(["__rid", "__key", "__op", *lane.key])

@@ -1,0 +1,49 @@
+"""The rows that a run meant to be in the target, from what assign fixed and what the database rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from migrate import canon
+from migrate.context import Context
+from migrate.model import Table
+from migrate.stages.load.assign import part_indexes, part_path
+from migrate.stages.load.rejected import Rejected, read_rejected
+from migrate.stages.planning import compared_columns
+
+
+def loaded_rows(ctx: Context, name: str, table: Table) -> Iterator[pa.Table]:
+    """Per part: `__rid __key __tkey __op __final` and the columns as they must stand, rejected rows left out."""
+    rejected = read_rejected(ctx)
+    for index in part_indexes(ctx, name):
+        rows = pq.read_table(part_path(ctx, name, index))
+        written = pc.is_in(rows["__op"], pa.array(["insert", "update"]))
+        rows = rows.filter(written)
+        gone = rejected.rids.get(name)
+        if gone:
+            rows = rows.filter(pc.invert(pc.is_in(rows["__rid"], pa.array(sorted(gone), pa.int64()))))
+        yield _final(ctx, name, table, rows, rejected)
+
+
+def _final(ctx: Context, name: str, table: Table, rows: pa.Table, rejected: Rejected) -> pa.Table:
+    """Deferred columns take their place; those whose parent was rejected are empty, and the hash follows."""
+    plan = ctx.plan.entities[name]
+    again = False
+    for field in plan.deferred:
+        column = rows[f"d.{field}"].combine_chunks()
+        lost = set().union(*(rejected.values.get(p, set()) for p in plan.refs[field]))
+        if lost:
+            texts = canon.canonical_text(column, table.column(field).type)
+            hit = pc.fill_null(pc.is_in(texts, pa.array(sorted(lost), pa.string())), False)
+            if pc.any(hit).as_py():
+                column = pc.if_else(hit, pa.scalar(None, column.type), column)
+                again = True
+        rows = rows.set_column(rows.column_names.index(f"d.{field}"), field, column)
+    if again:
+        hashes = canon.row_hashes(rows, table.types, compared_columns(ctx.mapping.entities[name]))
+        rows = rows.set_column(rows.column_names.index("__final"), "__final", canon.as_binary(hashes))
+    return rows

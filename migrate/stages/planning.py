@@ -1,0 +1,96 @@
+"""What several stages ask of mapping and schemas; pure, opens nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from migrate.connectors.registry import engine_of
+from migrate.errors import MappingError, Problem
+from migrate.mapping.model import Entity, Find, Mapping, Ref
+from migrate.model import Kind, Schema, Table
+
+
+def finds(entity: Entity) -> list[tuple[str, Find]]:
+    """(field, lookup) of every `find` of an entity, also those behind a reference that is missing."""
+    found: list[tuple[str, Find]] = []
+    for name, field in entity.fields.items():
+        if field.find:
+            found.append((name, field.find))
+        if field.ref:
+            found += [(name, o) for o in (field.ref.missing, field.ref.ambiguous) if isinstance(o, Find)]
+    return found
+
+
+def parents(ref: Ref) -> tuple[str, ...]:
+    """Entities a reference may point at."""
+    return (ref.to,) if ref.to else tuple(dict.fromkeys(ref.kinds.values()))
+
+
+def key_from(entity: Entity, table: Table) -> str | None:
+    """Where the target key of a new row comes from; None: nowhere."""
+    if all(c in entity.fields for c in table.primary_key):
+        return "fields"
+    if len(table.primary_key) != 1:
+        return None
+    column = table.column(table.primary_key[0])
+    if column.type.kind is Kind.UUID or (
+        column.type.kind is Kind.TEXT and not column.type.labels and (column.type.length or 36) >= 36
+    ):
+        return "uuid5"
+    return "reserved" if column.type.kind is Kind.INT else None
+
+
+def scratch_url(mapping: Mapping, role: str, source: str = "") -> tuple[str, str | None]:
+    """(engine, url or None for a local file) of the scratch database for a restore test."""
+    given = mapping.scratch.source if role == "source" else mapping.scratch.target
+    url = mapping.sources[source].url if role == "source" else mapping.target.url
+    engine = engine_of(url)
+    if engine in ("sqlite", "files"):
+        return engine, given
+    if given:
+        return engine, given
+    if engine == engine_of(mapping.target.url):
+        return engine, mapping.target.url  # never on the source's server unless stated
+    raise MappingError(
+        [
+            Problem(
+                "scratch",
+                mapping.positions.get("scratch", "scratch"),
+                f"no place for the restore test of the {role} ({engine})",
+                "set scratch: {source: URL} to a server where databases may be created",
+            )
+        ]
+    )
+
+
+def digest_of(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def schema_digest(schema: Schema, tables: Sequence[str] | None = None) -> str:
+    """SHA-256 over what the catalogue declares of `tables`; positions of sequences do not count."""
+    chosen = [t for t in schema.tables if tables is None or t.name in tables]
+    return digest_of([repr(t) for t in sorted(chosen, key=lambda t: t.name)])
+
+
+def state_columns(mapping: Mapping, table: Table) -> list[str]:
+    """Columns by which a target row is the same as before: all but those the target sets itself."""
+    free = {c for e in mapping.entities.values() if e.into == table.name for c in e.target_sets}
+    return [c for c in table.column_names if c not in free]
+
+
+def compared_columns(entity: Entity) -> list[str]:
+    """Columns that the mapping writes and that must be found as written."""
+    return [f for f in entity.fields if f not in entity.target_sets]
+
+
+def plan_number(digest: str) -> int:
+    """The first 8 bytes of a plan digest as the crosswalk keeps them."""
+    return int.from_bytes(bytes.fromhex(digest)[:8], "little", signed=True)
+
+
+def limit_of(mapping: Mapping, entity: Entity) -> float:
+    """The share of an entity's rows that may be quarantined."""
+    return mapping.policy.max_quarantine if entity.max_quarantine is None else entity.max_quarantine

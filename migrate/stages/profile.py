@@ -1,0 +1,113 @@
+"""Profile: every source column over the Parquet parts, and what the mapping does not know of them.
+
+May close the gate: an unseen value where the field says `unmapped: stop`, a filled column that
+nothing uses where the policy says `unmapped: error`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+
+from migrate import failpoints
+from migrate.context import Context
+from migrate.durable import write_bytes
+from migrate.errors import GateClosed
+from migrate.mapping.model import Entity
+from migrate.rules.profiling import TableProfile, profile_table, value_counts
+from migrate.stages.proven import extracted_parts
+from migrate.stages.result import Result
+from migrate.stages.usage import used_columns
+from migrate.vault.capture import table_folder
+
+NAME = "profile"
+SHOWN = 20
+
+
+def run(ctx: Context) -> Result:
+    if ctx.ledger.checkpoint(ctx.run, NAME, "done", ctx.plan.digest) is not None:
+        return Result(resumed=True)
+    rows = 0
+    notes: list[str] = []
+    for source, tables in ctx.plan.source_tables.items():
+        taken, files = extracted_parts(ctx, source)
+        for table in tables:
+            part = f"{source}/{table_folder(table)}"
+            done = ctx.ledger.checkpoint(ctx.run, NAME, part, ctx.plan.digest)
+            if done is None:
+                key = next(e.key for e in ctx.mapping.entities.values() if (e.source, e.table) == (source, table))
+                profile = profile_table(
+                    files[table],
+                    taken.schema.table(table),
+                    key=() if key == ("line",) else key,
+                    temp=ctx.place("temp", "x").parent,
+                )
+                _store(ctx, part, profile)
+                unused = _unused(ctx, source, table, profile)
+                ctx.ledger.put_checkpoint(ctx.run, NAME, part, ctx.plan.digest, [], {"unused": list(unused)})
+                failpoints.hit("profile.checkpointed")
+            else:
+                found = done.facts.get("unused")
+                unused = [str(c) for c in found] if isinstance(found, list) else []
+            rows += sum(p.rows for p in taken.parts[table])
+            ctx.progress.advance(sum(p.rows for p in taken.parts[table]))
+            notes += [f"{table}.{c} is filled and nothing uses it" for c in unused]
+    _unmapped_gate(ctx, notes)
+    for name, entity in ctx.entities.items():
+        _unseen(ctx, name, entity)
+    ctx.ledger.put_checkpoint(ctx.run, NAME, "done", ctx.plan.digest, [], {"rows": rows})
+    return Result(rows=rows, notes=tuple(notes))
+
+
+def _store(ctx: Context, part: str, profile: TableProfile) -> None:
+    """With samples, for the admin's eyes only (0600), and masked, for reports."""
+    for suffix, samples in (("samples", True), ("masked", False)):
+        data = json.dumps(profile.as_json(samples=samples), indent=1, ensure_ascii=False)
+        write_bytes(ctx.place("profile", f"{part.replace('/', '.')}.{suffix}.json"), data.encode(), point="profile")
+
+
+def _unused(ctx: Context, source: str, table: str, profile: TableProfile) -> list[str]:
+    """Filled columns that no entity uses and `left_behind` does not name."""
+    used = used_columns(ctx.mapping, source, table)
+    left = [p.pattern for p in ctx.mapping.left_behind]
+
+    def left_behind(column: str) -> bool:
+        names = (column, f"{table}.{column}", table)
+        return any(fnmatch.fnmatchcase(n.lower(), p.lower()) for n in names for p in left)
+
+    return [
+        c.name
+        for c in profile.columns
+        if not c.name.startswith("_") and c.rows > c.nulls + c.empty and c.name not in used and not left_behind(c.name)
+    ]
+
+
+def _unmapped_gate(ctx: Context, notes: list[str]) -> None:
+    if notes and ctx.mapping.policy.unmapped == "error":
+        raise GateClosed(
+            f"policy.unmapped says error: {'; '.join(notes[:SHOWN])}"
+            + (f" and {len(notes) - SHOWN} more" if len(notes) > SHOWN else ""),
+            where=ctx.mapping.path,
+            kept="Nothing was loaded.",
+            hint="Map these columns or name them in left_behind.",
+        )
+    if ctx.mapping.policy.unmapped == "warn":
+        for note in notes[:SHOWN]:
+            ctx.progress.note(note)
+
+
+def _unseen(ctx: Context, name: str, entity: Entity) -> None:
+    """Values that a map does not know, where the mapping says to stop for them."""
+    for field_name, field in entity.fields.items():
+        if not (field.map and field.unmapped == "stop" and field.from_ and not field.do):
+            continue
+        _, files = extracted_parts(ctx, entity.source)
+        counts = value_counts(files[entity.table], field.from_, temp=ctx.place("temp", "x").parent)
+        unseen = [(v, n) for v, n in counts if v is not None and v not in field.map.values]
+        if unseen:
+            raise GateClosed(
+                f"{len(unseen)} values are not in the map ({sum(n for _, n in unseen)} rows)",
+                where=ctx.mapping.positions.get(f"entities.{name}.fields.{field_name}", f"{name}.{field_name}"),
+                kept="Nothing was loaded.",
+                hint="`migrate profile` shows them; add them to the map or change `unmapped`.",
+            )

@@ -1,0 +1,76 @@
+"""Quarantine files: every row that stays behind, with all its reasons and its original bytes (P7, P10).
+
+They hold personal data: 0600 in the run's folder, never in ledger, logs or reports.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from migrate.context import Context
+from migrate.mapping.model import Entity
+from migrate.parts import write_rows
+from migrate.stages.proven import source_rows
+from migrate.vault.capture import Rows
+
+RID_SHIFT = 32  # a row's identity in a run: part index << 32 | ordinal in the part
+
+
+def write_quarantine(ctx: Context, name: str, entity: Entity, source: Rows) -> None:
+    """`quarantine/ENTITY.parquet`: every quarantined row with all its reasons and the original row (P7, P10)."""
+    found = pq.read_table(ctx.folder / "transform" / name / "quarantine.parquet")
+    write_rows(with_originals(found, entity, source), ctx.place("quarantine", f"{name}.parquet"), point="quarantine")
+
+
+def with_originals(found: pa.Table, entity: Entity, source: Rows) -> pa.Table:
+    """Add `row` (JSON of the source row), `raw` (bytes of a broken record) and `line` to rows that have a `rid`."""
+    rids = found["rid"].to_numpy()
+    texts: list[str | None] = [None] * len(rids)
+    raws: list[bytes | None] = [None] * len(rids)
+    lines: list[int | None] = [None] * len(rids)
+    for ref in source.parts[entity.table]:
+        places = np.flatnonzero(rids >> RID_SHIFT == ref.index)
+        if not len(places):
+            continue
+        rows = source.read(ref).take(pa.array(rids[places] & 0xFFFFFFFF))
+        for place, row in zip(places, rows.to_pylist(), strict=True):
+            raws[place], lines[place] = row.pop("_raw", None), row.pop("_line", None)
+            row.pop("_bad", None)
+            texts[place] = json.dumps(row, ensure_ascii=False, default=_json)
+    return (
+        found.append_column("row", pa.array(texts, pa.string()))
+        .append_column("raw", pa.array(raws, pa.binary()))
+        .append_column("line", pa.array(lines, pa.int64()))
+    )
+
+
+def _json(value: object) -> object:
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode()}
+    return str(value)
+
+
+def write_rejects(ctx: Context, rejects: pa.Table) -> None:
+    """`quarantine/ENTITY.rejects.parquet`: rows that only the database refused, in the same form."""
+    for name, entity in ctx.entities.items():
+        mine = rejects.filter(pc.equal(rejects["entity"], name)).sort_by("rid")
+        details = [f"constraint {o}" if o else "" for o in mine["object"].to_pylist()]
+        count = mine.num_rows
+        table = pa.table(
+            {
+                "rid": mine["rid"],
+                "key": mine["source_key"],
+                "fields": pa.array([[""]] * count, pa.list_(pa.string())),
+                "codes": pa.array([[c] for c in mine["code"].to_pylist()], pa.list_(pa.string())),
+                "details": pa.array([[d] for d in details], pa.list_(pa.string())),
+            }
+        )
+        rows = source_rows(ctx, entity.source)
+        path = ctx.place("quarantine", f"{name}.rejects.parquet")
+        write_rows(with_originals(table, entity, rows), path, point="quarantine")

@@ -1,0 +1,133 @@
+"""Report: what is known of the run, from ledger and files, as one document; also of a run that did not finish."""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import sys
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from migrate import __version__
+from migrate.context import Context
+from migrate.report.document import build_report, write_report
+from migrate.stages.result import Result
+
+NAME = "report"
+_LIBRARIES = ("pyarrow", "polars", "duckdb", "psycopg", "adbc-driver-postgresql", "sqlalchemy")
+
+
+def run(ctx: Context) -> Result:
+    write(ctx, state="partial" if ctx.only else "verified")
+    return Result()
+
+
+def write(ctx: Context, *, state: str, exit_code: int = 0) -> Path:
+    """`report.json` in the run's folder; returns its path. Values of rows are not in it."""
+    return write_report(ctx.folder, build_report(facts(ctx, state=state, exit_code=exit_code)))
+
+
+def facts(ctx: Context, *, state: str, exit_code: int = 0) -> dict[str, Any]:
+    """Everything the report is made of; what a stage did not reach is simply not there."""
+    info = ctx.ledger.run(ctx.run)
+    known = ctx.ledger.run_facts(ctx.run)
+    stages = ctx.ledger.stages(ctx.run)
+    return {
+        "run": ctx.run,
+        "mapping": ctx.mapping.name,
+        "state": state,
+        "exit_code": exit_code,
+        "started": info.started,
+        "ended": info.ended,
+        "stages": [{"stage": s.stage, "state": s.state, "seconds": s.seconds, "rows": s.rows} for s in stages],
+        "balances": known.get("balances") or {},
+        "verdicts": [v for _, v in ctx.ledger.verdicts(ctx.run)],
+        "quarantine": _quarantine(ctx),
+        "events": _events(ctx),
+        "plan": _plan(ctx),
+        "profile": _profile(ctx),
+        "backups": _backups(ctx),
+        "peak_mb": peak_mb(),
+        "environment": {
+            "migrate": __version__,
+            "python": platform.python_version(),
+            "system": platform.system(),
+            "machine": platform.machine(),
+            "engines": {"target": ctx.target.engine, **{n: s.engine for n, s in ctx.sources.items()}},
+            "libraries": {name: version(name) for name in _LIBRARIES},
+        },
+    }
+
+
+def peak_mb() -> float:
+    """Largest resident size of this process so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)
+
+
+def _quarantine(ctx: Context) -> list[dict[str, Any]]:
+    """Counts by entity, field and code. A row with several reasons counts under each."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for name in ctx.mapping.entities:
+        for path in (ctx.folder / "quarantine").glob("*.parquet"):
+            if path.name not in (f"{name}.parquet", f"{name}.rejects.parquet"):
+                continue
+            rows = pq.read_table(path, columns=["fields", "codes"])
+            for fields, codes in zip(rows["fields"].to_pylist(), rows["codes"].to_pylist(), strict=True):
+                counts.update((name, field or "", code) for field, code in zip(fields, codes, strict=True))
+    return [{"entity": e, "field": f, "code": c, "count": n} for (e, f, c), n in counts.items()]
+
+
+def _events(ctx: Context) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for name in ctx.mapping.entities:
+        for path in (ctx.folder / "transform" / name).glob("events*.parquet"):
+            rows = pq.read_table(path, columns=["field", "code"])
+            pairs = zip(rows["field"].to_pylist(), rows["code"].to_pylist(), strict=True)
+            counts.update(f"{name}.{field}: {code}" for field, code in pairs)
+    return dict(counts)
+
+
+def _plan(ctx: Context) -> dict[str, Any]:
+    if not (ctx.folder / "plan.json").exists():
+        return {}
+    plan = ctx.plan
+    return {
+        "mapping": ctx.mapping.name,
+        "digest": plan.digest,
+        "order": list(plan.order),
+        "deferred": {name: list(e.deferred) for name, e in plan.entities.items() if e.deferred},
+        "touched": list(plan.touched),
+        "problems": list(plan.problems),
+        "left_behind": [item.model_dump() for item in ctx.mapping.left_behind],
+    }
+
+
+def _profile(ctx: Context) -> dict[str, Any]:
+    folder = ctx.folder / "profile"
+    return {p.name.removesuffix(".masked.json"): json.loads(p.read_text()) for p in sorted(folder.glob("*.masked.json"))}
+
+
+def _backups(ctx: Context) -> list[dict[str, Any]]:
+    levels = {v.check.split()[0] for s, v in ctx.ledger.verdicts(ctx.run) if s == "restore-test" and v.passed}
+    return [
+        {
+            "id": b.id,
+            "role": b.role,
+            "system": b.system,
+            "engine": b.engine,
+            "snapshot_at": b.snapshot_at,
+            "created_at": b.created_at,
+            "rows": b.rows,
+            "bytes": b.bytes,
+            "level": "L5" if "L5" in levels else "none",
+            "manifest_sha256": b.manifest_sha256,
+        }
+        for b in ctx.ledger.backups()
+        if b.run == ctx.run
+    ]

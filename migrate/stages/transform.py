@@ -1,0 +1,289 @@
+"""Transform: proven rows become target-shaped rows, and every row's fate is settled before any gate opens.
+
+Reads the backup (never staging), applies the compiled fields part by part, then settles keys,
+uniqueness, matches, lookups and references over whole tables. Writes only into the run's folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from migrate import canon, failpoints
+from migrate.context import Context
+from migrate.errors import GateClosed, MappingError, TooManyQuarantined
+from migrate.mapping.model import Entity, Find
+from migrate.model import PartRef, Schema, Table
+from migrate.parts import write_rows
+from migrate.stages.planning import compared_columns, finds, limit_of, plan_number, state_columns
+from migrate.stages.proven import source_rows, target_rows
+from migrate.stages.quarantine import RID_SHIFT, write_quarantine
+from migrate.stages.result import Result
+from migrate.transform.apply import Transformed, apply
+from migrate.transform.compile import CompiledEntity, compile_entity
+from migrate.transform.settle import Road, Settled, settle
+from migrate.vault.capture import Rows, table_folder
+
+NAME = "transform"
+
+
+@dataclass(frozen=True)
+class Files:
+    """What `apply` left of one entity, in order of parts."""
+
+    rows: tuple[Path, ...]
+    reasons: tuple[Path, ...]
+    excluded: tuple[Path, ...]
+    events: tuple[Path, ...]
+
+
+def run(ctx: Context) -> Result:
+    inputs = inputs_digest(ctx)
+    if ctx.ledger.checkpoint(ctx.run, NAME, "settled", inputs) is not None:
+        return Result(resumed=True)
+    return transform(ctx, {s: source_rows(ctx, s) for s in ctx.plan.source_tables}, target_rows(ctx), inputs)
+
+
+def inputs_digest(ctx: Context) -> str:
+    """What the transformed rows depend on: the plan, and the backups of both sides by their manifests."""
+    backups = sorted(
+        (c.part, str(c.facts.get("manifest_sha256"))) for c in ctx.ledger.checkpoints(ctx.run, "backup")
+    )
+    return hashlib.sha256(json.dumps([ctx.plan.digest, backups]).encode()).hexdigest()
+
+
+def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: str) -> Result:
+    """All entities of the run, from `sources` (by name) against the state of the `target`."""
+    declared = ctx.target.schema(ctx.plan.touched)
+    crosswalk = ctx.folder / "target" / "crosswalk.parquet"
+    known = crosswalk if crosswalk.exists() else None
+    compiled = {name: _compile(ctx, name, sources, declared) for name in ctx.entities}
+    targets = _target_files(ctx, target, declared, known is not None)
+    total = 0
+    roads = []
+    stops: list[str] = []
+    for name, entity in ctx.entities.items():
+        files, seen, stopped = _apply_entity(ctx, compiled[name], entity, sources[entity.source], inputs)
+        roads.append(_road(ctx, name, entity, files, declared))
+        total += seen
+        stops += stopped
+    failpoints.hit("transform.before_settle")
+    settled = settle(
+        roads,
+        crosswalk=known,
+        targets=targets,
+        out=ctx.place("transform", "x").parent,
+        temp=ctx.place("temp", "x").parent,
+    )
+    for name, entity in ctx.entities.items():
+        write_quarantine(ctx, name, entity, sources[entity.source])
+    ctx.ledger.put_run_facts(ctx.run, {"transform": _facts(ctx, settled, sources)})
+    _gates(ctx, settled, sources, [*stops, *settled.stops])
+    decided = [
+        ctx.folder / "transform" / name / f"{kind}.parquet"
+        for name in ctx.entities
+        for kind in ("settled", "quarantine", "patches", "events")
+    ]
+    ctx.ledger.put_checkpoint(
+        ctx.run, NAME, "settled", inputs, [ctx.output(p) for p in decided], {"rows": total}
+    )
+    failpoints.hit("transform.checkpointed")
+    return Result(rows=total)
+
+
+def _compile(ctx: Context, name: str, sources: Mapping[str, Rows], declared: Schema) -> CompiledEntity:
+    entity = ctx.mapping.entities[name]
+    compiled, problems = compile_entity(
+        ctx.mapping,
+        name,
+        sources[entity.source].schema.table(entity.table),
+        declared.table(entity.into),
+        now=ctx.plan.now,
+    )
+    if compiled is None or problems:
+        raise MappingError(problems, hint="Nothing was loaded.")
+    return compiled
+
+
+# ------------------------------------------------------------------ values, part by part
+
+
+def _apply_entity(
+    ctx: Context, compiled: CompiledEntity, entity: Entity, source: Rows, inputs: str
+) -> tuple[Files, int, list[str]]:
+    folder = ctx.place("transform", entity.name, "x").parent
+    seen = 0
+    stops: list[str] = []
+    parts = source.parts[entity.table]
+    for ref in parts:
+        done = ctx.ledger.checkpoint(ctx.run, NAME, f"{entity.name}/{ref.index}", inputs)
+        if done is None:
+            stopped, paths_written = _apply_part(compiled, entity, source, ref, folder)
+            ctx.ledger.put_checkpoint(
+                ctx.run,
+                NAME,
+                f"{entity.name}/{ref.index}",
+                inputs,
+                [ctx.output(p) for p in paths_written],
+                {"stops": list(stopped)},
+            )
+        else:
+            found = done.facts.get("stops")
+            stopped = [str(s) for s in found] if isinstance(found, list) else []
+        stops += stopped
+        seen += ref.rows
+        ctx.progress.advance(ref.rows)
+        failpoints.hit("transform.part_done")
+
+    def paths(kind: str) -> tuple[Path, ...]:
+        return tuple(folder / f"{kind}-{ref.index:05d}.parquet" for ref in parts)
+
+    return Files(paths("rows"), paths("reasons"), paths("excluded"), paths("events")), seen, stops
+
+
+def _apply_part(
+    compiled: CompiledEntity, entity: Entity, source: Rows, ref: PartRef, folder: Path
+) -> tuple[list[str], list[Path]]:
+    rows = source.read(ref)
+    rids = (np.int64(ref.index) << RID_SHIFT) + np.arange(rows.num_rows, dtype=np.int64)
+    result = apply(compiled, rows, rids)
+    tables = {
+        "rows": _with_match_texts(result, entity, compiled.target),
+        "reasons": result.reasons,
+        "excluded": result.excluded,
+        "events": result.events,
+    }
+    paths = {kind: folder / f"{kind}-{ref.index:05d}.parquet" for kind in tables}
+    for kind, table in tables.items():
+        write_rows(table, paths[kind], point=f"transform.{kind}")
+    return [f"{entity.name}.{s}" for s in result.stops], list(paths.values())
+
+
+def _with_match_texts(result: Transformed, entity: Entity, target: Table) -> pa.Table:
+    """`__m.COLUMN`: the canonical text by which a row is matched with rows of the target."""
+    rows = result.rows
+    for column in entity.match:
+        given = f"__match.{column}"
+        if given in rows.column_names:
+            values = rows[given]
+            text = values.cast(pa.string()) if not pa.types.is_string(values.type) else values
+        else:
+            text = canon.canonical_text(rows[column], target.column(column).type)
+        rows = rows.append_column(f"__m.{column}", text)
+    return rows
+
+
+# ------------------------------------------------------------------ the target as it was backed up
+
+
+def _target_files(ctx: Context, target: Rows, declared: Schema, known: bool) -> dict[str, Path]:
+    """Per target table that anything is looked up in: keys, hashes and canonical texts, from the proven backup."""
+    looked: dict[str, set[str]] = {}
+    for entity in ctx.entities.values():
+        if entity.match or known:
+            looked.setdefault(entity.into, set()).update(entity.match)
+        for _, find in finds(entity):
+            looked.setdefault(find.table, set()).update(_find_columns(find))
+    files = {}
+    for name, columns in looked.items():
+        path = ctx.place("targets", f"{table_folder(name)}.parquet")
+        writer: pq.ParquetWriter | None = None
+        for rows in _declared_rows(ctx, target, declared.table(name)):
+            table = _target_keys(ctx, declared.table(name), rows, sorted(columns))
+            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+            writer.write_table(table)
+        if writer is not None:
+            writer.close()
+            files[name] = path
+    return files
+
+
+def _find_columns(find: Find) -> list[str]:
+    return [*find.where, *([find.by] if find.by else [])]
+
+
+def _declared_rows(ctx: Context, target: Rows, declared: Table) -> Iterator[pa.Table]:
+    """The backed-up rows of a target table in its declared types."""
+    stored = target.schema.table(declared.name)
+    for ref in target.parts[declared.name]:
+        yield ctx.target.as_declared(target.read(ref), stored, declared)
+
+
+def _target_keys(ctx: Context, table: Table, rows: pa.Table, columns: list[str]) -> pa.Table:
+    content = {
+        "tkey": canon.source_keys(rows, table.primary_key, table.types),
+        "row_hash": canon.as_binary(canon.row_hashes(rows, table.types, state_columns(ctx.mapping, table))),
+    }
+    for column in columns:
+        content[f"c.{column}"] = canon.canonical_text(rows[column], table.column(column).type)
+    for name, entity in ctx.entities.items():
+        if entity.into == table.name:
+            hashes = canon.row_hashes(rows, table.types, compared_columns(entity))
+            content[f"h.{name}"] = canon.as_binary(hashes)
+    return pa.table(content)
+
+
+# ------------------------------------------------------------------ fates
+
+
+def _road(ctx: Context, name: str, entity: Entity, files: Files, declared: Schema) -> Road:
+    table = declared.table(entity.into)
+    required = {
+        f
+        for f, v in entity.fields.items()
+        if not table.column(f).nullable or any(c.name == "required" for c in v.check)
+    }
+    return Road(
+        entity=name,
+        system=ctx.mapping.sources[entity.source].system,
+        write=entity.write,
+        into=entity.into,
+        plan=plan_number(ctx.plan.entities[name].digest),
+        rows=files.rows,
+        reasons=files.reasons,
+        excluded=files.excluded,
+        refs={f: v.ref for f, v in entity.fields.items() if v.ref},
+        finds={f: v.find for f, v in entity.fields.items() if v.find},
+        unique={f: c.on_fail for f, v in entity.fields.items() for c in v.check if c.name == "unique"},
+        match=tuple(entity.match),
+        required=frozenset(required),
+    )
+
+
+def _facts(ctx: Context, settled: Settled, sources: Mapping[str, Rows]) -> dict[str, object]:
+    return {
+        name: {
+            "in": sum(p.rows for p in sources[e.source].parts[e.table]),
+            "quarantined": settled.quarantined[name],
+            "kept": settled.kept[name],
+            "operations": dict(settled.operations[name]),
+        }
+        for name, e in ctx.entities.items()
+    }
+
+
+def _gates(ctx: Context, settled: Settled, sources: Mapping[str, Rows], stops: list[str]) -> None:
+    kept = "Nothing was loaded; the backups are kept."
+    if stops:
+        raise GateClosed(
+            f"the mapping says stop: {'; '.join(sorted(set(stops))[:20])}",
+            kept=kept,
+            hint="Correct the mapping or the source; `migrate quarantine list` shows the rows.",
+        )
+    for name, entity in ctx.entities.items():
+        rows = sum(p.rows for p in sources[entity.source].parts[entity.table])
+        share, limit = settled.quarantined[name] / rows if rows else 0.0, limit_of(ctx.mapping, entity)
+        if share > limit:
+            raise TooManyQuarantined(
+                f"{settled.quarantined[name]} of {rows} rows are quarantined ({share:.1%}), the limit is {limit:.1%}",
+                where=name,
+                kept=kept,
+                hint=f"See `migrate quarantine list {ctx.run}`; correct the mapping, or set max_quarantine.",
+            )

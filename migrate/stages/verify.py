@@ -1,0 +1,207 @@
+"""Verify: the target read again on a new connection and compared with what transform expected, every row.
+
+Success is said only here. Columns that the target sets itself are checked by their declared rule;
+references must find their rows; and every source row must have ended in exactly one place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from migrate import canon, failpoints
+from migrate.compare import SetDifference, cell_differences, compare_sets
+from migrate.connectors.protocol import Snapshot, Target
+from migrate.connectors.registry import open_target
+from migrate.context import Context
+from migrate.durable import write_bytes
+from migrate.errors import GateClosed
+from migrate.mapping.model import Entity
+from migrate.model import Schema, Table, Verdict
+from migrate.stages.balance import balance_of
+from migrate.stages.loaded import loaded_rows
+from migrate.stages.planning import compared_columns
+from migrate.stages.result import Result
+from migrate.transform.settle import literal, parquet, workspace
+
+NAME = "verify"
+
+
+def run(ctx: Context) -> Result:
+    ctx.ledger.supersede_verdicts(ctx.run, NAME)
+    verdicts: list[Verdict] = []
+    rows = 0
+    target = open_target(ctx.mapping.target.url, base=Path(ctx.mapping.base), work=ctx.home / "work")
+    try:
+        declared = target.schema(ctx.plan.touched)
+        expected = {name: _expected(ctx, name, declared.table(e.into)) for name, e in ctx.entities.items()}
+        with target.snapshot(ctx.plan.touched) as snapshot:
+            for name, entity in ctx.entities.items():
+                _found(ctx, target, snapshot, declared.table(entity.into), name, entity)
+                failpoints.hit("verify.entity_read")
+        for name, entity in ctx.entities.items():
+            table = declared.table(entity.into)
+            verdicts.append(_values(ctx, target, name, entity, table, expected[name]))
+            verdicts += _orphans(ctx, name, table, declared, expected[name])
+            verdicts.append(balance_of(ctx, name, expected[name]))
+            rows += pq.read_metadata(expected[name]).num_rows
+            ctx.progress.advance(pq.read_metadata(expected[name]).num_rows)
+    finally:
+        target.close()
+    for verdict in verdicts:
+        ctx.ledger.put_verdict(ctx.run, NAME, verdict)
+    failpoints.hit("verify.verdicts_written")
+    failed = [v for v in verdicts if not v.passed]
+    if failed:
+        raise GateClosed(
+            f"verification failed: {failed[0].check}: {failed[0].reason or failed[0].found}",
+            where=ctx.target.url,
+            kept="What was loaded stays.",
+            hint=f"`migrate report {ctx.run}` lists the differences; `migrate rollback {ctx.run}` undoes the load.",
+        )
+    return Result(rows=rows, verdicts=tuple(verdicts))
+
+
+def _expected(ctx: Context, name: str, table: Table) -> Path:
+    """`verify/ENTITY.expected.parquet`: key (target key), hash, rid, source key of every row that must be there."""
+    path = ctx.place("verify", f"{name}.expected.parquet")
+    schema = pa.schema([("key", pa.string()), ("hash", pa.binary()), ("rid", pa.int64()), ("source_key", pa.string())])
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for rows in loaded_rows(ctx, name, table):
+            content = [rows["__tkey"], rows["__final"].cast(pa.binary()), rows["__rid"], rows["__key"]]
+            writer.write_table(pa.table(content, names=schema.names).cast(schema))
+    path.chmod(0o600)
+    return path
+
+
+def _found_path(ctx: Context, name: str) -> Path:
+    return ctx.place("verify", f"{name}.found.parquet")
+
+
+def _found(ctx: Context, target: Target, snapshot: Snapshot, table: Table, name: str, entity: Entity) -> None:
+    """Key, hash of the mapped columns and texts of references, for every row of the target table."""
+    stored = snapshot.schema.table(table.name)
+    references = [fk.columns[0] for fk in table.foreign_keys if len(fk.columns) == 1]
+    names = ["key", "hash", *(f"f.{c}" for c in references), *(f"s.{c}" for c in entity.target_sets)]
+    types = [pa.string(), pa.binary(), *[pa.string()] * len(references), *[pa.bool_()] * len(entity.target_sets)]
+    schema = pa.schema(list(zip(names, types, strict=True)))
+    with pq.ParquetWriter(_found_path(ctx, name), schema, compression="zstd") as writer:
+        for batch in snapshot.read(table.name):
+            rows = target.as_declared(pa.Table.from_batches([batch]), stored, table)
+            hashes = canon.row_hashes(rows, table.types, compared_columns(entity))
+            content = [canon.source_keys(rows, table.primary_key, table.types), canon.as_binary(hashes).cast(pa.binary())]
+            content += [canon.canonical_text(rows[c], table.column(c).type) for c in references]
+            content += [pc.is_valid(rows[c]) for c in entity.target_sets]
+            writer.write_table(pa.table(content, names=names).cast(schema))
+    _found_path(ctx, name).chmod(0o600)
+
+
+def _ours(ctx: Context, name: str, expected: Path) -> Path:
+    """Rows of the target that this run wrote, as found."""
+    path = ctx.place("verify", f"{name}.ours.parquet")
+    with workspace(ctx.place("temp", "x").parent) as db:
+        db.execute(
+            f"COPY (SELECT f.* FROM {parquet([_found_path(ctx, name)])} f SEMI JOIN {parquet([expected])} e ON e.key = f.key) "
+            f"TO {literal(str(path))} (FORMAT parquet)"
+        )
+    return path
+
+
+def _values(ctx: Context, target: Target, name: str, entity: Entity, table: Table, expected: Path) -> Verdict:
+    ours = _ours(ctx, name, expected)
+    difference = compare_sets([expected], [ours], temp=ctx.place("temp", "x").parent)
+    wrong = _set_by_target(entity, ours)
+    clean = not (difference.missing or difference.different or difference.duplicates or wrong)
+    count = pq.read_metadata(expected).num_rows
+    if not clean:
+        _narrow(ctx, target, name, entity, table, difference)
+    reasons = [
+        f"{number} {word}"
+        for number, word in (
+            (difference.missing, "rows are missing"),
+            (difference.different, "rows changed since they were written and read back"),
+            (difference.duplicates, "keys occur more than once"),
+        )
+        if number
+    ]
+    reasons += [f"{n} rows without {c}, which the target should have set" for c, n in wrong.items()]
+    return Verdict(
+        check=f"verify {name}",
+        passed=clean,
+        expected=f"{count} rows as written",
+        found=f"{difference.matched} rows as written",
+        reason="; ".join(reasons),
+    )
+
+
+def _set_by_target(entity: Entity, ours: Path) -> dict[str, int]:
+    """Columns of `target_sets` with a rule other than `any`: rows in which nothing was set."""
+    wrong = {}
+    for column, rule in entity.target_sets.items():
+        if rule != "any":
+            unset = pc.sum(pc.invert(pq.read_table(ours, columns=[f"s.{column}"])[f"s.{column}"])).as_py() or 0
+            if unset:
+                wrong[column] = int(unset)
+    return wrong
+
+
+def _narrow(
+    ctx: Context, target: Target, name: str, entity: Entity, table: Table, difference: SetDifference
+) -> None:
+    """`verify/ENTITY.differences.json` (0600, holds values): missing keys, and cells that differ."""
+    keys = list(difference.different_keys)
+    cells = []
+    if keys:
+        wrote = [r.filter(pc.is_in(r["__tkey"], pa.array(keys))) for r in loaded_rows(ctx, name, table)]
+        written = pa.concat_tables(wrote)
+        compared = compared_columns(entity)
+        transaction = target.begin()
+        try:
+            found = transaction.fetch(
+                table, table.primary_key, written.select(list(table.primary_key)), list(table.column_names)
+            )
+        finally:
+            transaction.rollback()
+        stands = found.append_column("__tkey", canon.source_keys(found, table.primary_key, table.types))
+        cells = cell_differences(
+            written.select(["__tkey", *compared]), stands.select(["__tkey", *compared]), "__tkey",
+            {c: table.column(c).type for c in compared}, limit=100,
+        )
+    content = {"missing": list(difference.missing_keys), "cells": [asdict(c) for c in cells]}
+    write_bytes(
+        ctx.place("verify", f"{name}.differences.json"),
+        json.dumps(content, indent=1, ensure_ascii=False).encode(),
+        point="verify.differences",
+    )
+
+
+def _orphans(ctx: Context, name: str, table: Table, declared: Schema, expected: Path) -> Iterator[Verdict]:
+    """References of our rows that find no row, whatever the target's own constraints let pass."""
+    by_table = {e.into: n for n, e in ctx.entities.items()}
+    for fk in table.foreign_keys:
+        parent = by_table.get(fk.ref_table)
+        if len(fk.columns) != 1 or parent is None or declared.table(fk.ref_table).primary_key != fk.ref_columns:
+            continue
+        column = '"f.' + fk.columns[0].replace('"', '""') + '"'
+        with workspace(ctx.place("temp", "x").parent) as db:
+            row = db.execute(
+                f"SELECT count(*) FROM {parquet([ctx.place('verify', f'{name}.ours.parquet')])} c "
+                f"WHERE c.{column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {parquet([_found_path(ctx, parent)])} p "
+                f"WHERE p.key->>'$[0]' = c.{column})"
+            ).fetchone()
+        count = int(row[0]) if row else 0
+        yield Verdict(
+            check=f"orphans {name}.{fk.columns[0]}",
+            passed=count == 0,
+            expected="0",
+            found=str(count),
+            reason=f"{count} rows refer to no row of {fk.ref_table}" if count else "",
+        )
+
+

@@ -1,0 +1,151 @@
+"""Read tables inside one consistent snapshot into parts on disk: what a backup is made of."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from urllib.parse import quote
+
+import pyarrow as pa
+
+from migrate import canon, failpoints
+from migrate.connectors.protocol import Database, Snapshot
+from migrate.durable import make_private_folder, write_bytes
+from migrate.errors import GateClosed, UsageError
+from migrate.model import FileRef, PartRef, Schema, Table
+from migrate.parts import read_part, write_parts
+from migrate.vault.schema_json import schema_from_json, schema_to_json
+
+
+@dataclass(frozen=True)
+class Capture:
+    """All rows of some tables as of one snapshot. `PartRef.path` is relative to the folder of the capture;
+    `schema` has the types in which the rows travel (SQLite: as stored)."""
+
+    schema: Schema
+    snapshot: str
+    taken_at: str
+    parts: Mapping[str, tuple[PartRef, ...]]
+    digests: Mapping[str, str]
+    files: tuple[FileRef, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(p.rows for parts in self.parts.values() for p in parts)
+
+    @property
+    def outputs(self) -> list[PartRef]:
+        return [p for parts in self.parts.values() for p in parts]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that a later stage reads: of a proven backup, or (dry runs) of a capture. `read` verifies the bytes."""
+
+    schema: Schema
+    parts: Mapping[str, tuple[PartRef, ...]]
+    read: Callable[[PartRef], pa.Table]
+
+
+def captured_rows(folder: Path) -> Rows:
+    """Rows of a capture that has not gone to a vault."""
+    taken = read_capture(folder)
+    return Rows(taken.schema, taken.parts, lambda ref: read_part(folder / ref.path, ref))
+
+
+def table_folder(table: str) -> str:
+    """A folder name for any table name, reversible and harmless."""
+    return quote(table, safe="").replace(".", "%2E")
+
+
+def capture(
+    database: Database,
+    tables: Sequence[str],
+    folder: Path,
+    *,
+    advance: Callable[[int], None],
+    point: str,
+) -> Capture:
+    """Everything in `tables`, inside one snapshot, into `folder`, which is emptied first.
+
+    Raises UsageError for a table that is not there, GateClosed where the rows read are not
+    count(*) of the snapshot (F19), Drift where the schema changed while reading.
+    """
+    if folder.exists():
+        shutil.rmtree(folder)
+    make_private_folder(folder)
+    with database.snapshot(tables) as snapshot:
+        failpoints.hit(f"{point}.snapshot_open")
+        missing = [name for name in tables if name not in snapshot.schema.table_names]
+        if missing:
+            raise UsageError(
+                f"{', '.join(missing)}: no such table", where=database.url, hint="Run `migrate plan` again."
+            )
+        taken = {
+            name: _table(snapshot, snapshot.schema.table(name), folder, advance, point) for name in tables
+        }
+        snapshot.verify_unchanged()
+        result = Capture(
+            schema=snapshot.schema,
+            snapshot=snapshot.id,
+            taken_at=snapshot.taken_at,
+            parts={name: parts for name, (parts, _) in taken.items()},
+            digests={name: digest.text() for name, (_, digest) in taken.items()},
+            files=tuple(snapshot.originals()),
+        )
+    write_bytes(
+        folder / "capture.json", json.dumps(_as_json(result), indent=1).encode(), point=f"{point}.capture"
+    )
+    return result
+
+
+def _table(
+    snapshot: Snapshot, table: Table, folder: Path, advance: Callable[[int], None], point: str
+) -> tuple[tuple[PartRef, ...], canon.Digest]:
+    name = table_folder(table.name)
+    written = write_parts(
+        snapshot.read(table.name),
+        table=table.name,
+        columns=table.columns,
+        folder=folder / name,
+        key=table.primary_key,
+        snapshot=snapshot.id,
+        point=point,
+        on_part=lambda ref: advance(ref.rows),
+    )
+    counted = snapshot.count(table.name)
+    if written.rows != counted:
+        raise GateClosed(
+            f"{written.rows} rows were read, the snapshot counts {counted}",
+            where=table.name,
+            kept="Nothing was loaded.",
+            hint="Rows may be hidden from this user (row security); run again as one who sees all rows.",
+        )
+    return tuple(replace(p, path=f"{name}/{p.path}") for p in written.parts), written.digest
+
+
+def read_capture(folder: Path) -> Capture:
+    """What `capture` left in `folder`."""
+    data = json.loads((folder / "capture.json").read_text())
+    return Capture(
+        schema=schema_from_json(data["schema"]),
+        snapshot=data["snapshot"],
+        taken_at=data["taken_at"],
+        parts={name: tuple(PartRef(**p) for p in parts) for name, parts in data["parts"].items()},
+        digests=data["digests"],
+        files=tuple(FileRef(**f) for f in data["files"]),
+    )
+
+
+def _as_json(value: Capture) -> dict[str, object]:
+    return {
+        "schema": schema_to_json(value.schema),
+        "snapshot": value.snapshot,
+        "taken_at": value.taken_at,
+        "parts": {name: [asdict(p) for p in parts] for name, parts in value.parts.items()},
+        "digests": dict(value.digests),
+        "files": [asdict(f) for f in value.files],
+    }
