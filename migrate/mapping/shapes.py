@@ -205,7 +205,8 @@ class Choice(Shape):
         )
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
-        return {"enum": list(self.choices)}
+        # Editors read an unquoted 1 as a number.
+        return {"enum": [*self.choices, *(int(choice) for choice in self.choices if choice.isdigit())]}
 
 
 def _literals(annotation: Any) -> list[str]:
@@ -450,7 +451,14 @@ class ByKind(Shape):
         return shape.read(node, reading, path) if shape else self.refuse(node, reading, path)
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
-        return {"anyOf": [s.schema(definitions) for s in (self.text, self.items, self.pairs) if s]}
+        forms = [
+            s for s in (self.text, self.items, self.pairs) if s and not (isinstance(s, Record) and not s.keys)
+        ]
+        return (
+            forms[0].schema(definitions)
+            if len(forms) == 1
+            else {"anyOf": [s.schema(definitions) for s in forms]}
+        )
 
 
 @dataclass

@@ -1,0 +1,429 @@
+"""The parse tree of an expression: an allow-list over what DuckDB's own parser makes of it.
+
+One row in, one value out, the same value every time: no subqueries, no aggregates, no settings, no clock, no
+chance, no files. What is not listed here is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import duckdb
+
+from migrate.mapping.shapes import did_you_mean
+
+Tree = dict[str, Any]
+
+MAX_LENGTH = 10_000
+MAX_DEPTH = 100
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ARITHMETIC = frozenset(["+", "-", "*", "/", "//", "%", "**", "^"])
+_LIKE = frozenset(
+    [
+        "~~",
+        "!~~",
+        "~~*",
+        "!~~*",
+        "~~~",
+        "like_escape",
+        "not_like_escape",
+        "ilike_escape",
+        "not_ilike_escape",
+        "regexp_matches",
+        "regexp_full_match",
+    ]
+)
+# Pure, deterministic, independent of settings, and bounded in what they give back.
+FUNCTIONS = _words(
+    """
+    lower lcase upper ucase trim ltrim rtrim length len strlen substring substr left right replace
+    translate reverse concat concat_ws contains prefix suffix starts_with ends_with position instr
+    strpos split_part lpad rpad ascii unicode chr ord strip_accents nfc_normalize regexp_extract
+    regexp_replace regexp_matches regexp_full_match levenshtein md5 sha256 abs ceil ceiling floor
+    round trunc sign mod power pow sqrt greatest least nullif if ifnull coalesce isfinite isnan
+    year month day hour minute second quarter week dayofweek isodow dayofyear last_day date_part
+    date_trunc date_diff datediff date_add make_date make_timestamp epoch epoch_ms epoch_us
+    strptime try_strptime strftime to_years to_months to_weeks to_days to_hours to_minutes
+    to_seconds
+    """
+)
+_CLOCK_AND_USER = re.compile(r"(?i)current_\w+|localtime|localtimestamp|session_user")
+_NUMBERS = _words(
+    """
+    TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT DECIMAL FLOAT DOUBLE
+    REAL BIGNUM VARINT NUMERIC INT INT1 INT2 INT4 INT8 SHORT LONG SIGNED FLOAT4 FLOAT8
+    """
+)
+KINDS: Mapping[str, str] = (
+    dict.fromkeys(_NUMBERS, "a number")
+    | dict.fromkeys(["VARCHAR", "TEXT", "STRING", "CHAR", "BPCHAR", "ENUM"], "text")
+    | dict.fromkeys(["BOOLEAN", "BOOL", "LOGICAL"], "a yes or no")
+    | dict.fromkeys(
+        ["DATE", "TIMESTAMP", "DATETIME", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_US", "TIMESTAMP_NS"],
+        "a date",
+    )
+    | dict.fromkeys(["TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"], "a moment")
+    | {
+        "TIME": "a time",
+        "UUID": "a UUID",
+        "INTERVAL": "an interval",
+        "BLOB": "bytes",
+        "BYTEA": "bytes",
+        '"NULL"': "nothing",
+        "NULL": "nothing",
+    }
+)
+_CAST_KINDS = frozenset(
+    ["a number", "text", "a yes or no", "a date", "a time", "a UUID", "an interval", "a moment"]
+)
+WITH_OFFSET = re.compile(r".*:[0-9.]+\s*(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)\s*")
+_REFUSED_CLASSES: Mapping[str, str] = {
+    "SUBQUERY": "subqueries are not allowed",
+    "WINDOW": "window functions are not allowed; an expression sees one row",
+    "STAR": "* is not allowed; name the columns",
+    "LAMBDA": "-> and lambda are not allowed",
+    "COLLATE": "COLLATE is not allowed; texts are compared exactly, lower() compares without case",
+    "PARAMETER": "? and $ are not allowed; write the value",
+    "POSITIONAL_REFERENCE": "# is not allowed; name the column",
+    "DEFAULT": "DEFAULT is not allowed",
+}
+
+
+@dataclass
+class Parsed:
+    sql: str
+    root: Tree | None = None
+    problems: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+
+    def wrong(self, message: str) -> None:
+        if message not in self.problems:
+            self.problems.append(message)
+
+    def text(self, node: Tree) -> str:
+        """The node as written, shortened; what kind of thing it is where that is not known."""
+        start, length = node.get("query_location", 0) - len(_BEFORE), node.get("query_location_length", 0)
+        data = self.sql.encode()
+        if not 0 <= start < len(data) or not length:
+            return "a part of it"
+        found = " ".join(data[start : start + length].decode(errors="replace").split())
+        return found if len(found) <= 50 else found[:49] + "…"
+
+
+_lock = threading.Lock()
+_BEFORE = "SELECT (\n"
+
+
+@cache
+def _connection() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config={"threads": 1, "memory_limit": "200MB"})
+    for setting in (
+        "SET enable_external_access = false",
+        "SET TimeZone = 'UTC'",
+        "SET lock_configuration = true",
+    ):
+        try:
+            connection.execute(setting)
+        except duckdb.CatalogException:  # TimeZone belongs to an extension that may not be there
+            continue
+    return connection
+
+
+def query(sql: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
+    with _lock:
+        return _connection().execute(sql, values or []).fetchall()
+
+
+def parsed(sql: str) -> Parsed:
+    result = Parsed(sql)
+    trick = _trick(sql)
+    if trick:
+        result.wrong(trick)
+        return result
+    try:
+        document = json.loads(query("SELECT json_serialize_sql(?::VARCHAR)", [f"{_BEFORE}{sql}\n)"])[0][0])
+    except (duckdb.Error, RecursionError, ValueError) as error:
+        result.wrong(f"this is not an SQL expression: {said(str(error))}")
+        return result
+    if document["error"]:
+        result.wrong(f"this is not an SQL expression: {said(str(document.get('error_message', '')))}")
+        return result
+    root = _only_expression(document)
+    if root is None:
+        result.wrong("one expression is expected, nothing before or after it")
+        return result
+    _walk(root, result, 0)
+    result.root = root
+    return result
+
+
+def _trick(sql: str) -> str | None:
+    """What must not reach the parser: comments, statements, dollar quotes; found outside of '…' and "…"."""
+    if not sql.strip():
+        return "the expression is empty"
+    if len(sql) > MAX_LENGTH:
+        return f"the expression is longer than {MAX_LENGTH} characters"
+    if "\0" in sql:
+        return "the expression holds a NUL character"
+    bare = re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", "''", sql)
+    for sign, what in (
+        ("--", "comments (--)"),
+        ("/*", "comments (/*)"),
+        (";", "several statements (;)"),
+        ("$", "$"),
+    ):
+        if sign in bare:
+            return (
+                f"{what} are not allowed in an expression" if sign != "$" else _REFUSED_CLASSES["PARAMETER"]
+            )
+    if re.search(r"(?i)(?<![\w])e'", sql):
+        return "e'…' is not allowed; write the text in plain quotes"
+    return None
+
+
+def said(message: str) -> str:
+    """The first line of what DuckDB says, without its kind of error."""
+    first = message.strip().split("\n")[0]
+    if "expression depth" in first:
+        return "it is nested too deeply"
+    return re.sub(r"^(?:\w+ )+Error:\s*", "", first).rstrip(". ") or "unreadable"
+
+
+_PLAIN_SELECT = {"type", "select_list", "from_table"}
+
+
+def _only_expression(document: Tree) -> Tree | None:
+    if len(document["statements"]) != 1:
+        return None
+    node = document["statements"][0]["node"]
+    if (
+        node.get("type") != "SELECT_NODE"
+        or len(node["select_list"]) != 1
+        or node["from_table"].get("type") != "EMPTY"
+    ):
+        return None
+    for name in (
+        "modifiers",
+        "where_clause",
+        "group_expressions",
+        "group_sets",
+        "having",
+        "sample",
+        "qualify",
+    ):
+        if node.get(name):
+            return None
+    root = node["select_list"][0]
+    return root if isinstance(root, dict) else None
+
+
+def children_of(node: Tree) -> list[Tree]:
+    """The expressions below a node of an allowed class."""
+    kind = node.get("class")
+    if kind == "COMPARISON":
+        return [node["left"], node["right"]]
+    if kind == "BETWEEN":
+        return [node["input"], node["lower"], node["upper"]]
+    if kind == "CASE":
+        return [one for check in node["case_checks"] for one in (check["when_expr"], check["then_expr"])] + [
+            node["else_expr"]
+        ]
+    if kind == "CAST":
+        return [node["child"]]
+    if kind == "FUNCTION":
+        return (
+            [argument["expression"] for argument in node["arguments"]]
+            if "arguments" in node
+            else list(node["children"])
+        )
+    return list(node.get("children", []))
+
+
+def _walk(node: Tree, result: Parsed, depth: int) -> None:
+    kind = node.get("class", "")
+    if depth > MAX_DEPTH:
+        result.wrong(f"the expression is nested deeper than {MAX_DEPTH} levels")
+        return
+    if kind in _REFUSED_CLASSES:
+        result.wrong(_REFUSED_CLASSES[kind])
+        return
+    if kind == "COLUMN_REF":
+        _column(node, result)
+    elif kind == "FUNCTION":
+        if not _function(node, result):
+            return
+    elif kind == "OPERATOR":
+        if node["type"] not in _OPERATORS:
+            result.wrong("[…], {…} and GROUPING are not allowed")
+            return
+    elif kind == "CAST":
+        _cast(node, result)
+    elif kind == "COMPARISON":
+        _null_compared(node, result)
+    elif kind not in ("CONSTANT", "CONJUNCTION", "BETWEEN", "CASE"):
+        result.wrong(f"{kind.lower().replace('_', ' ') or 'this'} is not allowed in an expression")
+        return
+    for child in children_of(node):
+        _walk(child, result, depth + 1)
+
+
+_OPERATORS = frozenset(
+    [
+        "OPERATOR_NOT",
+        "OPERATOR_IS_NULL",
+        "OPERATOR_IS_NOT_NULL",
+        "OPERATOR_COALESCE",
+        "OPERATOR_NULLIF",
+        "COMPARE_IN",
+        "COMPARE_NOT_IN",
+        "OPERATOR_TRY",
+    ]
+)
+
+
+def _column(node: Tree, result: Parsed) -> None:
+    names = node["column_names"]
+    if len(names) != 1:
+        result.wrong(
+            f'"{".".join(names)}" names a table or a part of a column; name the column alone (a dot in a name needs "quotes")'
+        )
+        return
+    result.columns.append(names[0])
+    if _CLOCK_AND_USER.fullmatch(names[0]):
+        result.wrong(f"{names[0]} is not allowed: it gives another value tomorrow")
+
+
+def _function(node: Tree, result: Parsed) -> bool:
+    name = node["function_name"].lower()
+    path = (node.get("qualified_name") or {}).get("path") or [name]
+    if len(path) > 1 or node.get("schema") or node.get("catalog"):
+        result.wrong(f"{'.'.join(path)}(): functions are called by their name alone")
+        return False
+    if (
+        node.get("distinct")
+        or node.get("filter")
+        or (node.get("order_bys") or {}).get("orders")
+        or node.get("export_state")
+    ):
+        result.wrong(f"{name}(): DISTINCT, FILTER and ORDER BY are not allowed; an expression sees one row")
+        return False
+    if any(argument.get("name") for argument in node.get("arguments", [])):
+        result.wrong(f"{name}(): named arguments are not allowed")
+        return False
+    if name in ARITHMETIC | _LIKE or name == "||" or name in FUNCTIONS:
+        if name in ("lpad", "rpad"):
+            _bounded_width(name, node, result)
+        return True
+    result.wrong(_why_not(name))
+    return False
+
+
+def _why_not(name: str) -> str:
+    if name in ("random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "setseed"):
+        return f"{name}() is not allowed: it gives another value every time"
+    if name in (
+        "now",
+        "today",
+        "get_current_timestamp",
+        "transaction_timestamp",
+        "current_date",
+        "age",
+        "get_current_time",
+    ):
+        return f"{name}() is not allowed: it gives another value tomorrow"
+    if name in (
+        "count",
+        "count_star",
+        "sum",
+        "min",
+        "max",
+        "avg",
+        "first",
+        "last",
+        "any_value",
+        "list",
+        "string_agg",
+        "group_concat",
+    ):
+        return f"{name.removesuffix('_star')}() is not allowed: an expression sees one row"
+    if name == "timezone":
+        return "AT TIME ZONE is not allowed; state the zone in the source, or use the function timestamp"
+    if name in ("list_value", "struct_pack", "row", "map", "unnest", "list_contains"):
+        return "lists and structures are not allowed"
+    near = did_you_mean(name, FUNCTIONS)
+    return f"the function {name}() is not allowed in an expression" + (f" ({near})" if near else "")
+
+
+def _bounded_width(name: str, node: Tree, result: Parsed) -> None:
+    arguments = children_of(node)
+    text = (
+        literal_of(arguments[1])[1] if len(arguments) > 1 and arguments[1].get("class") == "CONSTANT" else ""
+    )
+    if not re.fullmatch(r"[0-9]{1,4}", text):
+        result.wrong(f"{name}(): the width is a number below 10000")
+
+
+def literal_of(node: Tree) -> tuple[str, str]:
+    """Kind and text of a constant; DuckDB 1 and 2 write it differently."""
+    literal = node.get("literal")
+    if literal is not None:
+        return literal["kind"], str(literal.get("text", ""))
+    value = node.get("value") or {}
+    if value.get("is_null"):
+        return "NULL_LITERAL", ""
+    kind = (value.get("type") or {}).get("id", "")
+    return "STRING" if kind == "VARCHAR" else kind, str(value.get("value", ""))
+
+
+def is_null(node: Tree) -> bool:
+    return node.get("class") == "CONSTANT" and literal_of(node)[0] == "NULL_LITERAL"
+
+
+def _null_compared(node: Tree, result: Parsed) -> None:
+    if node["type"] not in ("COMPARE_DISTINCT_FROM", "COMPARE_NOT_DISTINCT_FROM") and (
+        is_null(node["left"]) or is_null(node["right"])
+    ):
+        result.wrong("a comparison with NULL is never true; write IS NULL or IS NOT NULL")
+
+
+def _type_name(node: Tree) -> str:
+    wanted = node.get("type_expr") or {}
+    return str(wanted.get("type_name") or (node.get("cast_type") or {}).get("id", "")).upper()
+
+
+def _cast(node: Tree, result: Parsed) -> None:
+    name = _type_name(node)
+    kind = KINDS.get(name, "")
+    if name in ("ENUM",) or kind not in _CAST_KINDS:
+        near = did_you_mean(
+            name, ["INTEGER", "BIGINT", "DECIMAL", "DOUBLE", "VARCHAR", "DATE", "TIMESTAMP", "BOOLEAN"]
+        )
+        result.wrong(f"a cast to {name} is not allowed" + (f" ({near})" if near else ""))
+    elif kind == "a moment" and not (
+        is_text_constant(node["child"]) and WITH_OFFSET.fullmatch(literal_of(node["child"])[1])
+    ):
+        result.wrong(
+            f"a cast to {name} depends on a time zone; write it with its distance from UTC, as in TIMESTAMPTZ '2024-01-01 00:00+00'"
+        )
+
+
+def is_text_constant(node: Tree) -> bool:
+    return node.get("class") == "CONSTANT" and literal_of(node)[0] == "STRING"
+
+
+def kind_of_type(type_: str) -> str:
+    if type_.endswith("]"):
+        return "a list"
+    name = type_.upper().split("(")[0].strip()
+    return KINDS.get(name, "a structure" if name in ("STRUCT", "MAP", "UNION") else f"a {name}")
