@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 LAMPS = ("backup source", "backup target", "restore test", "verification")
+_LEVELS = frozenset({"l0", "l1", "l2", "l3", "l4", "l5"})
 _WORDS = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -24,12 +25,15 @@ def lamps(verdicts: Iterable[Mapping[str, Any]]) -> dict[str, bool | None]:
 
 
 def _lamp_of(check: str) -> str | None:
-    """By the words of the check's name: `L4`, `L5` and restore belong to the restore test, `L0`-`L3` to a backup."""
+    """By the words of the check's name.
+
+    `L0` to `L5` are the levels of a restore test; `backup source:crm`, `backup target` and `target unchanged since its
+    backup` say that the load may trust that backup; `verify`, `balance` and `orphans` look at the loaded target."""
     words = {word.lower() for word in _WORDS.findall(check)}
-    if words & {"l4", "l5", "restore", "restored"}:
+    if words & _LEVELS:
         return "restore test"
-    if words & {"verify", "verification", "balance", "orphans", "target_equals", "readback", "sums"}:
+    if words & {"verify", "balance", "orphans"}:
         return "verification"
-    if words & {"l0", "l1", "l2", "l3", "backup", "manifest"}:
+    if "backup" in words:
         return "backup target" if "target" in words else "backup source"
     return None

@@ -34,9 +34,24 @@ RUN: dict[str, Any] = {
         },
     },
     "verdicts": [
-        {"check": "backup source L3", "passed": True, "expected": "a", "found": "a", "reason": ""},
-        {"check": "backup target L3", "passed": True, "expected": "b", "found": "b", "reason": ""},
-        {"check": "restore source L5", "passed": True, "expected": "c", "found": "c", "reason": ""},
+        {"check": "L3 rows", "passed": True, "expected": "no problem", "found": "no problem", "reason": ""},
+        {"check": "L5", "passed": True, "expected": "equal", "found": "equal", "reason": ""},
+        {"check": "backup source:crm", "passed": True, "expected": "L5", "found": "L5", "reason": ""},
+        {"check": "backup target", "passed": True, "expected": "L5", "found": "L5", "reason": ""},
+        {
+            "check": "target unchanged since its backup",
+            "passed": True,
+            "expected": "a",
+            "found": "a",
+            "reason": "",
+        },
+        {
+            "check": "balance accounts",
+            "passed": True,
+            "expected": "400 rows",
+            "found": "400 rows",
+            "reason": "",
+        },
         {"check": "verify accounts", "passed": True, "expected": "d", "found": "d", "reason": ""},
     ],
     "quarantine": [

@@ -115,15 +115,20 @@ def test_failed_checks_are_named_before_the_table() -> None:
 @pytest.mark.promise(30)
 def test_p30_a_lamp_is_dark_until_its_check_was_made_and_one_failure_turns_it_red() -> None:
     assert lamps([]) == dict.fromkeys(LAMPS)
-    made = [
-        {"check": "backup source L3 people", "passed": True},
-        {"check": "backup source L3 deals", "passed": False},
-    ]
+    made = [{"check": "backup source:crm", "passed": True}, {"check": "backup source:files", "passed": False}]
     assert lamps(made)["backup source"] is False
     assert lamps(reversed(made))["backup source"] is False
     assert lamps(made)["restore test"] is None
-    assert lamps([{"check": "restore target L5", "passed": True}])["restore test"] is True
-    assert lamps([{"check": "balance accounts"}])["verification"] is False
+    assert lamps(made)["backup target"] is None
+    assert lamps([{"check": "L5", "passed": True}])["restore test"] is True
+    assert (
+        lamps([{"check": "L2 bytes", "passed": False}, {"check": "L5", "passed": True}])["restore test"]
+        is False
+    )
+    assert lamps([{"check": "target unchanged since its backup", "passed": False}])["backup target"] is False
+    for check in ("balance accounts", "verify accounts", "orphans deals.account_id"):
+        assert lamps([{"check": check}])["verification"] is False
+    assert lamps([{"check": "something else", "passed": True}]) == dict.fromkeys(LAMPS)
 
 
 def test_the_facts_of_the_report_fill_in_and_never_overrule_the_run() -> None:
