@@ -50,7 +50,7 @@ class Database(Protocol):
     url: str  # password masked; safe to show
 
     def schema(self, tables: Sequence[str] | None = None) -> Schema:
-        """Catalogue of `tables` (all user tables if None; our own meta tables never). Missing → KeyError-free:
+        """Catalogue of `tables` (all user tables if None; our own meta tables only where named). Missing → KeyError-free:
         absent names are simply not in the result, so that callers can report all at once."""
         ...
 

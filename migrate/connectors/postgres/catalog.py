@@ -39,7 +39,7 @@ SELECT c.oid::int8 AS oid, n.nspname, c.relname, c.relkind, c.relrowsecurity, c.
        ARRAY(SELECT inhparent::regclass::text FROM pg_inherits WHERE inhrelid = c.oid ORDER BY inhseqno) AS parents,
        pg_get_partkeydef(c.oid) AS partition_key
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND {_USER_SCHEMAS}
+WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ({_USER_SCHEMAS} OR n.nspname = '{META}')
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY n.nspname <> 'public', n.nspname, c.relname"""
 _COLUMNS = """
@@ -214,7 +214,7 @@ def _read(connection: psycopg.Connection[Any], wanted: set[str] | None, position
 
 def _is_wanted(row: Row, wanted: set[str] | None) -> bool:
     if wanted is None:
-        return not row["relispartition"]
+        return not row["relispartition"] and row["nspname"] != META
     return join_name(row["nspname"], row["relname"]) in wanted
 
 

@@ -26,10 +26,11 @@ def check_version() -> None:
 
 
 def read_schema(connection: sqlite3.Connection, tables: Sequence[str] | None = None) -> Schema:
-    """Catalogue of `tables` (all user tables if None), declared types. Names that do not exist are left out."""
+    """Catalogue of `tables` (all user tables if None; ours only where named), declared types. Names that do not
+    exist are left out."""
     wanted = None if tables is None else set(tables)
     listed = connection.execute("PRAGMA main.table_list").fetchall()
-    kinds = {str(name): str(kind) for _, name, kind, *_ in listed if not ours(str(name))}
+    kinds = {str(name): str(kind) for _, name, kind, *_ in listed if not ours(str(name)) or name in (wanted or ())}
     without_rowid = {str(row[1]) for row in listed if row[4]}
     strict = {str(row[1]) for row in listed if row[5]}
     names = sorted(name for name, kind in kinds.items() if kind == "table")
