@@ -61,7 +61,11 @@ class Context:
     @property
     def entities(self) -> dict[str, Entity]:
         """Entities of this run in load order; all of them unless `--only`."""
-        return {name: self.mapping.entities[name] for name in self.plan.order if not self.only or name in self.only}
+        return {
+            name: self.mapping.entities[name]
+            for name in self.plan.order
+            if not self.only or name in self.only
+        }
 
     def place(self, *parts: str) -> Path:
         """A path below the run's folder; its parent exists."""

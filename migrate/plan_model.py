@@ -53,8 +53,12 @@ class Plan:
             return tuple(value) if isinstance(value, list) else value
 
         entities = {
-            name: EntityPlan(**{k: {f: tuple(t) for f, t in v.items()} if k == "refs" else tuples(v) for k, v in e.items()})
+            name: EntityPlan(
+                **{k: {f: tuple(t) for f, t in v.items()} if k == "refs" else tuples(v) for k, v in e.items()}
+            )
             for name, e in data["entities"].items()
         }
         rest = {k: tuples(v) for k, v in data.items() if k not in ("entities", "source_tables")}
-        return cls(entities=entities, source_tables={k: tuple(v) for k, v in data["source_tables"].items()}, **rest)
+        return cls(
+            entities=entities, source_tables={k: tuple(v) for k, v in data["source_tables"].items()}, **rest
+        )

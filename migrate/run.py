@@ -71,7 +71,9 @@ def _check_words(mapping: Mapping, to: str | None, only: Sequence[str]) -> None:
         raise UsageError(f"there is no stage {to!r}", hint=f"Stages: {', '.join(STAGE_NAMES)}.")
     for name in only:
         if name not in mapping.entities:
-            raise UsageError(f"the mapping has no entity {name!r}", hint=f"Entities: {', '.join(mapping.entities)}.")
+            raise UsageError(
+                f"the mapping has no entity {name!r}", hint=f"Entities: {', '.join(mapping.entities)}."
+            )
 
 
 @contextmanager
@@ -127,7 +129,9 @@ def _resumable(ctx: Context, fresh: bool) -> str | None:
     last = ctx.ledger.latest_unfinished(ctx.mapping.name)
     if last is None:
         return None
-    same = last.mapping_digest == ctx.mapping.digest and ctx.ledger.run_facts(last.run).get("only") == list(ctx.only)
+    same = last.mapping_digest == ctx.mapping.digest and ctx.ledger.run_facts(last.run).get("only") == list(
+        ctx.only
+    )
     if same and not fresh:
         return last.run
     if written_parts(replace(ctx, run=last.run)):
@@ -167,7 +171,9 @@ def _walk(ctx: Context, resumed: bool, stages: Sequence[Stage]) -> Outcome:
                     raise
                 if attempt == REFRESHES:
                     raise GateClosed(
-                        f"{drift.message}, {REFRESHES} times in a row", kept=drift.kept, hint="Stop other writers."
+                        f"{drift.message}, {REFRESHES} times in a row",
+                        kept=drift.kept,
+                        hint="Stop other writers.",
                     ) from drift
                 ctx.progress.note(f"{drift.message}; it is backed up and proven again")
                 forget_target(ctx)

@@ -15,7 +15,10 @@ MODULES = {
     "postgresql": "migrate.connectors.postgres.target",
     "files": "migrate.connectors.files.source",
 }
-SCRATCH_MODULES = {"sqlite": "migrate.connectors.sqlite.scratch", "postgresql": "migrate.connectors.postgres.scratch"}
+SCRATCH_MODULES = {
+    "sqlite": "migrate.connectors.sqlite.scratch",
+    "postgresql": "migrate.connectors.postgres.scratch",
+}
 _ALIASES = {"postgres": "postgresql"}
 
 
@@ -24,7 +27,9 @@ def engine_of(url: str) -> str:
     scheme = url.split(":", 1)[0].split("+", 1)[0].lower()
     engine = _ALIASES.get(scheme, scheme)
     if engine in ("mysql", "mariadb"):
-        raise UsageError("MySQL and MariaDB are not built yet in this version", hint="Use sqlite, postgresql or files.")
+        raise UsageError(
+            "MySQL and MariaDB are not built yet in this version", hint="Use sqlite, postgresql or files."
+        )
     if engine not in MODULES:
         raise UsageError(f"no connector speaks {scheme!r}", hint=f"Known: {', '.join(sorted(MODULES))}.")
     return engine

@@ -133,7 +133,12 @@ def _store(
     failpoints.hit("backup.manifest_written")
     ctx.ledger.put_backup(written, sha256)
     ctx.ledger.put_checkpoint(
-        ctx.run, NAME, part, ctx.plan.digest, [], {"backup": written.id, "manifest_sha256": sha256, "role": role}
+        ctx.run,
+        NAME,
+        part,
+        ctx.plan.digest,
+        [],
+        {"backup": written.id, "manifest_sha256": sha256, "role": role},
     )
     failpoints.hit("backup.checkpointed")
     _drop_staged(folder)

@@ -32,7 +32,9 @@ def balance_of(ctx: Context, name: str, expected: Path) -> Verdict:
         excluded = sorted(folder.glob("excluded-*.parquet"))
         if excluded:
             db.execute(f"INSERT INTO ended SELECT rid, 'excluded' FROM {parquet(excluded)}")
-        db.execute(f"INSERT INTO ended SELECT rid, 'quarantined' FROM {parquet([folder / 'quarantine.parquet'])}")
+        db.execute(
+            f"INSERT INTO ended SELECT rid, 'quarantined' FROM {parquet([folder / 'quarantine.parquet'])}"
+        )
         if rejects.exists():
             db.execute(f"INSERT INTO ended SELECT rid, 'quarantined' FROM {parquet([rejects])}")
         db.execute(
@@ -66,7 +68,11 @@ def balance_of(ctx: Context, name: str, expected: Path) -> Verdict:
     ctx.ledger.put_run_facts(ctx.run, {"balances": {**balances, name: dict(balance.as_json())}})
     reasons = [
         f"{n} rows {word}"
-        for n, word in ((twice, "ended in two places"), (nowhere, "ended nowhere"), (strange, "came from nowhere"))
+        for n, word in (
+            (twice, "ended in two places"),
+            (nowhere, "ended nowhere"),
+            (strange, "came from nowhere"),
+        )
         if n
     ]
     return Verdict(

@@ -75,7 +75,13 @@ def _where(mapping: Mapping, path: str) -> str:
 
 def _nearest(name: str, names: tuple[str, ...]) -> str:
     close = get_close_matches(name, names, 1)
-    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names[:12])}" if names else "there are none"
+    return (
+        f"did you mean {close[0]!r}?"
+        if close
+        else f"there are: {', '.join(names[:12])}"
+        if names
+        else "there are none"
+    )
 
 
 def check_tables(
@@ -104,11 +110,20 @@ def check_tables(
         for column in entity.match:
             if column not in table.column_names:
                 problems.append(
-                    Problem("unknown_column", _where(mapping, f"{path}.match.{column}"), f"{entity.into} has no column {column!r}", _nearest(column, table.column_names))
+                    Problem(
+                        "unknown_column",
+                        _where(mapping, f"{path}.match.{column}"),
+                        f"{entity.into} has no column {column!r}",
+                        _nearest(column, table.column_names),
+                    )
                 )
             elif column in entity.fields and (entity.fields[column].ref or entity.fields[column].find):
                 problems.append(
-                    Problem("match_on_reference", _where(mapping, f"{path}.match"), f"{column} is a reference; matching on references is not built yet in this version")
+                    Problem(
+                        "match_on_reference",
+                        _where(mapping, f"{path}.match"),
+                        f"{column} is a reference; matching on references is not built yet in this version",
+                    )
                 )
         for field, find in finds(entity):
             where = f"{path}.fields.{field}"
@@ -119,10 +134,21 @@ def check_tables(
             for column in [*find.where, *([find.by] if find.by else [])]:
                 if column not in looked.column_names:
                     problems.append(
-                        Problem("unknown_column", _where(mapping, where), f"{find.table} has no column {column!r}", _nearest(column, looked.column_names))
+                        Problem(
+                            "unknown_column",
+                            _where(mapping, where),
+                            f"{find.table} has no column {column!r}",
+                            _nearest(column, looked.column_names),
+                        )
                     )
             if len(looked.primary_key) != 1:
-                problems.append(Problem("composite_key", _where(mapping, where), f"{find.table} has no primary key of one column, so a lookup has no single result"))
+                problems.append(
+                    Problem(
+                        "composite_key",
+                        _where(mapping, where),
+                        f"{find.table} has no primary key of one column, so a lookup has no single result",
+                    )
+                )
     for extra in mapping.policy.backup.tables:
         if extra != "touched" and extra not in target.table_names:
             problems.append(_no_table(mapping, "policy.backup.tables", extra, "target"))
@@ -130,7 +156,12 @@ def check_tables(
 
 
 def _no_table(mapping: Mapping, path: str, name: str, side: str) -> Problem:
-    return Problem("unknown_table", _where(mapping, path), f"the {side} has no table {name!r}", "check the name, and that this user may see it")
+    return Problem(
+        "unknown_table",
+        _where(mapping, path),
+        f"the {side} has no table {name!r}",
+        "check the name, and that this user may see it",
+    )
 
 
 def _keys(mapping: Mapping, target: Schema) -> list[Problem]:
@@ -139,20 +170,38 @@ def _keys(mapping: Mapping, target: Schema) -> list[Problem]:
         table = target.table(entity.into)
         where = _where(mapping, f"entities.{name}.into")
         if not table.primary_key:
-            problems.append(Problem("no_key", where, f"{entity.into} has no primary key: rows could not be read back or undone", "add one to the target table"))
+            problems.append(
+                Problem(
+                    "no_key",
+                    where,
+                    f"{entity.into} has no primary key: rows could not be read back or undone",
+                    "add one to the target table",
+                )
+            )
         elif entity.write != "link" and key_from(entity, table) is None:
             problems.append(
-                Problem("no_key", where, f"no value for the key of {entity.into} ({', '.join(table.primary_key)})", "map the key columns in `fields`")
+                Problem(
+                    "no_key",
+                    where,
+                    f"no value for the key of {entity.into} ({', '.join(table.primary_key)})",
+                    "map the key columns in `fields`",
+                )
             )
         for field in table.primary_key:
             if field in entity.fields and any(_self(entity, name, field)):
-                problems.append(Problem("key_cycle", where, f"the key column {field} refers to {name} itself"))
+                problems.append(
+                    Problem("key_cycle", where, f"the key column {field} refers to {name} itself")
+                )
         for field_name, field_ in entity.fields.items():
             for parent in parents(field_.ref) if field_.ref else ():
                 into = mapping.entities[parent].into
                 if len(target.table(into).primary_key) != 1:
                     problems.append(
-                        Problem("composite_key", _where(mapping, f"entities.{name}.fields.{field_name}"), f"{into} has a key of several columns, so one column cannot refer to it")
+                        Problem(
+                            "composite_key",
+                            _where(mapping, f"entities.{name}.fields.{field_name}"),
+                            f"{into} has a key of several columns, so one column cannot refer to it",
+                        )
                     )
     return problems
 
@@ -247,5 +296,3 @@ def _plan(
         problems=tuple({k: str(v) for k, v in vars(w).items()} for w in warnings),
         now=ctx.now,
     )
-
-

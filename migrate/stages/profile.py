@@ -35,7 +35,9 @@ def run(ctx: Context) -> Result:
             part = f"{source}/{table_folder(table)}"
             done = ctx.ledger.checkpoint(ctx.run, NAME, part, ctx.plan.digest)
             if done is None:
-                key = next(e.key for e in ctx.mapping.entities.values() if (e.source, e.table) == (source, table))
+                key = next(
+                    e.key for e in ctx.mapping.entities.values() if (e.source, e.table) == (source, table)
+                )
                 profile = profile_table(
                     files[table],
                     taken.schema.table(table),
@@ -63,7 +65,9 @@ def _store(ctx: Context, part: str, profile: TableProfile) -> None:
     """With samples, for the admin's eyes only (0600), and masked, for reports."""
     for suffix, samples in (("samples", True), ("masked", False)):
         data = json.dumps(profile.as_json(samples=samples), indent=1, ensure_ascii=False)
-        write_bytes(ctx.place("profile", f"{part.replace('/', '.')}.{suffix}.json"), data.encode(), point="profile")
+        write_bytes(
+            ctx.place("profile", f"{part.replace('/', '.')}.{suffix}.json"), data.encode(), point="profile"
+        )
 
 
 def _unused(ctx: Context, source: str, table: str, profile: TableProfile) -> list[str]:
@@ -78,7 +82,10 @@ def _unused(ctx: Context, source: str, table: str, profile: TableProfile) -> lis
     return [
         c.name
         for c in profile.columns
-        if not c.name.startswith("_") and c.rows > c.nulls + c.empty and c.name not in used and not left_behind(c.name)
+        if not c.name.startswith("_")
+        and c.rows > c.nulls + c.empty
+        and c.name not in used
+        and not left_behind(c.name)
     ]
 
 
@@ -107,7 +114,9 @@ def _unseen(ctx: Context, name: str, entity: Entity) -> None:
         if unseen:
             raise GateClosed(
                 f"{len(unseen)} values are not in the map ({sum(n for _, n in unseen)} rows)",
-                where=ctx.mapping.positions.get(f"entities.{name}.fields.{field_name}", f"{name}.{field_name}"),
+                where=ctx.mapping.positions.get(
+                    f"entities.{name}.fields.{field_name}", f"{name}.{field_name}"
+                ),
                 kept="Nothing was loaded.",
                 hint="`migrate profile` shows them; add them to the map or change `unmapped`.",
             )

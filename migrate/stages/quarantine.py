@@ -25,7 +25,9 @@ RID_SHIFT = 32  # a row's identity in a run: part index << 32 | ordinal in the p
 def write_quarantine(ctx: Context, name: str, entity: Entity, source: Rows) -> None:
     """`quarantine/ENTITY.parquet`: every quarantined row with all its reasons and the original row (P7, P10)."""
     found = pq.read_table(ctx.folder / "transform" / name / "quarantine.parquet")
-    write_rows(with_originals(found, entity, source), ctx.place("quarantine", f"{name}.parquet"), point="quarantine")
+    write_rows(
+        with_originals(found, entity, source), ctx.place("quarantine", f"{name}.parquet"), point="quarantine"
+    )
 
 
 def with_originals(found: pa.Table, entity: Entity, source: Rows) -> pa.Table:

@@ -44,7 +44,9 @@ def facts(ctx: Context, *, state: str, exit_code: int = 0) -> dict[str, Any]:
         "exit_code": exit_code,
         "started": info.started,
         "ended": info.ended,
-        "stages": [{"stage": s.stage, "state": s.state, "seconds": s.seconds, "rows": s.rows} for s in stages],
+        "stages": [
+            {"stage": s.stage, "state": s.state, "seconds": s.seconds, "rows": s.rows} for s in stages
+        ],
         "balances": known.get("balances") or {},
         "verdicts": [v for _, v in ctx.ledger.verdicts(ctx.run)],
         "quarantine": _quarantine(ctx),
@@ -110,7 +112,10 @@ def _plan(ctx: Context) -> dict[str, Any]:
 
 def _profile(ctx: Context) -> dict[str, Any]:
     folder = ctx.folder / "profile"
-    return {p.name.removesuffix(".masked.json"): json.loads(p.read_text()) for p in sorted(folder.glob("*.masked.json"))}
+    return {
+        p.name.removesuffix(".masked.json"): json.loads(p.read_text())
+        for p in sorted(folder.glob("*.masked.json"))
+    }
 
 
 def _backups(ctx: Context) -> list[dict[str, Any]]:

@@ -71,7 +71,9 @@ def run(ctx: Context) -> Result:
 def _expected(ctx: Context, name: str, table: Table) -> Path:
     """`verify/ENTITY.expected.parquet`: key (target key), hash, rid, source key of every row that must be there."""
     path = ctx.place("verify", f"{name}.expected.parquet")
-    schema = pa.schema([("key", pa.string()), ("hash", pa.binary()), ("rid", pa.int64()), ("source_key", pa.string())])
+    schema = pa.schema(
+        [("key", pa.string()), ("hash", pa.binary()), ("rid", pa.int64()), ("source_key", pa.string())]
+    )
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for rows in loaded_rows(ctx, name, table):
             content = [rows["__tkey"], rows["__final"].cast(pa.binary()), rows["__rid"], rows["__key"]]
@@ -89,13 +91,21 @@ def _found(ctx: Context, target: Target, snapshot: Snapshot, table: Table, name:
     stored = snapshot.schema.table(table.name)
     references = [fk.columns[0] for fk in table.foreign_keys if len(fk.columns) == 1]
     names = ["key", "hash", *(f"f.{c}" for c in references), *(f"s.{c}" for c in entity.target_sets)]
-    types = [pa.string(), pa.binary(), *[pa.string()] * len(references), *[pa.bool_()] * len(entity.target_sets)]
+    types = [
+        pa.string(),
+        pa.binary(),
+        *[pa.string()] * len(references),
+        *[pa.bool_()] * len(entity.target_sets),
+    ]
     schema = pa.schema(list(zip(names, types, strict=True)))
     with pq.ParquetWriter(_found_path(ctx, name), schema, compression="zstd") as writer:
         for batch in snapshot.read(table.name):
             rows = target.as_declared(pa.Table.from_batches([batch]), stored, table)
             hashes = canon.row_hashes(rows, table.types, compared_columns(entity))
-            content = [canon.source_keys(rows, table.primary_key, table.types), canon.as_binary(hashes).cast(pa.binary())]
+            content = [
+                canon.source_keys(rows, table.primary_key, table.types),
+                canon.as_binary(hashes).cast(pa.binary()),
+            ]
             content += [canon.canonical_text(rows[c], table.column(c).type) for c in references]
             content += [pc.is_valid(rows[c]) for c in entity.target_sets]
             writer.write_table(pa.table(content, names=names).cast(schema))
@@ -145,7 +155,9 @@ def _set_by_target(entity: Entity, ours: Path) -> dict[str, int]:
     wrong = {}
     for column, rule in entity.target_sets.items():
         if rule != "any":
-            unset = pc.sum(pc.invert(pq.read_table(ours, columns=[f"s.{column}"])[f"s.{column}"])).as_py() or 0
+            unset = (
+                pc.sum(pc.invert(pq.read_table(ours, columns=[f"s.{column}"])[f"s.{column}"])).as_py() or 0
+            )
             if unset:
                 wrong[column] = int(unset)
     return wrong
@@ -170,8 +182,11 @@ def _narrow(
             transaction.rollback()
         stands = found.append_column("__tkey", canon.source_keys(found, table.primary_key, table.types))
         cells = cell_differences(
-            written.select(["__tkey", *compared]), stands.select(["__tkey", *compared]), "__tkey",
-            {c: table.column(c).type for c in compared}, limit=100,
+            written.select(["__tkey", *compared]),
+            stands.select(["__tkey", *compared]),
+            "__tkey",
+            {c: table.column(c).type for c in compared},
+            limit=100,
         )
     content = {"missing": list(difference.missing_keys), "cells": [asdict(c) for c in cells]}
     write_bytes(
@@ -186,7 +201,11 @@ def _orphans(ctx: Context, name: str, table: Table, declared: Schema, expected: 
     by_table = {e.into: n for n, e in ctx.entities.items()}
     for fk in table.foreign_keys:
         parent = by_table.get(fk.ref_table)
-        if len(fk.columns) != 1 or parent is None or declared.table(fk.ref_table).primary_key != fk.ref_columns:
+        if (
+            len(fk.columns) != 1
+            or parent is None
+            or declared.table(fk.ref_table).primary_key != fk.ref_columns
+        ):
             continue
         column = '"f.' + fk.columns[0].replace('"', '""') + '"'
         with workspace(ctx.place("temp", "x").parent) as db:
@@ -203,5 +222,3 @@ def _orphans(ctx: Context, name: str, table: Table, declared: Schema, expected: 
             found=str(count),
             reason=f"{count} rows refer to no row of {fk.ref_table}" if count else "",
         )
-
-

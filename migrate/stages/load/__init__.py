@@ -69,9 +69,7 @@ def canonical_inputs(ctx: Context) -> str:
 
 def written_parts(ctx: Context) -> bool:
     """Did an earlier process of this run commit anything to the target?"""
-    return any(
-        ctx.run in set(rows["run"].to_pylist()) for rows in meta_rows(ctx.target, "receipt")
-    )
+    return any(ctx.run in set(rows["run"].to_pylist()) for rows in meta_rows(ctx.target, "receipt"))
 
 
 def _open_session(ctx: Context) -> Session:
@@ -183,7 +181,9 @@ def _second_pass(ctx: Context, session: Session, lane: Lane, rejected: Rejected)
             continue
 
         def work(transaction: Transaction, rows: pa.Table = rows) -> Work:
-            return link_part(lane, transaction, rows, lost_values(lane, rejected), rejected.rids.get(name, set()))
+            return link_part(
+                lane, transaction, rows, lost_values(lane, rejected), rejected.rids.get(name, set())
+            )
 
         once(session, f"{name}/{index}/links", _digest(rows), work)
 

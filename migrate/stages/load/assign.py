@@ -55,16 +55,12 @@ def assign(ctx: Context, declared: Schema, inputs: str) -> None:
                 write_rows(_keys(ctx, db, name, declared), path, point="load.keys")
                 ctx.ledger.put_checkpoint(ctx.run, "load", f"keys:{name}", inputs, [ctx.output(path)])
                 failpoints.hit("load.keys.assigned")
-            db.execute(
-                f"INSERT INTO allkeys SELECT {literal(name)}, key, tkey FROM {parquet([path])}"
-            )
+            db.execute(f"INSERT INTO allkeys SELECT {literal(name)}, key, tkey FROM {parquet([path])}")
         for name in ctx.entities:
             if ctx.ledger.checkpoint(ctx.run, "load", f"rows:{name}", inputs) is not None:
                 continue
             paths = [_final_part(ctx, db, name, declared, i) for i in part_indexes(ctx, name)]
-            ctx.ledger.put_checkpoint(
-                ctx.run, "load", f"rows:{name}", inputs, [ctx.output(p) for p in paths]
-            )
+            ctx.ledger.put_checkpoint(ctx.run, "load", f"rows:{name}", inputs, [ctx.output(p) for p in paths])
             failpoints.hit("load.rows.assigned")
 
 
@@ -90,11 +86,15 @@ def _resolved(ctx: Context, name: str, fields: Sequence[str], rows: str) -> str:
     select, joins = ["x.__rid AS rid"], []
     for i, fld in enumerate(fields):
         spec = entity.fields[fld]
-        joins.append(f"LEFT JOIN {parquet([patches])} p{i} ON p{i}.rid = x.__rid AND p{i}.field = {literal(fld)}")
+        joins.append(
+            f"LEFT JOIN {parquet([patches])} p{i} ON p{i}.rid = x.__rid AND p{i}.field = {literal(fld)}"
+        )
         if spec.ref:
             to, key = identifier(f"__ref_to.{fld}"), identifier(f"__ref.{fld}")
             for table, kind in (("allkeys", "k"), ("before", "b")):
-                joins.append(f"LEFT JOIN {table} {kind}{i} ON {kind}{i}.entity = x.{to} AND {kind}{i}.key = x.{key}")
+                joins.append(
+                    f"LEFT JOIN {table} {kind}{i} ON {kind}{i}.entity = x.{to} AND {kind}{i}.key = x.{key}"
+                )
             found = f"coalesce(k{i}.tkey, b{i}.tkey)->>'$[0]'"
         else:
             found = "NULL"
@@ -160,11 +160,13 @@ def _keys_from_fields(
         rows = rows.filter(pa.array(np.isin(rows["__rid"].to_numpy(), rids, assume_unique=True)))
         texts = {c: canon.canonical_text(rows[c], table.column(c).type) for c in plain}
         if wanted:
-            values = db.execute(f"{_resolved(ctx, name, wanted, parquet([path]))} ORDER BY rid").to_arrow_table()
+            values = db.sql(f"{_resolved(ctx, name, wanted, parquet([path]))} ORDER BY rid").to_arrow_table()
             values = values.filter(pa.array(np.isin(values["rid"].to_numpy(), rids, assume_unique=True)))
             texts |= {c: values[f"r.{c}"] for c in wanted}
         texts = {c: texts[c] for c in plan.key_columns}
-        found.append(canon.source_keys(pa.table(texts), plan.key_columns, dict.fromkeys(plan.key_columns, _TEXT)))
+        found.append(
+            canon.source_keys(pa.table(texts), plan.key_columns, dict.fromkeys(plan.key_columns, _TEXT))
+        )
     return pa.concat_arrays([_flat(f) for f in found])
 
 
@@ -181,9 +183,11 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
     path = ctx.folder / "transform" / name / f"rows-{index:05d}.parquet"
     decided = _decided(ctx, db, name, index)
     rows = pq.read_table(path)
-    rows = rows.filter(pa.array(np.isin(rows["__rid"].to_numpy(), decided["rid"].to_numpy(), assume_unique=True)))
+    rows = rows.filter(
+        pa.array(np.isin(rows["__rid"].to_numpy(), decided["rid"].to_numpy(), assume_unique=True))
+    )
     fields = _resolvable(entity)
-    values = db.execute(f"{_resolved(ctx, name, fields, parquet([path]))} ORDER BY rid").to_arrow_table()
+    values = db.sql(f"{_resolved(ctx, name, fields, parquet([path]))} ORDER BY rid").to_arrow_table()
     values = values.filter(
         pa.array(np.isin(values["rid"].to_numpy(), decided["rid"].to_numpy(), assume_unique=True))
     )
@@ -222,7 +226,7 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
 def _first(db: duckdb.DuckDBPyConnection, keys: pa.ChunkedArray) -> pa.Array:
     """The first component of keys that are JSON arrays."""
     db.register("given_keys", pa.table({"k": keys, "n": np.arange(len(keys))}))
-    found = db.execute("SELECT k->>'$[0]' AS text FROM given_keys ORDER BY n").to_arrow_table()
+    found = db.sql("SELECT k->>'$[0]' AS text FROM given_keys ORDER BY n").to_arrow_table()
     db.unregister("given_keys")
     return _flat(found["text"])
 
@@ -237,7 +241,7 @@ def _decided(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, index: int)
         hashes = f"t.row_hash AS row_hash, t.{identifier(f'h.{name}')} AS map_hash"
     else:
         join, hashes = "", "NULL::BLOB AS row_hash, NULL::BLOB AS map_hash"
-    return db.execute(
+    return db.sql(
         f"SELECT k.*, {hashes} FROM {parquet([keys])} k {join} "
         f"WHERE k.rid >= {low} AND k.rid < {high} AND k.op <> 'unchanged' ORDER BY k.rid"
     ).to_arrow_table()
@@ -246,7 +250,9 @@ def _decided(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, index: int)
 def _operation(decided: pa.Table, final: pa.Array) -> pa.Array:
     """An update that would change nothing is none: refresh (known before) or link (found by match)."""
     op = _flat(decided["op"])
-    same = pc.fill_null(pc.equal(_flat(decided["map_hash"]).cast(pa.binary()), final.cast(pa.binary())), False)
+    same = pc.fill_null(
+        pc.equal(_flat(decided["map_hash"]).cast(pa.binary()), final.cast(pa.binary())), False
+    )
     idle = pc.and_(pc.equal(op, "update"), same)
     return pc.if_else(idle, pc.if_else(_flat(decided["known"]), "refresh", "link"), op)
 

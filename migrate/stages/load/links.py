@@ -50,11 +50,17 @@ def link_part(
     return Work(rows.num_rows)
 
 
-def _read_back(lane: Lane, transaction: Transaction, rows: pa.Table, values: pa.Table, emptied: np.ndarray) -> None:
+def _read_back(
+    lane: Lane, transaction: Transaction, rows: pa.Table, values: pa.Table, emptied: np.ndarray
+) -> None:
     found = transaction.fetch(lane.table, lane.key, target_keys(lane, rows), list(lane.table.column_names))
     types = lane.table.types
     place = pc.index_in(rows["__tkey"].combine_chunks(), canon.source_keys(found, lane.key, types))
-    final = canon.as_binary(canon.row_hashes(found, types, compared_columns(lane.entity))).cast(pa.binary()).take(place)
+    final = (
+        canon.as_binary(canon.row_hashes(found, types, compared_columns(lane.entity)))
+        .cast(pa.binary())
+        .take(place)
+    )
     same = pc.fill_null(pc.equal(final, rows["__final"].combine_chunks().cast(pa.binary())), False)
     # Where a rejected parent left a reference empty, the hash fixed beforehand cannot hold: look at the columns.
     wrong = ~(same.to_numpy(zero_copy_only=False) | emptied)

@@ -43,7 +43,12 @@ class Lane:
 
 
 def load_part(
-    lane: Lane, transaction: Transaction, part: str, rows: pa.Table, lost: dict[str, set[str]], stop_after: int
+    lane: Lane,
+    transaction: Transaction,
+    part: str,
+    rows: pa.Table,
+    lost: dict[str, set[str]],
+    stop_after: int,
 ) -> Work:
     """Write the rows of one part. `lost`: field → target values of parents that were rejected.
 
@@ -76,7 +81,9 @@ def _leave_out_orphans(
     for field, values in lost.items():
         if field in rows.column_names and values:
             texts = canon.canonical_text(rows[field], lane.table.column(field).type)
-            keep &= ~pc.fill_null(pc.is_in(texts, pa.array(sorted(values), pa.string())), False).to_numpy(zero_copy_only=False)
+            keep &= ~pc.fill_null(pc.is_in(texts, pa.array(sorted(values), pa.string())), False).to_numpy(
+                zero_copy_only=False
+            )
     gone = rows.filter(pa.array(~keep))
     return rows.filter(pa.array(keep)), rejects_of(lane, gone, "parent_rejected")
 
@@ -109,7 +116,8 @@ def _without(lane: Lane, rows: pa.Table, refused: list[Any]) -> tuple[pa.Table, 
     keep[[r.ordinal for r in refused]] = False
     rids, keys = rows["__rid"], rows["__key"]
     rejects = [
-        (rids[r.ordinal].as_py(), lane.entity.name, keys[r.ordinal].as_py(), r.code, r.constraint) for r in refused
+        (rids[r.ordinal].as_py(), lane.entity.name, keys[r.ordinal].as_py(), r.code, r.constraint)
+        for r in refused
     ]
     return rows.filter(pa.array(keep)), rejects
 
@@ -203,8 +211,12 @@ def _crosswalk(
     blank = pa.nulls(others.num_rows, pa.binary())
     rows = pa.concat_tables(
         [
-            written.select(["__key", "__tkey", "__op", "__known", "__hash", "__expected"]).append_column("row_hash", hashes),
-            others.select(["__key", "__tkey", "__op", "__known", "__hash", "__expected"]).append_column("row_hash", blank),
+            written.select(["__key", "__tkey", "__op", "__known", "__hash", "__expected"]).append_column(
+                "row_hash", hashes
+            ),
+            others.select(["__key", "__tkey", "__op", "__known", "__hash", "__expected"]).append_column(
+                "row_hash", blank
+            ),
         ]
     )
     if not rows.num_rows:
@@ -228,7 +240,9 @@ def _crosswalk(
     refresh = pc.equal(op, "refresh")
     insert_own(lane.session, transaction, "crosswalk", entries.filter(pc.invert(known)))
     _remember(lane, transaction, part, entries.filter(known))
-    update_crosswalk(lane, transaction, entries.filter(pc.and_(known, pc.invert(refresh))), entries.column_names)
+    update_crosswalk(
+        lane, transaction, entries.filter(pc.and_(known, pc.invert(refresh))), entries.column_names
+    )
     # A refresh wrote nothing to the row: who wrote it last, and how it stood then, stay as they are.
     kept = ["system", "entity", "source_key", "plan", "source_hash", "target_hash"]
     update_crosswalk(lane, transaction, entries.filter(refresh), kept)

@@ -142,7 +142,9 @@ def _must_insert(transaction: Transaction, table: Table, rows: pa.Table) -> None
     """Into one of our own tables: a refusal there is a defect, never data."""
     refused = transaction.insert(table, rows, stop_after=0)
     if refused:
-        raise RuntimeError(f"{table.name} refused {len(refused)} rows: {refused[0].code} {refused[0].constraint}")
+        raise RuntimeError(
+            f"{table.name} refused {len(refused)} rows: {refused[0].code} {refused[0].constraint}"
+        )
 
 
 def insert_own(session: Session, transaction: Transaction, name: str, rows: pa.Table) -> None:
@@ -175,4 +177,9 @@ def journal(
         "row_count": rows.num_rows,
         "image": image(rows),
     }
-    insert_own(session, transaction, "journal", pa.Table.from_pylist([row], arrow_schema(session.table("journal").columns)))
+    insert_own(
+        session,
+        transaction,
+        "journal",
+        pa.Table.from_pylist([row], arrow_schema(session.table("journal").columns)),
+    )

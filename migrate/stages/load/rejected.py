@@ -86,7 +86,12 @@ def leaves_empty(lane: Lane, fld: str) -> bool:
 
 
 def cascade(
-    ctx: Context, session: Session, lanes: Mapping[str, Lane], loaded: list[str], rejected: Rejected, step: str
+    ctx: Context,
+    session: Session,
+    lanes: Mapping[str, Lane],
+    loaded: list[str],
+    rejected: Rejected,
+    step: str,
 ) -> None:
     """Remove rows that are in the target already but whose parent was rejected later (cycles, self-references).
 
@@ -99,7 +104,9 @@ def cascade(
         if rows is None:
             continue
         lane = lanes[name]
-        digest = canon.digest([rows.select(["__key"])], {"__key": lane.session.table("receipt").column("run").type})
+        digest = canon.digest(
+            [rows.select(["__key"])], {"__key": lane.session.table("receipt").column("run").type}
+        )
 
         def remove(transaction: Transaction, lane: Lane = lane, rows: pa.Table = rows) -> Work:
             transaction.delete(lane.table, lane.key, target_keys(lane, rows))
@@ -132,7 +139,11 @@ def _victims(
         grew = False
         for name in loaded:
             lane = lanes[name]
-            lost = {f: v for f, v in lost_values(lane, rejected).items() if not (f in lane.plan.deferred and leaves_empty(lane, f))}
+            lost = {
+                f: v
+                for f, v in lost_values(lane, rejected).items()
+                if not (f in lane.plan.deferred and leaves_empty(lane, f))
+            }
             for rows in _pointing(ctx, lane, lost) if lost else ():
                 known = rejected.rids.setdefault(name, set())
                 fresh = rows.filter(pa.array([r not in known for r in rows["__rid"].to_pylist()], pa.bool_()))
@@ -160,6 +171,8 @@ def _pointing(ctx: Context, lane: Lane, lost: Mapping[str, set[str]]) -> Iterato
         for fld, values in lost.items():
             column = f"d.{fld}" if fld in lane.plan.deferred else fld
             texts = canon.canonical_text(rows[column], lane.table.column(fld).type)
-            hit |= pc.fill_null(pc.is_in(texts, pa.array(sorted(values), pa.string())), False).to_numpy(zero_copy_only=False)
+            hit |= pc.fill_null(pc.is_in(texts, pa.array(sorted(values), pa.string())), False).to_numpy(
+                zero_copy_only=False
+            )
         written = pc.is_in(rows["__op"], pa.array(["insert", "update"])).to_numpy()
         yield rows.filter(pa.array(hit & written)).select(["__rid", "__key", "__op", *lane.key])
