@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from migrate.canon.lanes import Arrow, pc
 
 _NUMBER = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]{1,18}))?", re.ASCII)
 _WORDS = {"nan": "NaN", "inf": "Infinity", "infinity": "Infinity"}
@@ -26,7 +28,12 @@ def plain(text: str) -> str:
     match = _NUMBER.fullmatch(text)
     if match is None or not (match[2] or match[3]):
         raise ValueError("not a decimal number")
-    sign, whole, fraction, exponent = match[1], match[2], match[3] or "", int(match[4] or 0) - len(match[3] or "")
+    sign, whole, fraction, exponent = (
+        match[1],
+        match[2],
+        match[3] or "",
+        int(match[4] or 0) - len(match[3] or ""),
+    )
     digits = (whole + fraction).lstrip("0")
     kept = digits.rstrip("0")
     exponent += len(digits) - len(kept)
@@ -41,7 +48,7 @@ def plain(text: str) -> str:
     return f"{minus}{kept[:exponent]}.{kept[exponent:]}"
 
 
-def decimal_text(array: pa.Array) -> pa.Array:
+def decimal_text(array: Arrow) -> Arrow:
     """Canonical text of decimal128/256 (32/64) or of text that holds decimals; nulls stay.
 
     Raises ValueError if some text is not a number.
@@ -60,7 +67,7 @@ def decimal_text(array: pa.Array) -> pa.Array:
     return pc.ascii_rtrim(pc.ascii_rtrim(text, "0"), ".")
 
 
-def _repair(text: pa.Array, wrong: pa.Array) -> pa.Array:
+def _repair(text: Arrow, wrong: Arrow) -> Arrow:
     """`plain` for the values where `wrong` is true."""
     if not pc.any(wrong).as_py():
         return text
@@ -68,7 +75,7 @@ def _repair(text: pa.Array, wrong: pa.Array) -> pa.Array:
     return pc.replace_with_mask(text, wrong, by_distinct(text.filter(wrong), plain))
 
 
-def by_distinct(array: pa.Array, function: Callable[[str], str]) -> pa.Array:
+def by_distinct(array: Arrow, function: Callable[[Any], str | None]) -> Arrow:
     """A Python function over the distinct texts; nulls stay null. The result is a string array."""
     coded = array.dictionary_encode()
     done = [None if value is None else function(value) for value in coded.dictionary.to_pylist()]

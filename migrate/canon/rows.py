@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from migrate.canon.forms import column_hashes
+from migrate.canon.forms import column_hashes, dictionary_hashes
 from migrate.canon.lanes import I64, U64, mix
 from migrate.errors import Corrupt
 from migrate.model import Type
@@ -105,10 +105,12 @@ def row_hashes(
     return RowHashes(hashes[0], hashes[1])
 
 
-def as_binary(hashes: RowHashes) -> pa.Array:
+def as_binary(hashes: RowHashes) -> pa.Array[Any]:
     """fixed_size_binary(16), one per row: low lane, then high lane, little-endian."""
     data = np.stack([hashes.low, hashes.high], axis=1).astype("<u8")
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(hashes), [None, pa.py_buffer(data.tobytes())])
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(16), len(hashes), [None, pa.py_buffer(data.tobytes())]
+    )
 
 
 def digest(
@@ -142,24 +144,31 @@ def _add_to_buckets(counts: I64, sums: U64, hashes: U64, bucket: npt.NDArray[np.
 def _hashed_blocks(
     rows: pa.RecordBatch | pa.Table, types: Mapping[str, Type], names: Sequence[str], key: Sequence[str]
 ) -> Iterator[tuple[U64, U64]]:
-    """(row hashes, key hashes) per block of at most _BLOCK rows; without a key the row hashes twice."""
+    """(row hashes, key hashes) per block of at most _BLOCK rows; without a key the row hashes twice.
+
+    Both live in memory that the next block overwrites.
+    """
+    memory = np.empty((3, 2, min(_BLOCK, rows.num_rows)), np.uint64)
     for batch in rows.to_batches() if isinstance(rows, pa.Table) else [rows]:
         # A dictionary is shared by all blocks of a batch: its values are hashed once.
         dictionaries = {
-            name: column_hashes(batch.column(name).dictionary, types[name], name)
+            name: dictionary_hashes(batch.column(name), types[name], name)
             for name in names
             if pa.types.is_dictionary(batch.column(name).type)
         }
         for start in range(0, batch.num_rows, _BLOCK):
             block = batch.slice(start, _BLOCK)
-            of_rows, of_keys = (np.zeros((2, block.num_rows), np.uint64) for _ in range(2))
+            of_rows, of_keys = memory[0][:, : block.num_rows], memory[1][:, : block.num_rows]
+            hashes = memory[2][:, : block.num_rows]
+            of_rows[:] = of_keys[:] = 0
             for name in names:
-                hashes = column_hashes(block.column(name), types[name], name, dictionaries.get(name))
+                column_hashes(block.column(name), types[name], name, hashes, dictionaries.get(name))
                 np.add(of_rows, hashes, out=of_rows)
                 if name in key:
                     np.add(of_keys, hashes, out=of_keys)
             mix(of_rows)
-            mix(of_keys)
+            if key:
+                mix(of_keys)
             yield of_rows, of_keys if key else of_rows
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from migrate.arrow import DATE_INFINITY, TIMESTAMP_INFINITY
 from migrate.canon.decimals import by_distinct, plain
@@ -19,18 +19,20 @@ from migrate.canon.forms import (
     mixed_classes,
     null_mask,
     plain_array,
+    string_parts,
     whole_numbers,
 )
 from migrate.canon.json_form import quote
+from migrate.canon.lanes import Arrow, pc
 from migrate.errors import Corrupt
 from migrate.model import Kind, Type
 
 _DAY = 86_400_000_000  # µs
 _ARROW_DAYS = 10_000_000  # Arrow prints years to ±32,767 only
-_NEEDS_ESCAPE = "[\"\\\\\\x00-\\x1f]"
+_NEEDS_ESCAPE = '["\\\\\\x00-\\x1f]'
 
 
-def canonical_text(array: pa.Array | pa.ChunkedArray, type_: Type) -> pa.Array:
+def canonical_text(array: pa.Array[Any] | pa.ChunkedArray[Any], type_: Type) -> pa.Array[Any]:
     """The text by which a value is identified, as a string array; null stays null.
 
     `17`, `-1.5`, `true`, `2024-02-29`, `2024-02-29T12:00:00.000000` (timestamptz: with `Z`),
@@ -41,7 +43,10 @@ def canonical_text(array: pa.Array | pa.ChunkedArray, type_: Type) -> pa.Array:
     if isinstance(array, pa.ChunkedArray):
         texts = [canonical_text(chunk, type_) for chunk in array.chunks]
         return pa.concat_arrays(texts) if texts else pa.array([], pa.string())
-    array = plain_array(array)
+    return cast("pa.Array[Any]", _canonical_text(plain_array(array), type_))
+
+
+def _canonical_text(array: Arrow, type_: Type) -> Arrow:
     if pa.types.is_dictionary(array.type):
         return canonical_text(array.dictionary, type_).take(array.indices)
     if array.null_count == len(array):
@@ -49,7 +54,7 @@ def canonical_text(array: pa.Array | pa.ChunkedArray, type_: Type) -> pa.Array:
     return _text(array, type_).cast(pa.string())
 
 
-def _text(array: pa.Array, type_: Type, column: str = "a column") -> pa.Array:
+def _text(array: Arrow, type_: Type, column: str = "a column") -> Arrow:
     kind = type_.kind
     if kind is Kind.BOOL and pa.types.is_boolean(array.type):
         return array.cast(pa.string())
@@ -77,15 +82,15 @@ def float_text(value: float) -> str:
     return plain(repr(value))
 
 
-def _hex(array: pa.Array) -> pa.Array:
+def _hex(array: Arrow) -> Arrow:
     return pa.array([None if v is None else "\\x" + v.hex() for v in array.to_pylist()], pa.string())
 
 
-def _lists(array: pa.Array, type_: Type, column: str) -> pa.Array:
+def _lists(array: Arrow, type_: Type, column: str) -> Arrow:
     """JSON array of the elements' texts, null for NULL."""
     canonical_strings(array, type_, column)  # refuses what is no array of the declared kind
     assert type_.item is not None
-    texts = []
+    texts: list[str | None] = []
     for elements in array:
         if not elements.is_valid:
             texts.append(None)
@@ -95,7 +100,7 @@ def _lists(array: pa.Array, type_: Type, column: str) -> pa.Array:
     return pa.array(texts, pa.string())
 
 
-def _mixed(array: pa.Array, column: str) -> pa.Array:
+def _mixed(array: Arrow, column: str) -> Arrow:
     texts = np.full(len(array), None, object)
     for tag, places, values, kind in mixed_classes(array, null_mask(array), column):
         if tag.name == "TEXT":
@@ -115,7 +120,7 @@ def _decoded(value: bytes) -> str:
 # -- dates and times ----------------------------------------------------------------------------
 
 
-def _moments(array: pa.Array, type_: Type, column: str) -> pa.Array:
+def _moments(array: Arrow, type_: Type, column: str) -> Arrow:
     """ISO 8601; Arrow writes what is in its range, `moment_text` the rest (infinities, far years, 24:00)."""
     numbers = whole_numbers(array, type_, column)
     low, high = {
@@ -135,7 +140,7 @@ def _moments(array: pa.Array, type_: Type, column: str) -> pa.Array:
     return pc.replace_with_mask(text, pa.array(~usual), pa.array(rest, pa.string()))
 
 
-def _iso(array: pa.Array, type_: Type) -> pa.Array:
+def _iso(array: Arrow, type_: Type) -> Arrow:
     utc = array.cast(pa.timestamp("us", "UTC" if type_.kind is Kind.TIMESTAMPTZ else None))
     return pc.replace_substring(utc.cast(pa.string()), " ", "T")
 
@@ -172,12 +177,14 @@ def _civil(days: int) -> str:
 # -- keys ---------------------------------------------------------------------------------------
 
 
-def source_keys(rows: pa.RecordBatch | pa.Table, columns: Sequence[str], types: Mapping[str, Type]) -> pa.Array:
+def source_keys(
+    rows: pa.RecordBatch | pa.Table, columns: Sequence[str], types: Mapping[str, Type]
+) -> pa.Array[Any]:
     """`["17","A"]`: the JSON array of the canonical texts of `columns`; null where any of them is null.
 
     Equals json.dumps(texts, ensure_ascii=False, separators=(",", ":")). Raises Corrupt as `canonical_text`.
     """
-    pieces: list[pa.Array | pa.Scalar] = []
+    pieces: list[Arrow] = []
     for name in columns:
         if rows.schema.get_field_index(name) < 0 or name not in types:
             raise Corrupt("is missing from the rows, or has no declared type", where=name)
@@ -185,22 +192,28 @@ def source_keys(rows: pa.RecordBatch | pa.Table, columns: Sequence[str], types: 
         pieces += [pa.scalar('","' if pieces else '["'), text]
     if not pieces:
         raise ValueError("a key has at least one column")
-    return pc.binary_join_element_wise(*pieces, pa.scalar('"]'), "")
+    return cast("pa.Array[Any]", pc.binary_join_element_wise(*pieces, pa.scalar('"]'), ""))
 
 
-def _escaped(text: pa.Array) -> pa.Array:
+def _escaped(text: Arrow) -> Arrow:
     """Inner text of the JSON strings; only the values that need it pass through Python."""
+    data, starts, lengths = string_parts(text, None)
+    used = data[int(starts.min(initial=len(data))) : int((starts + lengths).max(initial=0))]
+    if not ((used < 0x20) | (used == ord('"')) | (used == ord("\\"))).any():
+        return text
     special = pc.fill_null(pc.match_substring_regex(text, _NEEDS_ESCAPE), False)
     if not pc.any(special).as_py():
         return text
-    return pc.replace_with_mask(text, special, by_distinct(text.filter(special), lambda value: quote(value)[1:-1]))
+    return pc.replace_with_mask(
+        text, special, by_distinct(text.filter(special), lambda value: quote(value)[1:-1])
+    )
 
 
 _HEX = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint8).reshape(256, 2)
 _DIGIT_PLACES = np.array([i for i in range(36) if i not in (8, 13, 18, 23)])
 
 
-def uuid5_array(namespace: uuid.UUID, names: pa.Array | pa.ChunkedArray) -> pa.Array:
+def uuid5_array(namespace: uuid.UUID, names: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """str(uuid.uuid5(namespace, name)) for every name, as a string array; null stays null."""
     if isinstance(names, pa.ChunkedArray):
         parts = [uuid5_array(namespace, chunk) for chunk in names.chunks]
@@ -208,8 +221,8 @@ def uuid5_array(namespace: uuid.UUID, names: pa.Array | pa.ChunkedArray) -> pa.A
     sha1, prefix = hashlib.sha1, namespace.bytes
     pieces = []
     for start in range(0, len(names), 65_536):
-        values = names.slice(start, 65_536).cast(pa.large_binary()).fill_null(b"").to_pylist()
-        joined = b"".join([sha1(prefix + value, usedforsecurity=False).digest() for value in values])
+        values = names.slice(start, 65_536).cast(pa.large_binary()).to_pylist()
+        joined = b"".join([sha1(prefix + (value or b""), usedforsecurity=False).digest() for value in values])
         digests = np.frombuffer(joined, np.uint8).reshape(-1, 20)[:, :16].copy()
         digests[:, 6] = digests[:, 6] & 0x0F | 0x50  # version 5
         digests[:, 8] = digests[:, 8] & 0x3F | 0x80  # variant of RFC 4122
@@ -218,7 +231,7 @@ def uuid5_array(namespace: uuid.UUID, names: pa.Array | pa.ChunkedArray) -> pa.A
         pieces.append(text)
     data = np.concatenate(pieces) if pieces else np.empty((0, 36), np.uint8)
     offsets = np.arange(0, 36 * (len(names) + 1), 36, dtype=np.int64)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data.tobytes())]
     result = pa.Array.from_buffers(pa.large_string(), len(names), buffers)
     if names.null_count:
         result = pc.if_else(names.is_valid(), result, pa.scalar(None, pa.large_string()))
