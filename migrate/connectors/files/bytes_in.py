@@ -188,6 +188,10 @@ def _one_byte(name: str) -> bool:
         if ascii_bytes.decode(name) != ascii_bytes.decode("ascii"):
             return False
         every = bytes(range(128, 256)).decode(name, "replace")
+        if any(
+            len(escape.decode(name, "replace")) != len(escape) for escape in (b"\x1b$B!!\x1b(B", b"~{!!~}")
+        ):
+            return False  # switches between character sets (ISO 2022, HZ)
     except (LookupError, UnicodeError, ValueError, AssertionError, TypeError):
         return False  # not a text encoding
     return len(every) == 128 and (every + "\n").encode(name, "replace")[-1:] == b"\n"
