@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pyarrow as pa
@@ -16,6 +15,7 @@ from migrate.connectors.postgres import ddl
 from migrate.connectors.postgres.catalog import META
 from migrate.connectors.postgres.errors import SqlError, from_psycopg, raised
 from migrate.connectors.postgres.session import (
+    Session,
     connect,
     literal,
     mask,
@@ -122,6 +122,47 @@ def _drop(url: str, name: str) -> bool:
     return True
 
 
+class _Feed:
+    """Batches on their way into a table: those that COPY takes as they are, and now and then one that needs staging."""
+
+    def __init__(self, table: Table, computed: set[str], batches: Iterator[pa.RecordBatch]) -> None:
+        self._table, self._computed, self._batches = table, computed, iter(batches)
+        self._ready: pa.Table | None = None
+        self.waiting: pa.Table | None = None
+        self.failed: BaseException | None = None
+        self.rows = 0
+
+    def _advance(self) -> None:
+        """Put the next batch that has rows in one of the two places; neither: the end."""
+        for batch in self._batches:
+            if batch.num_rows:
+                rows = pa.Table.from_batches([batch])
+                rows = rows.drop_columns([c for c in rows.column_names if c in self._computed])
+                self._ready = direct(checked(self._table, rows), rows)
+                self.waiting = rows if self._ready is None else None
+                self.rows += batch.num_rows
+                return
+
+    def next_schema(self) -> pa.Schema | None:
+        """The layout in which the next batches go straight; None at the end."""
+        self._advance()
+        if self._ready is not None:
+            return self._ready.schema
+        # nothing goes straight before the one that waits: an empty COPY of no columns is not sent
+        return None if self.waiting is None else pa.schema([])
+
+    def straight(self) -> Iterator[pa.RecordBatch]:
+        try:
+            while self._ready is not None:
+                ready, self._ready = self._ready, None
+                yield from ready.to_batches()
+                failpoints.hit("postgres.scratch.batch")
+                self._advance()
+        except BaseException as error:
+            self.failed = error
+            raise
+
+
 class PostgresScratch(PostgresTarget):
     """`migrate.connectors.protocol.Scratch`. `not_restored` names what was left out, and why it could not be made."""
 
@@ -197,33 +238,36 @@ class PostgresScratch(PostgresTarget):
     # -- the rows ---------------------------------------------------------------------------------
 
     def restore_rows(self, table: Table, batches: Iterator[pa.RecordBatch]) -> int:
-        written = 0
-        with self._session() as session:
-            try:
-                session.execute("BEGIN")
-                for batch in batches:
-                    if batch.num_rows:
-                        self._restore_batch(session, table, batch)
-                        written += batch.num_rows
-                        failpoints.hit("postgres.scratch.batch")
-                session.execute("COMMIT")
-            except SqlError as error:
-                raise raised(error, "restoring rows into the scratch database", where=table.name) from None
-        return written
-
-    def _restore_batch(self, session: Any, table: Table, batch: pa.RecordBatch) -> None:
-        rows = pa.Table.from_batches([batch])
-        computed = [
+        computed = {
             c.name
             for c in table.columns
             if c.generated is not None and (table.name, c.name) not in self._plain
-        ]
-        rows = rows.drop_columns([c for c in computed if c in rows.column_names])
+        }
+        feed = _Feed(table, computed, batches)
+        with self._session() as session:
+            try:
+                session.execute("BEGIN")
+                while (schema := feed.next_schema()) is not None:
+                    # one COPY for as many batches as can go straight: the server parses while we encode
+                    if len(schema):
+                        session.ingest(
+                            *split_name(table.name),
+                            pa.RecordBatchReader.from_batches(schema, feed.straight()),
+                        )
+                    if feed.waiting is not None:
+                        self._restore_staged(session, table, feed.waiting)
+                        feed.waiting = None
+                session.execute("COMMIT")
+            except SqlError as error:
+                if feed.failed is not None:  # the batches' own error, which the driver only passes on as text
+                    raise feed.failed from None
+                raise raised(error, "restoring rows into the scratch database", where=table.name) from None
+        failpoints.hit("postgres.scratch.rows")
+        return feed.rows
+
+    @staticmethod
+    def _restore_staged(session: Session, table: Table, rows: pa.Table) -> None:
         columns = checked(table, rows)
-        straight = direct(columns, rows)
-        if straight is not None:
-            session.ingest(*split_name(table.name), straight)
-            return
         made = [
             staged(i, c, one_array(v)) for i, (c, v) in enumerate(zip(columns, rows.columns, strict=True))
         ]

@@ -217,7 +217,7 @@ class Session:
             self._streams.discard(cursor)
             cursor.close()
 
-    def ingest(self, schema: str | None, table: str, rows: pa.Table) -> None:
+    def ingest(self, schema: str | None, table: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """COPY `rows` into an existing table, columns by name; `schema` None: a temporary table."""
         options: dict[str, Any] = {"temporary": True} if schema is None else {"db_schema_name": schema}
         try:
@@ -225,6 +225,8 @@ class Session:
                 cursor.adbc_ingest(table, rows, mode="append", **options)
         except adbc_driver_manager.Error as error:
             raise from_adbc(error) from None
+        except (pa.ArrowException, OSError) as error:
+            raise _from_stream(error) from None
 
     @property
     def in_transaction(self) -> bool:

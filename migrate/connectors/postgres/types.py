@@ -88,6 +88,9 @@ def type_of(oid: int, modifier: int, native: str, declared: Mapping[int, Declare
 
     A domain is its base type here; `native` is then the base type's spelling, which the caller gives."""
     found = declared[oid]
+    if found.category == "A" and found.element and found.name.startswith("_"):
+        item = type_of(found.element, modifier, native.removesuffix("[]"), declared)
+        return None if item is None else Type(Kind.ARRAY, native, item=item)
     if found.kind == "e":
         return Type(Kind.TEXT, native, labels=found.labels)
     if found.extension is not None:
@@ -96,9 +99,6 @@ def type_of(oid: int, modifier: int, native: str, declared: Mapping[int, Declare
         return Type(Kind.OPAQUE, native) if found.name in _OPAQUE_OF_EXTENSIONS else None
     if found.schema != "pg_catalog":
         return Type(Kind.OPAQUE, native) if found.kind in ("r", "m") else None
-    if found.category == "A" and found.element and found.name.startswith("_"):
-        item = type_of(found.element, modifier, native.removesuffix("[]"), declared)
-        return None if item is None else Type(Kind.ARRAY, native, item=item)
     if found.name in ("varchar", "bpchar"):
         length = modifier - _HEADER if modifier > _HEADER else None
         return Type(Kind.TEXT, native, length=length, fixed=found.name == "bpchar" and length is not None)
