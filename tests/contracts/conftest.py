@@ -50,7 +50,7 @@ class SqliteEngine:
             connection.execute("VACUUM")
 
     def open(self) -> Target:
-        return registry.open_target(self.url, base=self._folder)
+        return registry.open_target(self.url, base=self._folder, work=self._folder / "work")
 
     def execute(self, *statements: str) -> None:
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
@@ -72,7 +72,7 @@ class PostgresEngine:
         self.url, self._folder, self._names = url, folder, itertools.count()
 
     def open(self) -> Target:
-        return registry.open_target(self.url, base=self._folder)
+        return registry.open_target(self.url, base=self._folder, work=self._folder / "work")
 
     def execute(self, *statements: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:

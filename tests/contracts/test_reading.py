@@ -179,7 +179,7 @@ def test_absent_tables_are_left_out_and_ours_are_never_shown(target: Target) -> 
 def test_what_cannot_be_opened_is_an_error_of_ours_without_secrets(engine: Engine, tmp_path: Path) -> None:
     for url in engine.unreachable():
         with pytest.raises((Unreachable, Corrupt)) as caught:
-            registry.open_target(url, base=tmp_path).schema()
+            registry.open_target(url, base=tmp_path, work=tmp_path).schema()
         assert caught.value.exit_code in (5, 6)
         assert "canary" not in str(caught.value)
         assert caught.value.__cause__ is None or "canary" not in str(caught.value.__cause__)
