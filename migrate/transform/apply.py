@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -39,7 +40,9 @@ class Transformed:
     stops: tuple[str, ...] = ()
 
 
-def apply(compiled: CompiledEntity, batch: pa.Table, rids: npt.NDArray[np.int64] | pa.Array) -> Transformed:
+def apply(
+    compiled: CompiledEntity, batch: pa.Table, rids: npt.NDArray[np.int64] | pa.Array[Any]
+) -> Transformed:
     """`batch` has the source table's columns (with `_line`, `_bad`, `_raw` for files), `rids` one id per row.
 
     Raises UsageError where an expression cannot be computed for any row, Corrupt where the rows are not of their types."""
@@ -98,7 +101,7 @@ def _where(
 
 def _computed(
     compiled: CompiledEntity, connection: duckdb.DuckDBPyConnection, sql: str, source: SourceRows
-) -> tuple[pa.ChunkedArray, Mask]:
+) -> tuple[pa.ChunkedArray[Any], Mask]:
     columns = {name: source.arrow(name) for name in compiled.columns_of_sql[sql]}
     return evaluate(connection, sql, columns, len(source))
 
@@ -132,7 +135,7 @@ def _rows(
         findings.reason(
             keys.is_null().to_numpy(zero_copy_only=False), "", "key_missing", "a part of the key is empty"
         )
-    columns: dict[str, pa.Array] = {"__rid": pa.array(rids), "__key": keys, "__hash": hashes_of(source)}
+    columns: dict[str, pa.Array[Any]] = {"__rid": pa.array(rids), "__key": keys, "__hash": hashes_of(source)}
     for field in compiled.fields:
         columns.update(_field(compiled, field, connection, source, findings))
     for field in compiled.matches:
@@ -147,7 +150,7 @@ def _field(
     connection: duckdb.DuckDBPyConnection | None,
     source: SourceRows,
     findings: Findings,
-) -> dict[str, pa.Array]:
+) -> dict[str, pa.Array[Any]]:
     bad: Mask | None = None
     if field.source is not None:
         values, bad = source.column(field.source)
@@ -178,7 +181,7 @@ def _without(
     values: Values,
     findings: Findings,
     failed: Mask,
-) -> dict[str, pa.Array]:
+) -> dict[str, pa.Array[Any]]:
     """A field whose expression failed for some rows: they have had their reason, the rules are not asked again."""
     silent = findings.silent
     findings.silent = silent | failed

@@ -22,7 +22,20 @@ DAY = 86_400_000_000
 FIRST_DAY, LAST_DAY = -719162, 2932896  # 0001-01-01, 9999-12-31
 ISO_DATE = "YYYY-MM-DD"
 
-_MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"]
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 _WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 _REGEX = {
     "YYYY": "(?<year>[0-9]{4})", "YY": "(?<short>[0-9]{2})", "MM": "(?<month>[0-9]{2})", "M": "(?<month>[0-9]{1,2})",

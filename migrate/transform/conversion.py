@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -23,7 +24,7 @@ class Failure:
 class Conversion:
     """`series` in the working layout of the target kind, or an Arrow array already in its layout."""
 
-    series: pl.Series | pa.Array
+    series: pl.Series | pa.Array[Any]
     failures: tuple[Failure, ...] = ()
     lossy: Mask | None = None
     lossy_code: str = "lossy"

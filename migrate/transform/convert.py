@@ -7,6 +7,7 @@ value, and the caller decides what becomes of them (`lossy`: error | quarantine 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -26,7 +27,7 @@ DATES = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 class Converted:
     """`array` in the layout of the target type. `lossy`: rows whose value is not the whole value."""
 
-    array: pa.Array
+    array: pa.Array[Any]
     failures: tuple[Failure, ...] = ()
     lossy: Mask | None = None
     lossy_code: str = "lossy"
@@ -64,7 +65,7 @@ def convert(values: Values, target: Type, *, zone: str | None = None, nul_allowe
     return Converted(array, done.failures, done.lossy, done.lossy_code, done.lossy_detail)
 
 
-def to_arrow(series: pl.Series | pa.Array, arrow: pa.DataType) -> pa.Array:
+def to_arrow(series: pl.Series | pa.Array[Any], arrow: pa.DataType) -> pa.Array[Any]:
     array = series if isinstance(series, pa.Array) else series.to_arrow()
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()

@@ -88,7 +88,7 @@ def _refuse(word: str) -> Any:
     raise Refused
 
 
-def to_mixed(values: Values) -> pa.Array:
+def to_mixed(values: Values) -> pa.Array[Any]:
     """Storage class by kind: whole numbers and booleans integer, floats real, bytes blob, all else text."""
     series, size = values.series, len(values.series)
     given = ~nulls_of(series)

@@ -49,8 +49,8 @@ def locked_connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def evaluate(
-    connection: duckdb.DuckDBPyConnection, sql: str, rows: Mapping[str, pa.ChunkedArray], size: int
-) -> tuple[pa.ChunkedArray, Mask]:
+    connection: duckdb.DuckDBPyConnection, sql: str, rows: Mapping[str, pa.ChunkedArray[Any]], size: int
+) -> tuple[pa.ChunkedArray[Any], Mask]:
     """The expression over `size` rows: values (NULL where it fails) and the rows where it cannot be computed.
 
     `rows` has the columns that the expression may name. Raises UsageError where no row can be computed because the
@@ -105,7 +105,7 @@ def _halve(
         _halve(connection, sql, table, middle, stop, failed)
 
 
-def _run(connection: duckdb.DuckDBPyConnection, query: str, table: pa.Table) -> pa.ChunkedArray:
+def _run(connection: duckdb.DuckDBPyConnection, query: str, table: pa.Table) -> pa.ChunkedArray[Any]:
     connection.register(_ROWS, table)
     try:
         result: Any = connection.sql(query).to_arrow_table()

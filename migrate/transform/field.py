@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -206,7 +208,7 @@ class FieldRun:
             if self.field.field.default is not None:
                 self.fill(mask, self.field.field.default)
 
-    def finish(self) -> pa.Array:
+    def finish(self) -> pa.Array[Any]:
         """To the target's type, with `lossy`; NULL where the row has failed."""
         arrow = layout(self.field.type)
         done = convert(self.values, self.field.type, zone=self.field.zone, nul_allowed=self.nul_allowed)
@@ -232,7 +234,7 @@ class FieldRun:
         return array
 
 
-def pc_null(array: pa.Array, mask: Mask, arrow: pa.DataType) -> pa.Array:
+def pc_null(array: pa.Array[Any], mask: Mask, arrow: pa.DataType) -> pa.Array[Any]:
     """The array with NULL where the mask is true, for every Arrow type."""
     places = pa.array(np.arange(len(array), dtype=np.int64), mask=mask)
     return array.take(places).cast(arrow) if mask.any() else array
@@ -256,9 +258,9 @@ def field_columns(
     bad: Mask | None,
     findings: Findings,
     nul_allowed: bool,
-) -> dict[str, pa.Array]:
+) -> dict[str, pa.Array[Any]]:
     """The columns that one field gives `rows` of the transform: its own and its placeholders."""
-    if _passes(field, start, bad):
+    if _passes(field, rows, start, bad):
         array = to_arrow(combined(rows.batch.column(field.source or "")), layout(field.type))
         return {field.name: array}
     run_ = FieldRun(field, start, findings, nul_allowed)
@@ -277,12 +279,13 @@ def field_columns(
     return columns
 
 
-def _passes(field: CompiledField, start: Values, bad: Mask | None) -> bool:
+def _passes(field: CompiledField, rows: SourceRows, start: Values, bad: Mask | None) -> bool:
     """Nothing to do and nothing to check: the same type on both sides, without any text of its own rules."""
     plain = field.field
     return (
-        bad is None
+        (bad is None or field.type.kind is Kind.MIXED)
         and field.source is not None
+        and not rows.nulls.get(field.source)
         and field.source_type == field.type
         and field.type.kind
         in (
@@ -295,6 +298,7 @@ def _passes(field: CompiledField, start: Values, bad: Mask | None) -> bool:
             Kind.TIMESTAMPTZ,
             Kind.DECIMAL,
             Kind.ARRAY,
+            Kind.MIXED,
         )
         and not (
             plain.read_as or plain.do or plain.map or field.refers or plain.check or plain.default is not None
@@ -303,11 +307,11 @@ def _passes(field: CompiledField, start: Values, bad: Mask | None) -> bool:
     )
 
 
-def _reference_columns(run_: FieldRun, rows: SourceRows) -> dict[str, pa.Array]:
+def _reference_columns(run_: FieldRun, rows: SourceRows) -> dict[str, pa.Array[Any]]:
     """`__ref.`, `__ref_to.`, `__find.` for the settlement over all rows; the target column holds the default only."""
     field, name = run_.field, run_.field.name
     size = len(rows)
-    columns: dict[str, pa.Array] = {}
+    columns: dict[str, pa.Array[Any]] = {}
     texts = combined(
         canonical_text(
             to_arrow(run_.values.series, layout(_widest(run_.values.type))), _widest(run_.values.type)
@@ -349,7 +353,7 @@ def _widest(type_: Type) -> Type:
     return Type(Kind.DECIMAL) if type_.kind is Kind.DECIMAL else type_
 
 
-def _entities(run_: FieldRun, rows: SourceRows, empty: Mask) -> pa.Array:
+def _entities(run_: FieldRun, rows: SourceRows, empty: Mask) -> pa.Array[Any]:
     """The entity that every reference points into; "" where the kind names none, so that it is missing and not NULL."""
     ref = run_.field.field.ref
     assert ref is not None

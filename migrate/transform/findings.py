@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +77,7 @@ class Findings:
         return _table(parts, EVENTS)
 
 
-def _table(parts: list[list[pa.Array]], schema: pa.Schema) -> pa.Table:
+def _table(parts: list[list[pa.Array[Any]]], schema: pa.Schema) -> pa.Table:
     if not parts:
         return schema.empty_table()
     return pa.concat_tables([pa.Table.from_arrays(columns, schema=schema) for columns in parts])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 
 from migrate.model import Kind, Type
 from migrate.transform.values import BOOLEAN, DATE, FLOAT, INTEGER, TEXT, TIME, TIMESTAMP, TIMESTAMPTZ
 
 
-def type_of_arrow(array: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Type]:
+def type_of_arrow(array: pa.ChunkedArray[Any]) -> tuple[pa.ChunkedArray[Any], Type]:
     """The array in one of our layouts, and its type. What has no layout of ours becomes text."""
     arrow = array.type
     if pa.types.is_boolean(arrow):

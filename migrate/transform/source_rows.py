@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,7 +37,7 @@ class SourceRows:
             self._columns[name] = self._prepared(name)
         return self._columns[name]
 
-    def arrow(self, name: str) -> pa.ChunkedArray:
+    def arrow(self, name: str) -> pa.ChunkedArray[Any]:
         """As `column`, in the Arrow layout; MIXED as text. For keys and SQL."""
         type_ = self.types[name]
         if type_.kind not in (Kind.TEXT, Kind.MIXED, Kind.DECIMAL):
@@ -64,7 +66,7 @@ class SourceRows:
             return None
         array = _combined(self.batch.column(name))
         texts, _ = _mixed_texts(array)
-        raw = pl.Series("", pl.from_arrow(array.field("bytes")), dtype=pl.Binary)
+        raw = pl.Series("", pl.from_arrow(_bytes_of(array, _tags_of(array))), dtype=pl.Binary)
         return texts.cast(pl.Binary).zip_with(raw.is_null(), raw)
 
     def _prepared(self, name: str) -> tuple[Values, Mask | None]:
@@ -82,19 +84,17 @@ class SourceRows:
         return values, bad
 
 
-def _combined(array: pa.ChunkedArray) -> pa.Array:
+def _combined(array: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     combined = array.combine_chunks()
     return combined if isinstance(combined, pa.Array) else pa.concat_arrays(combined.chunks)
 
 
-def _mixed_texts(array: pa.Array) -> tuple[pl.Series, Mask | None]:
+def _mixed_texts(array: pa.Array[Any]) -> tuple[pl.Series, Mask | None]:
     """Integers and reals as their canonical text, texts and blobs as UTF-8; what is not UTF-8 is NULL and marked."""
     if pa.types.is_null(array.type):
         array = array.cast(layout(Type(Kind.MIXED)))
-    tags = array.field("tag").fill_null(0).to_numpy(zero_copy_only=False)
-    if array.null_count:
-        tags = np.where(array.is_valid().to_numpy(zero_copy_only=False), tags, 0)
-    raw = array.field("bytes")
+    tags = _tags_of(array)
+    raw = _bytes_of(array, tags)
     bad: Mask | None = None
     try:
         texts = raw.cast(pa.string())
@@ -111,6 +111,19 @@ def _mixed_texts(array: pa.Array) -> tuple[pl.Series, Mask | None]:
             texts = pc.if_else(pa.array(mine), numbers, texts)
     series = pl.Series("", pl.from_arrow(texts), dtype=pl.String)
     return series, bad if bad is not None and bad.any() else None
+
+
+def _tags_of(array: pa.Array[Any]) -> npt.NDArray[np.int8]:
+    tags: npt.NDArray[np.int8] = array.field("tag").fill_null(0).to_numpy(zero_copy_only=False)
+    if array.null_count:
+        # The fields under a NULL struct hold anything, also an empty text.
+        return np.where(array.is_valid().to_numpy(zero_copy_only=False), tags, 0)
+    return tags
+
+
+def _bytes_of(array: pa.Array[Any], tags: npt.NDArray[np.int8]) -> pa.Array[Any]:
+    """Bytes of texts and blobs only; NULL elsewhere."""
+    return pc.if_else(pa.array((tags == 3) | (tags == 4)), array.field("bytes"), pa.scalar(None, pa.binary()))
 
 
 def _decoded(value: bytes | None) -> str | None:

@@ -9,6 +9,7 @@ TIMESTAMPTZ Datetime µs UTC · ARRAY List. Infinite dates and timestamps keep t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,7 +88,7 @@ def nulls_of(series: pl.Series) -> Mask:
     return mask_of(series.is_null())
 
 
-def values_of(array: pa.Array | pa.ChunkedArray, type_: Type) -> Values:
+def values_of(array: pa.Array[Any] | pa.ChunkedArray[Any], type_: Type) -> Values:
     """From the Arrow layout of `type_` (not MIXED)."""
     if type_.kind is Kind.DECIMAL:
         return Values(_decimal_texts(array), type_)
@@ -100,7 +101,7 @@ def values_of(array: pa.Array | pa.ChunkedArray, type_: Type) -> Values:
     return Values(series, type_)
 
 
-def _decimal_texts(array: pa.Array | pa.ChunkedArray) -> pl.Series:
+def _decimal_texts(array: pa.Array[Any] | pa.ChunkedArray[Any]) -> pl.Series:
     if pa.types.is_decimal128(array.type):
         return pl.Series("", pl.from_arrow(array)).cast(pl.String)
     if pa.types.is_decimal256(array.type):
