@@ -10,13 +10,15 @@ from migrate.model import Column, Schema, Table, Type
 
 _NATIVE = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*(\(\s*\d+\s*(,\s*-?\d+\s*)?\))?[A-Za-z ]*(\[\])*|", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}", re.ASCII)
+_ACTIONS = frozenset({"NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT"})
+_IDENTITIES = frozenset({None, "always", "by default"})
 _OPTIONS = ("STRICT", "WITHOUT ROWID", "AUTOINCREMENT")
 
 
 def without_expressions(schema: Schema) -> tuple[Schema, tuple[str, ...]]:
     """The schema with names, types and keys only, and the list of what was left out.
 
-    Raises Corrupt for a type that is no plain type name: it would be run as SQL."""
+    Raises Corrupt for a type that is no plain type name, or an action that is none: they would be run as SQL."""
     left: list[str] = []
     tables = tuple(_table(table, left) for table in schema.tables)
     left += [f"sequence {s.name}: definition" for s in schema.sequences if s.definition]
@@ -29,6 +31,11 @@ def _table(table: Table, left: list[str]) -> Table:
     left += [f"{table.name}: check {c.name}" for c in table.checks]
     left += [f"{table.name}: index {i.name}" for i in table.indexes if i.sql]
     left += [f"{table.name}: unique {u.name}" for u in table.uniques if u.definition]
+    if table.sql:
+        left.append(f"{table.name}: the engine's own text of the table")
+    for fk in table.foreign_keys:
+        if not {fk.on_delete, fk.on_update} <= _ACTIONS:
+            raise Corrupt("a foreign key's action is none.", where=f"{table.name}.{fk.name}"[:200])
     known = tuple(word for word in _OPTIONS if word in table.options)
     return replace(
         table,
@@ -37,12 +44,16 @@ def _table(table: Table, left: list[str]) -> Table:
         checks=(),
         indexes=tuple(i for i in table.indexes if not i.sql),
         options=", ".join(known),
+        comment=None,
+        sql="",
     )
 
 
 def _column(table: Table, column: Column, left: list[str]) -> Column:
     where = f"{table.name}.{column.name}"
     _refuse_sql(column.type, where)
+    if column.identity not in _IDENTITIES:
+        raise Corrupt("a column's identity is none.", where=where[:200])
     if column.generated is not None:
         left.append(f"{where}: generated column")
     if column.default is not None:
@@ -55,6 +66,7 @@ def _column(table: Table, column: Column, left: list[str]) -> Column:
         default=None,
         generated=None,
         collation=column.collation if plain_collation else None,
+        comment=None,
     )
 
 

@@ -28,7 +28,7 @@ SCHEMA_LIMIT = 64 << 20
 VERDICT_LIMIT = 4 << 20
 PART_LIMIT = 1 << 30  # a part is decoded in memory; the writer's own bound is far below
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_PARTS = 1_000_000
 

@@ -50,8 +50,10 @@ def prune(store: Store, *, keep: int, dry_run: bool = True, grace_seconds: float
     objects = _unreferenced(store, set(gone), grace_seconds)
     size = sum(store.size(name) for name in objects)
     if not dry_run:
+        still = _unreferenced_names(store)  # a backup may have been finished meanwhile
         for name in objects:
-            if name not in _unreferenced_names(store):  # a backup may have been finished meanwhile
+            # one that is being written puts every object again, shared ones too, so it is young now
+            if name not in still or store.age(name) <= grace_seconds:
                 continue
             store.delete(name)
             failpoints.hit("vault.prune.object_deleted")

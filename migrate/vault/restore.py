@@ -85,8 +85,11 @@ def _restore(backup: Backup, scratch: Scratch, schema: Schema, clock: _Clock) ->
         failpoints.hit("vault.restore.schema_restored")
     written: dict[str, int] = {}
     for table in schema.tables:
-        with clock.phase("load"):
-            written[table.name] = scratch.restore_rows(table, backup.batches(table.name))
+        try:
+            with clock.phase("load"):
+                written[table.name] = scratch.restore_rows(table, backup.batches(table.name))
+        except GateClosed as error:
+            return [_failed("L4 restored", f"the rows of {table.name} do not go in: {error}")]
         failpoints.hit("vault.restore.table_restored")
     with clock.phase("index"):
         try:

@@ -260,7 +260,7 @@ def test_a_contradictory_backup_is_never_written(store: LocalStore, tmp_path: Pa
             write_backup(store, **given_)  # type: ignore[arg-type]
     with pytest.raises(UsageError):
         write_backup(store, manifest=FACTS, schema=replace(SCHEMA, tables=SCHEMA.tables[:1]), parts=parts)
-    for id_ in ("", "..", "objects", "a/b", ".x", "a.b", "x" * 101):
+    for id_ in ("", "..", "objects", "a/b", ".x", "a b", "x" * 151):
         with pytest.raises(UsageError):
             write_backup(store, manifest=replace(FACTS, id=id_), schema=SCHEMA, parts=parts)
     assert list_backups(store) == []

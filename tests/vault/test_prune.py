@@ -11,7 +11,7 @@ from migrate.errors import Corrupt, UsageError
 from migrate.model import Verdict
 from migrate.stores.local import LocalStore
 from migrate.vault.check import check_backup
-from migrate.vault.prune import prune
+from migrate.vault.prune import GRACE_SECONDS, prune
 from migrate.vault.reader import list_backups, open_backup
 from migrate.vault.verdicts import PROVEN, put_verdict
 
@@ -113,6 +113,37 @@ def test_objects_that_others_share_stay(store: LocalStore, tmp_path: Path) -> No
     make(store, tmp_path / "again", id_="e", at="2026-09-01T00:00:00+00:00", word="d")
     prune(store, keep=1, dry_run=False, grace_seconds=-1)
     assert ids(store) == ["e"]
+    assert all(v.passed for v in check_backup(store, "e"))
+
+
+class Clocked(LocalStore):
+    """A folder whose clock the test sets, so that a day passes at once."""
+
+    now = 0.0
+
+    def put_file(self, name: str, path: Path, *, sha256: str, link: bool = False) -> None:
+        super().put_file(name, path, sha256=sha256, link=link)
+        self.times = {**getattr(self, "times", {}), name: self.now}
+
+    def age(self, name: str) -> float:
+        return self.now - self.times[name]
+
+
+@pytest.mark.fineprint(30)
+def test_f30_an_object_that_a_new_backup_took_over_stays(tmp_path: Path) -> None:
+    """Old and unreferenced, it is put again by a backup that is not finished when prune runs."""
+    store = Clocked(tmp_path / "backups")
+    for n, id_ in enumerate("dcba"):
+        make(store, tmp_path / "s", id_=id_, at=f"2026-0{n + 1}-01T00:00:00+00:00", word=id_)
+    assert prune(store, keep=1, dry_run=False).objects == ()  # d, c and b are gone, their objects are young
+    store.now = 2 * GRACE_SECONDS
+    failpoints.arm("vault.manifest.before:1:raise")
+    with pytest.raises(failpoints.FailpointError):
+        make(store, tmp_path / "s", id_="e", at="2026-09-01T00:00:00+00:00", word="d")
+    failpoints.arm()
+    found = prune(store, keep=1, dry_run=False)
+    assert len(found.objects) == 8  # those of c and b, not those of d
+    make(store, tmp_path / "s", id_="e", at="2026-09-01T00:00:00+00:00", word="d")
     assert all(v.passed for v in check_backup(store, "e"))
 
 
