@@ -167,7 +167,9 @@ def _keys_and_uniques(db: duckdb.DuckDBPyConnection, road: Road) -> None:
         """
     )
     for fld, on_fail in road.unique.items():
-        column = identifier(f"__ref.{fld}" if fld in road.refs else f"__find.{fld}" if fld in road.finds else fld)
+        column = identifier(
+            f"__ref.{fld}" if fld in road.refs else f"__find.{fld}" if fld in road.finds else fld
+        )
         found = f"""
             SELECT r.__rid AS rid, d.n || ' rows have this value' AS detail
             FROM {parquet(road.rows)} r JOIN {_good(road.entity)} g ON g.rid = r.__rid
@@ -339,7 +341,7 @@ def _lookups(db: duckdb.DuckDBPyConnection, road: Road, targets: Mapping[str, Pa
         rows = f"FROM {parquet(road.rows)} r JOIN looked l ON l.v = r.{column} JOIN {_good(road.entity)} g ON g.rid = r.__rid"
         _outcome(
             db,
-            road.entity,
+            road,
             fld,
             find.missing,
             "find_missing",
@@ -347,7 +349,7 @@ def _lookups(db: duckdb.DuckDBPyConnection, road: Road, targets: Mapping[str, Pa
         )
         _outcome(
             db,
-            road.entity,
+            road,
             fld,
             find.ambiguous,
             "find_ambiguous",
@@ -399,7 +401,9 @@ def _references(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], targets: M
                     continue
                 outcome = ambiguous if code == "ref_ambiguous" else missing
                 detail = f"parent || ' ' || {_candidates() if code == 'ref_ambiguous' else literal('')}"
-                _outcome(db, by_name[entity],
+                _outcome(
+                    db,
+                    by_name[entity],
                     fld,
                     outcome,
                     code,
