@@ -9,7 +9,6 @@ from pathlib import Path
 import psycopg
 import pyarrow as pa
 import pytest
-
 from migrate.arrow import DATE_INFINITY, TIMESTAMP_INFINITY, arrow_schema
 from migrate.connectors.postgres.scratch import PostgresScratch, open_scratch
 from migrate.connectors.postgres.target import open_database
@@ -23,7 +22,16 @@ MATRIX: dict[str, tuple[str, ...]] = {
     "bigint": ("-9223372036854775808", "9223372036854775807", "9007199254740993"),
     "real": ("'NaN'", "'Infinity'", "'-Infinity'", "'-0'", "1.1", "3.4028235e38", "1e-45"),
     "double precision": ("'NaN'", "'Infinity'", "'-0'", "0.1", "1.7976931348623157e308", "5e-324"),
-    "numeric": ("'NaN'", "1e-20", "1e300", "0.00", "1.50", "1.5", "12345678901234567890123456789012345678.9", "-0.0001000"),
+    "numeric": (
+        "'NaN'",
+        "1e-20",
+        "1e300",
+        "0.00",
+        "1.50",
+        "1.5",
+        "12345678901234567890123456789012345678.9",
+        "-0.0001000",
+    ),
     "numeric(12,2)": ("9999999999.99", "-0.01", "0", "1.5"),
     "numeric(38,10)": ("1234567890123456789012345678.0123456789", "-1e-10"),
     "numeric(70,5)": ("12345678901234567890123456789012345678901234567890123456789012345.12345", "-0.00001"),
@@ -31,19 +39,56 @@ MATRIX: dict[str, tuple[str, ...]] = {
     "numeric(5,-2)": ("1234500", "-100"),
     "numeric(2,4)": ("0.0012", "-0.0099"),
     "boolean": ("true", "false"),
-    "text": ("''", "'NULL'", "' x '", "E'a\\tb\\r\\nc\\\\d\"e''f'", "U&'\\+01F600'", "E'e\\u0301'", "'\\N'", "repeat('ü', 9000)"),
+    "text": (
+        "''",
+        "'NULL'",
+        "' x '",
+        "E'a\\tb\\r\\nc\\\\d\"e''f'",
+        "U&'\\+01F600'",
+        "E'e\\u0301'",
+        "'\\N'",
+        "repeat('ü', 9000)",
+    ),
     "character varying(3)": ("'abc'", "''", "'  '", "'äöü'"),
     "character(4)": ("'a'", "'abcd'", "''", "' a'"),
     "name": ("'abc'",),
     "bytea": ("'\\x'", "'\\x00ff5c27'", "'\\x00'"),
-    "date": ("'0001-01-01'", "'4714-11-24 BC'", "'9999-12-31'", "'5874897-12-31'", "'1970-01-01'", "'1900-02-28'", "'2000-02-29'"),
+    "date": (
+        "'0001-01-01'",
+        "'4714-11-24 BC'",
+        "'9999-12-31'",
+        "'5874897-12-31'",
+        "'1970-01-01'",
+        "'1900-02-28'",
+        "'2000-02-29'",
+    ),
     "time without time zone": ("'00:00:00'", "'23:59:59.999999'", "'24:00:00'"),
-    "timestamp without time zone": ("'4714-11-24 00:00:00 BC'", "'0044-03-15 12:00:00.000001 BC'", "'9999-12-31 23:59:59.999999'", "'2021-03-28 02:30:00'", "'1969-12-31 23:59:59.999999'"),
-    "timestamp with time zone": ("'2021-03-28 02:30:00+01'", "'1883-11-18 12:03:58-04:56:02'", "'9999-12-31 23:59:59.999999+00'", "'0001-01-01 00:00:00+00 BC'"),
-    "uuid": ("'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'", "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'"),
-    "json": ("'{\"b\": 1,  \"a\":2, \"a\": 3}'", "'null'", "'\"\\u00e4\"'", "'1e400'", "' [ ] '"),
-    "jsonb": ("'{\"b\": 1,  \"a\":2, \"a\": 3}'", "'null'", "'123456789012345678901234567890.10'", "'\"ü\"'"),
-    "interval": ("'1 mon 2 days 03:04:05.000006'", "'-1 year -1 day +00:00:01'", "'178000000 years'", "'00:00:00'"),
+    "timestamp without time zone": (
+        "'4714-11-24 00:00:00 BC'",
+        "'0044-03-15 12:00:00.000001 BC'",
+        "'9999-12-31 23:59:59.999999'",
+        "'2021-03-28 02:30:00'",
+        "'1969-12-31 23:59:59.999999'",
+    ),
+    "timestamp with time zone": (
+        "'2021-03-28 02:30:00+01'",
+        "'1883-11-18 12:03:58-04:56:02'",
+        "'9999-12-31 23:59:59.999999+00'",
+        "'0001-01-01 00:00:00+00 BC'",
+    ),
+    "uuid": (
+        "'00000000-0000-0000-0000-000000000000'",
+        "'ffffffff-ffff-ffff-ffff-ffffffffffff'",
+        "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'",
+    ),
+    "json": ('\'{"b": 1,  "a":2, "a": 3}\'', "'null'", "'\"\\u00e4\"'", "'1e400'", "' [ ] '"),
+    "jsonb": ('\'{"b": 1,  "a":2, "a": 3}\'', "'null'", "'123456789012345678901234567890.10'", "'\"ü\"'"),
+    "interval": (
+        "'1 mon 2 days 03:04:05.000006'",
+        "'-1 year -1 day +00:00:01'",
+        "'178000000 years'",
+        "'00:00:00'",
+    ),
     "inet": ("'192.168.0.1/24'", "'::1'", "'10.0.0.1'"),
     "cidr": ("'10.0.0.0/8'", "'2001:db8::/32'"),
     "macaddr": ("'08:00:2b:01:02:03'",),
@@ -80,7 +125,12 @@ MATRIX: dict[str, tuple[str, ...]] = {
 SURPRISES: dict[str, tuple[str, ...]] = {
     "numeric(12,2)": ("'NaN'", "1.50"),
     "date": ("'infinity'", "'-infinity'", "'2020-02-29'", "'0044-03-15 BC'"),
-    "timestamp without time zone": ("'infinity'", "'-infinity'", "'2020-02-29 12:00:00.000001'", "'0044-03-15 12:00:00.000001 BC'"),
+    "timestamp without time zone": (
+        "'infinity'",
+        "'-infinity'",
+        "'2020-02-29 12:00:00.000001'",
+        "'0044-03-15 12:00:00.000001 BC'",
+    ),
     "timestamp with time zone": ("'infinity'", "'-infinity'", "'1883-11-18 12:03:58.000001-04:56:02'"),
     "integer[]": ("'{{1,2},{3,4}}'", "'[2:3]={7,8}'", "'{1}'"),
     "date[]": ("ARRAY['infinity'::date]", "ARRAY['2020-02-29'::date]"),
@@ -121,7 +171,10 @@ def test_p15_p11_p8_every_type_reads_and_restores_exactly(pg_database: str, tmp_
         connection.execute(PREPARE.encode())
     fill(pg_database, "matrix", MATRIX)
     database = open_database(pg_database)
-    with database.snapshot(["matrix"]) as snapshot, scratch_on(pg_database, tmp_path, pg_database[-8:] + "_s") as scratch:
+    with (
+        database.snapshot(["matrix"]) as snapshot,
+        scratch_on(pg_database, tmp_path, pg_database[-8:] + "_s") as scratch,
+    ):
         table = snapshot.schema.table("matrix")
         batches = list(snapshot.read("matrix"))
         assert all(b.schema == arrow_schema(table.columns) for b in batches)
@@ -141,18 +194,29 @@ def test_p15_p11_p8_every_type_reads_and_restores_exactly(pg_database: str, tmp_
 def _same(restored: pa.Table, batches: list[pa.RecordBatch]) -> bool:
     """Equal where NaN equals itself, which Arrow's `equals` denies."""
     wanted = pa.Table.from_batches(batches).sort_by("id")
-    return all(repr(a.to_pylist()) == repr(b.to_pylist()) for a, b in zip(_plain(restored), _plain(wanted), strict=True))
+    return all(
+        repr(a.to_pylist()) == repr(b.to_pylist())
+        for a, b in zip(_plain(restored), _plain(wanted), strict=True)
+    )
 
 
 def _plain(table: pa.Table) -> list[pa.ChunkedArray]:
-    views = {pa.date32(): pa.int32(), pa.timestamp("us"): pa.int64(), pa.timestamp("us", "UTC"): pa.int64(), pa.time64("us"): pa.int64()}
+    views = {
+        pa.date32(): pa.int32(),
+        pa.timestamp("us"): pa.int64(),
+        pa.timestamp("us", "UTC"): pa.int64(),
+        pa.time64("us"): pa.int64(),
+    }
     return [c.combine_chunks().view(views[c.type]) if c.type in views else c for c in table.columns]
 
 
 def test_p15_infinities_nan_and_nested_arrays_are_exact(pg_database: str, tmp_path: Path) -> None:
     fill(pg_database, "odd", SURPRISES)
     database = open_database(pg_database)
-    with database.snapshot(["odd"]) as snapshot, scratch_on(pg_database, tmp_path, pg_database[-8:] + "_s") as scratch:
+    with (
+        database.snapshot(["odd"]) as snapshot,
+        scratch_on(pg_database, tmp_path, pg_database[-8:] + "_s") as scratch,
+    ):
         types = {c.type.native: c.type for c in snapshot.schema.table("odd").columns}
         assert types["numeric(12,2)"].precision is None
         assert types["numeric(12,2)"].kind is Kind.DECIMAL
@@ -177,7 +241,14 @@ def test_p15_infinities_nan_and_nested_arrays_are_exact(pg_database: str, tmp_pa
 def test_p8_p11_session_defaults_of_the_role_change_nothing(pg_database: str, timezone: str) -> None:
     with psycopg.connect(pg_database, autocommit=True) as connection:
         name = connection.info.dbname
-        for setting in (f"timezone = '{timezone}'", "datestyle = 'SQL, DMY'", "intervalstyle = 'iso_8601'", "bytea_output = 'escape'", "extra_float_digits = 0", "lc_monetary = 'C'"):
+        for setting in (
+            f"timezone = '{timezone}'",
+            "datestyle = 'SQL, DMY'",
+            "intervalstyle = 'iso_8601'",
+            "bytea_output = 'escape'",
+            "extra_float_digits = 0",
+            "lc_monetary = 'C'",
+        ):
             connection.execute(f'ALTER DATABASE "{name}" SET {setting}'.encode())
         connection.execute(
             "CREATE TABLE t AS SELECT date '2021-03-28' d, timestamp '2021-03-28 02:30' n, timestamptz '2021-03-28 01:30+00' z, "
@@ -223,7 +294,9 @@ def test_p15_timestamps_beyond_the_layout_are_refused(pg_database: str) -> None:
 
 def test_p6_batches_are_bounded(pg_database: str) -> None:
     with psycopg.connect(pg_database, autocommit=True) as connection:
-        connection.execute("CREATE TABLE wide AS SELECT i, repeat(md5(i::text), 3000) AS t FROM generate_series(1, 800) i")
+        connection.execute(
+            "CREATE TABLE wide AS SELECT i, repeat(md5(i::text), 3000) AS t FROM generate_series(1, 800) i"
+        )
     database = open_database(pg_database)
     with database.snapshot(["wide"]) as snapshot:
         sizes = [(b.num_rows, b.nbytes) for b in snapshot.read("wide")]
@@ -272,7 +345,9 @@ def test_p15_insert_and_update_write_every_type_exactly(pg_database: str, stagin
         assert transaction.insert(table, rows.select(first), stop_after=0) == []
         for column in table.columns:
             if column.name not in first:
-                assert transaction.update(table, ["id"], rows.select([*first, column.name]), stop_after=0) == []
+                assert (
+                    transaction.update(table, ["id"], rows.select([*first, column.name]), stop_after=0) == []
+                )
     transaction.commit()
     assert as_the_server_says(pg_database, "matrix") == before
     database.close()

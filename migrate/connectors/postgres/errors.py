@@ -50,11 +50,12 @@ def reject_code(state: str) -> str | None:
     return "db_other" if state[:2] in ("23", "P0", "44") else None
 
 
+def _plain(value: str | bytes) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
 def from_adbc(error: adbc_driver_manager.Error) -> SqlError:
-    fields = {
-        name: value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-        for name, value in (error.details or ())
-    }
+    fields = {_plain(name): _plain(value) for name, value in (error.details or ())}
     place = fields.get("PG_DIAG_CONSTRAINT_NAME") or fields.get("PG_DIAG_COLUMN_NAME", "")
     state = error.sqlstate or ""
     return SqlError(state, place, fields.get("PG_DIAG_TABLE_NAME", ""), lost=not state or state[:2] == "08")

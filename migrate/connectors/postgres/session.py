@@ -175,7 +175,7 @@ class Session:
                 "cannot connect to PostgreSQL", where=mask(url), hint="Run the same command again."
             ) from None
         try:
-            self.execute(_pin({**SETTINGS, **(settings or {})}))
+            self.query(_pin({**SETTINGS, **(settings or {})}))  # a SELECT that nobody reads may not run
         except SqlError as error:
             self.close()
             raise raised(error, "pinning the session's settings") from None
