@@ -72,7 +72,7 @@ def engine(temp: Path, memory: str = MEMORY) -> Iterator[Engine]:
     """Raises Unreachable where the disk is full or the memory does not suffice, Corrupt where a part does
     not decode; messages of DuckDB, which may hold values, are never shown."""
     durable.make_private_folder(temp)
-    with tempfile.TemporaryDirectory(prefix=".tmp-profile-", dir=temp) as folder:
+    with tempfile.TemporaryDirectory(prefix="profile-", dir=temp) as folder:
         connection = duckdb.connect(str(Path(folder) / "profile.duckdb"))
         try:
             connection.execute(f"SET memory_limit = '{memory}'")
@@ -156,14 +156,15 @@ def batches(parts: Parts, columns: Sequence[str]) -> Iterator[tuple[int, int, pa
 
 
 def text_relation(engine_: Engine, parts: Parts, column: str, type_: Type | None = None) -> str:
-    """SQL of a relation with one column `v`: the canonical texts of a column, NULLs included, broken rows not."""
+    """SQL of a relation with one column `v`: the canonical texts of a column, NULLs included, broken rows not.
+
+    Good until the next call: what has to be converted lies in one table that is used again."""
     type_ = type_ or guessed(parts.type_of(column))
     if type_.kind in _DIRECT and not type_.fixed:
         return f"(SELECT {parts.alias(column)} AS v FROM {parts.sql})"
-    name = f"texts_{column}"
     schema = pa.schema([pa.field("v", pa.string())])
-    engine_.load(name, schema, _texts(parts, column, type_))
-    return f"(SELECT v FROM {quoted(name)})"
+    engine_.load("texts", schema, _texts(parts, column, type_))
+    return "(SELECT v FROM texts)"
 
 
 def _texts(parts: Parts, column: str, type_: Type) -> Iterator[pa.RecordBatch]:

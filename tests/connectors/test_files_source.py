@@ -161,16 +161,17 @@ def test_p7_broken_json_lines_are_rows_with_their_bytes(make: Make) -> None:
         b'{"a": NaN}': "bad_row",
         rb'{"a": "\ud800"}': "bad_row",
         b"[" * 100_000: "bad_row",
+        b'{"a": ' + b"[" * 200 + b"]" * 200 + b"}": "bad_row",
         b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}": "bad_row",
         b'{"a": "\xff"}': "bad_encoding",
         b'{"a": "\0"}': "nul_byte",
         rb'{"a": "\u0000"}': "nul_byte",
     }
-    good = [rb'{"a": "\\u0000"}', b'{"a": "ok"}']
+    good = [rb'{"a": "\\u0000"}', b'{"a": "' + b"[" * 300 + b'"}']
     db = make({"t.ndjson": b"\n".join([*bad, *good])}, t=FileOptions(encoding="utf-8"))
     rows = read(db, "t")
     assert [(r["_raw"], r["_bad"]) for r in rows[: len(bad)]] == list(bad.items())
-    assert [(r["a"], r["_bad"]) for r in rows[len(bad) :]] == [("\\u0000", None), ("ok", None)]
+    assert [(r["a"], r["_bad"]) for r in rows[len(bad) :]] == [("\\u0000", None), ("[" * 300, None)]
     assert all(r["a"] is None for r in rows if r["_bad"])
 
 

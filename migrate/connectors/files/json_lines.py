@@ -3,14 +3,15 @@
 Columns are the union of the keys of the whole file, in order of first appearance. Numbers keep their
 exact text (1.50, 1e400, 20 digits), booleans are `true`/`false`, text is its content. A column in
 which any line has an object or a list is JSON, and then all of its values are JSON text. A missing key
-and a null are both NULL. A line that is no JSON object, that names a key twice, or that holds a
-surrogate that is no character is `bad_row`; U+0000 is `nul_byte`; bytes that are not the
-encoding are `bad_encoding`.
+and a null are both NULL. A line that is no JSON object, that names a key twice, is nested deeper than
+200 levels, or holds a surrogate that is no character is `bad_row`; U+0000 is `nul_byte`; bytes that
+are not the encoding are `bad_encoding`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from migrate.connectors.files.options import BAD, LINE, RAW, FileOptions
 from migrate.connectors.files.scan import MAX_RECORD
 from migrate.errors import UsageError
 
+DEEPEST = 200  # levels of nesting, as canonical JSON has them
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _BATCH_ROWS, _BATCH_BYTES = 16_384, 4 << 20
 
 
@@ -162,6 +165,8 @@ def _parsed(raw: bytes, encoding: Encoding) -> dict[str, Any] | str:
         text = raw.decode(encoding.codec)
     except UnicodeDecodeError:
         return "bad_encoding"
+    if _too_deep(text):
+        return "bad_row"
     try:
         row, end = _DECODER.raw_decode(text, len(text) - len(text.lstrip(" \t\r")))
         if not isinstance(row, dict) or text[end:].strip(" \t\r"):
@@ -171,14 +176,23 @@ def _parsed(raw: bytes, encoding: Encoding) -> dict[str, Any] | str:
             whole.encode()
             if "\\u0000" in whole and _holds_nul(row):
                 return "nul_byte"
-        elif len(text) > _DEEP:
-            json_text(row)
-    except (ValueError, RecursionError):
+    except ValueError:
         return "bad_row"
     return row
 
 
-_DEEP = 1 << 10  # a line this long may be nested too deep to be written again
+def _too_deep(text: str) -> bool:
+    """More than DEEPEST levels: the parser's own limit depends on the caller's stack, this one does not."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return False
+    depth = deepest = 0
+    for token in _STRING_OR_BRACKET.findall(text):
+        if token in ("[", "{"):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token in ("]", "}"):
+            depth -= 1
+    return deepest > DEEPEST
 
 
 def _holds_nul(value: Any) -> bool:
