@@ -38,6 +38,7 @@ MEANINGS = {
     "ref_missing": "points at a row that does not exist",
     "ref_ambiguous": "points at more than one row",
     "parent_quarantined": "points at a row that is in quarantine",
+    "parent_excluded": "points at a row that is left out by rule",
     "parent_rejected": "points at a row that the target refused",
     "find_missing": "is not found in the target",
     "find_ambiguous": "is found more than once in the target",
@@ -168,7 +169,7 @@ def _needs_a_human(console: Console, known: Mapping[str, Any]) -> None:
     if not waiting and not counts:
         return
     line(console, f"Needs a human: {waiting:,} rows in quarantine", "bold")
-    made = table(console, "reasons", "entity.field", "code", "the value ...", numbers=("reasons",))
+    made = table(console, "reasons", "entity.field", "code", "what", numbers=("reasons",))
     for count in counts[:_TOP]:
         place = ".".join(filter(None, (count["entity"], count["field"])))
         row(made, f"{count['count']:,}", place, count["code"], MEANINGS.get(count["code"], ""))

@@ -82,9 +82,8 @@ def test_the_target_holds_what_the_balance_says(world: tuple[Path, dict[str, Any
     own = {"deals": 40, "notes": 0, "leads": 30}
     for table, before in own.items():
         assert rows(target, f"SELECT count(*) FROM {table}") == [(before + run["balances"][table]["loaded"],)]
-    assert rows(
-        target, "SELECT country FROM accounts WHERE name LIKE 'Zo%'"
-    )  # an umlaut and a cup of coffee later
+    coffee = "SELECT name FROM accounts WHERE legacy_id = '376'"
+    assert rows(target, coffee) == [("Zoë's Café ☕ & Bäckerei",)]
     assert rows(target, "SELECT count(*) FROM contacts WHERE country = 'NO'") != [(0,)]  # Norway is not False
     assert rows(target, "SELECT count(*) FROM contacts WHERE legacy_no = '17'") == [(0,)]
     assert rows(target, "SELECT count(*) FROM contacts WHERE legacy_no = '000017'") == [
