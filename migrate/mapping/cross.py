@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from migrate.mapping import expr
+from migrate.mapping.language import ENTITY
 from migrate.mapping.model import Entity, Field, Find, Ref, Source
-from migrate.mapping.shapes import Reading, did_you_mean, one_line
+from migrate.mapping.shapes import Reading, did_you_mean, nearest, one_line
 from migrate.mapping.tree import Node, Pairs, Path_, Text
 
 # A column's name with blanks is no SQL; only the table can tell what such a text is.
@@ -45,10 +46,18 @@ class _Names:
     def __init__(self, tree: Pairs) -> None:
         self.tree = tree
 
-    def of(self, *path: str) -> list[str]:
+    def _node(self, path: tuple[str, ...]) -> Node | None:
         node: Node | None = self.tree
         for name in path:
             node = node.get(name) if isinstance(node, Pairs) else None
+        return node
+
+    def is_empty_map(self, *path: str) -> bool:
+        node = self._node(path)
+        return isinstance(node, Pairs) and not node.pairs
+
+    def of(self, *path: str) -> list[str]:
+        node = self._node(path)
         return [key.value for key, _ in node.pairs] if isinstance(node, Pairs) else []
 
 
@@ -81,6 +90,14 @@ def _source_of(entity: Entity, path: Path_, names: _Names, reading: Reading) -> 
         reading.wrong(
             "missing_key", reading.at(*path, "from"), f"which source has the table `{entity.table}`?", hint
         )
+
+
+def _misses_fields(path: Path_, names: _Names) -> bool:
+    """No `fields`, and no typo of it that is reported already."""
+    given = names.of(*map(str, path))
+    return "fields" not in given and not any(
+        nearest(name, ENTITY.keys) == "fields" for name in given if name not in ENTITY.keys
+    )
 
 
 def _write(entity: Entity, path: Path_, names: _Names, reading: Reading) -> None:
@@ -118,7 +135,7 @@ def _write(entity: Entity, path: Path_, names: _Names, reading: Reading) -> None
                     f"`write: link` writes nothing, so the field `{column}` does nothing",
                     "only fields that `match` names are used",
                 )
-    elif not fields:
+    elif _misses_fields(path, names) or names.is_empty_map(*map(str, path), "fields"):
         reading.wrong(
             "missing_key",
             reading.key_at(*path),

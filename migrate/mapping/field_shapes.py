@@ -129,7 +129,7 @@ class Steps(Shape):
                 named[key.value] = self._arguments(value, reading, (*path, key.value), 1)
             return BAD if any(isinstance(value, Bad) for value in named.values()) else named
         if isinstance(node, Pairs) and node.get("from") is not None:
-            return reading.wrong("later", node.at, later("{from: …}") + " as an argument")
+            return reading.wrong("later", node.at, later("{from: …}", " as an argument"))
         return Words("a text or a list of texts").refuse(node, reading, path)
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
@@ -386,7 +386,7 @@ class Values(Shape):
                 return reading.wrong(
                     "later",
                     key.at,
-                    later(f"{key.value}:") + " in a map",
+                    later(f"{key.value}:", " in a map"),
                     "a value of that name goes under values: {…}",
                 )
         values = node.get("values")
@@ -402,14 +402,14 @@ class Values(Shape):
                     return reading.wrong(
                         "later",
                         key.at,
-                        later("ignore:") + " in a map",
+                        later("ignore:", " in a map"),
                         "a value of that name goes under values: {…}",
                     )
         return self._data(node, reading, path)
 
     def _option(self, key: Text, reading: Reading) -> None:
         if key.value == "ignore":
-            reading.wrong("later", key.at, later("ignore:") + " in a map")
+            reading.wrong("later", key.at, later("ignore:", " in a map"))
         else:
             reading.wrong(
                 "unknown_key",
@@ -460,7 +460,9 @@ def outcome(choice: Choice, title: str, find: Shape | None = None) -> Shape:
     }
     if find is not None:
         keys["find"] = Key(find, "A row of the target instead.")
-    words = choice.words + (", {default: …} or {find: …}" if find else ", or {default: …}")
+    choice = Choice(choice.choices)
+    choice.words += ", {default: …} or {find: …}" if find else " or {default: …}"
+    words = choice.words
     record = Record(title, keys, finish=_outcome_finish, rules={"minProperties": 1, "maxProperties": 1})
     return ByKind(choice, pairs=record, words=words)
 

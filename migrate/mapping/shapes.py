@@ -73,8 +73,8 @@ def did_you_mean(name: str, names: Iterable[str], otherwise: str = "") -> str:
     return f"did you mean `{near}`?" if near else otherwise
 
 
-def later(name: str) -> str:
-    return f"`{name}` belongs to the mapping language but is not built yet in this version"
+def later(name: str, where: str = "") -> str:
+    return f"`{name}`{where} belongs to the mapping language but is not built yet in this version"
 
 
 def place(path: Path_) -> str:
@@ -378,36 +378,36 @@ class Record(Shape):
                 complete = False
         for wanted, key in self.keys.items():
             if key.required and node.get(wanted) is None:
-                hint = next(
-                    (
-                        f"or is that `{k.value}`?"
-                        for k, _ in node.pairs
-                        if k.value not in self.keys and nearest(k.value, [wanted])
-                    ),
-                    "",
-                )
-                reading.wrong(
-                    "missing_key", node.at, f"{self.title} needs `{wanted}`", hint or one_line(key.doc, 100)
-                )
                 complete = False
+                # A typo of it is reported already, with the right name.
+                if not any(self.typo_of(name.value, reading) == wanted for name, _ in node.pairs):
+                    reading.wrong(
+                        "missing_key", node.at, f"{self.title} needs `{wanted}`", one_line(key.doc, 100)
+                    )
         if not complete:
             return BAD
         if self.finish:
             return self.finish(values, node, reading, path)
         return build(self.model, values, node, reading) if self.model else values
 
+    def _homes(self, name: str, reading: Reading) -> list[str]:
+        return [title for title in reading.elsewhere.get(name, []) if title != self.title]
+
+    def typo_of(self, name: str, reading: Reading) -> str:
+        """The key that an unknown name stands for, or ""; a name that another record has must be very close."""
+        if name in self.keys or name in self.later:
+            return ""
+        return nearest(name, [*self.keys, *self.later], 0.8 if self._homes(name, reading) else 0.6)
+
     def _unknown(self, name: Text, reading: Reading) -> None:
         text = name.value
         if text in self.later:
             reading.wrong("later", name.at, later(text))
             return
-        homes = [title for title in reading.elsewhere.get(text, []) if title != self.title]
-        if close := nearest(text, self.keys, 0.8):
-            hint = f"did you mean `{close}`?"
-        elif homes:
+        if meant := self.typo_of(text, reading):
+            hint = f"did you mean `{meant}`?"
+        elif homes := self._homes(text, reading):
             hint = f"it is a key of {' and of '.join(homes[:3])}"
-        elif near := nearest(text, [*self.keys, *self.later]):
-            hint = f"did you mean `{near}`?"
         else:
             hint = "its keys are " + ", ".join(self.keys)
         reading.wrong("unknown_key", name.at, f"`{one_line(text)}` is not a key of {self.title}", hint)

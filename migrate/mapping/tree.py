@@ -339,7 +339,7 @@ class _Builder:
             if tab:
                 self._tab((number, tab.start(1) + 1))
                 return
-        start = _at(error.context_mark)[0] if error.context_mark else max(1, at[0] - 2)
+        start = max(1, min(at[0] - 2, _at(error.context_mark)[0] if error.context_mark else at[0]))
         for number in range(start, min(at[0], len(self.lines)) + 1):
             hidden = re.search(r"(?<=\s)#[^\n]*[\]}]\s*,?\s*$", self.lines[number - 1])
             opened = hidden and self.lines[number - 1][: hidden.start()]
@@ -353,9 +353,20 @@ class _Builder:
                     "yaml", (number, hidden.start() + 1), message, 'quote a text that holds " #"'
                 )
                 return
+        for number in range(start, min(at[0], len(self.lines)) + 1):
+            bare = re.search(r"""[{\[,][^"'#]*?(?<!["'$])(\$\{\w)""", self.lines[number - 1])
+            if bare:
+                self.problems.add(
+                    "yaml",
+                    (number, bare.start(1) + 1),
+                    "inside { } and [ ] a reference must be quoted",
+                    'write "${NAME}"',
+                )
+                return
         if error.context_mark and any(phrase in (error.problem or "") for phrase in _UNCLOSED):
             at = _at(error.context_mark)
-        message, hint = _in_plain_words(error, self.lines[at[0] - 1] if at[0] <= len(self.lines) else "")
+        line = self.lines[at[0] - 1] if at[0] <= len(self.lines) else ""
+        message, hint = _in_plain_words(error, line[at[1] - 1 : at[1]])
         self.problems.add("yaml", at, message, hint)
 
 
@@ -380,8 +391,8 @@ _WORDS = (
     ),
     (
         "found unexpected end of stream",
-        "the file ends inside a text or a bracket",
-        "close the quote or the bracket",
+        "a quoted text is not closed",
+        "close the quote",
     ),
     (
         "did not find expected ',' or '}'",
@@ -436,11 +447,9 @@ _WORDS = (
 )
 
 
-def _in_plain_words(error: yaml.MarkedYAMLError, line: str) -> tuple[str, str]:
+def _in_plain_words(error: yaml.MarkedYAMLError, character: str) -> tuple[str, str]:
     said = f"{error.context or ''} {error.problem or ''}"
-    if line.lstrip()[:1] in ("%", "@", "`") and "cannot start any token" in said:
-        return f"no text can start with {line.lstrip()[0]}", "quote it"
     for phrase, message, hint in _WORDS:
         if phrase in said:
-            return message, hint
+            return message.replace("this character", character or "this"), hint
     return f"this is not YAML: {' '.join((error.problem or 'unreadable').split())}", ""
