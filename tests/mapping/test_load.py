@@ -49,7 +49,7 @@ def core() -> Mapping:
 
 
 @pytest.mark.parametrize("file", sorted(GOLDENS.glob("*.yaml")), ids=lambda p: p.stem)
-def test_p2_every_problem_has_its_place(file: Path) -> None:
+def test_every_problem_has_its_place(file: Path) -> None:
     wanted = file.with_suffix(".expected").read_text(encoding="utf-8")
     started = time.perf_counter()
     with pytest.raises(MappingError) as caught:
@@ -201,7 +201,7 @@ def test_defaults_of_references(tmp_path: Path) -> None:
     assert (fields["a"].value, fields["b"].value) == ("xy", "${A}")
 
 
-def test_p28_no_secret_in_problems_or_digest(tmp_path: Path) -> None:
+def test_no_secret_in_problems_or_digest(tmp_path: Path) -> None:
     text = MINIMAL.replace('"sqlite:////srv/target.db"', '"${CRM_URL}"')
     one = load(tmp_path, text, {"CRM_URL": "postgresql://me:hunter2@host/crm"})
     two = load(tmp_path, text, {"CRM_URL": "postgresql://me:changed@host/crm"})
