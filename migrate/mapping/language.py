@@ -8,22 +8,8 @@ from typing import Any
 
 from migrate.mapping import dates
 from migrate.mapping.arguments import timezone_problem
+from migrate.mapping.check_shapes import ON_FAIL, Checks
 from migrate.mapping.environment import LATER_SCHEMES, absolute, address_problem, holds_password
-from migrate.mapping.field_shapes import (
-    COLUMN,
-    FIND,
-    LITERAL,
-    NULLABLE,
-    ON_FAIL,
-    REF,
-    TABLE,
-    TARGET_COLUMN,
-    Checks,
-    Steps,
-    Values,
-    name_check,
-    outcome,
-)
 from migrate.mapping.model import (
     Backup,
     Check,
@@ -38,6 +24,18 @@ from migrate.mapping.model import (
     SourceTable,
     Target,
     ValueMap,
+)
+from migrate.mapping.reference_shapes import (
+    COLUMN,
+    FIND,
+    LITERAL,
+    NULLABLE,
+    REF,
+    TABLE,
+    TARGET_COLUMN,
+    Values,
+    name_check,
+    outcome,
 )
 from migrate.mapping.shapes import (
     BAD,
@@ -59,6 +57,7 @@ from migrate.mapping.shapes import (
     later,
     records,
 )
+from migrate.mapping.step_shapes import Steps
 from migrate.mapping.tree import Node, Pairs, Path_, Text
 
 VERSION = "1"
@@ -280,7 +279,7 @@ POLICY = Record(
 # --- field
 
 _FIELD_LATER = frozenset(
-    ["as", "list", "split", "first_of", "text", "choose", "bands", "when", "one_per", "pivot"]
+    ["as", "else", "list", "split", "first_of", "text", "choose", "bands", "when", "one_per", "pivot"]
 )
 _ORIGINS = ("from", "value", "expr")
 

@@ -43,6 +43,12 @@ def problems(folder: Path, text: str | bytes, environment: dict[str, str] | None
     return [f"{p.where.removeprefix(str(file) + ':')} {p.message}" for p in caught.value.problems]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def libraries() -> None:
+    """The libraries that check patterns and SQL are loaded on first use; that is not what the tests time."""
+    load_mapping(SAMPLES / "core.yaml", ENVIRONMENT)
+
+
 @pytest.fixture(scope="module")
 def core() -> Mapping:
     return load_mapping(SAMPLES / "core.yaml", ENVIRONMENT)
@@ -51,10 +57,10 @@ def core() -> Mapping:
 @pytest.mark.parametrize("file", sorted(GOLDENS.glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_problem_has_its_place(file: Path) -> None:
     wanted = file.with_suffix(".expected").read_text(encoding="utf-8")
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(MappingError) as caught:
         load_mapping(file, {})
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     found = "".join(
         f"{p.where.removeprefix(str(file) + ':')} [{p.code}] {p.message}"
         + (f" ({p.hint})" if p.hint else "")
@@ -64,7 +70,7 @@ def test_every_problem_has_its_place(file: Path) -> None:
     assert found == wanted
     assert re.fullmatch(r"(\d+:\d+ \[[a-z_]+\] .+\n)+", found)
     assert "hunter2" not in str(caught.value)
-    assert seconds < 2.0  # the first use of a library is in it
+    assert seconds < 0.5
 
 
 def test_goldens_are_many() -> None:
@@ -267,9 +273,9 @@ def test_not_a_file(tmp_path: Path) -> None:
     ids=range(13),
 )
 def test_hostile_files_end_fast_and_clearly(tmp_path: Path, data: bytes, where: str, words: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     found = problems(tmp_path, data)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert len(found) == 1
     assert found[0].startswith(where)
     assert words in found[0]
@@ -301,7 +307,7 @@ def test_a_large_honest_mapping_is_fast(tmp_path: Path) -> None:
         f"  e{i}: {{from: t{i}, key: id, into: t{i}, fields: {{{fields}}}}}\n" for i in range(60)
     )
     assert len(text) < 1_000_000
-    started = time.perf_counter()
+    started = time.process_time()
     mapping = load(tmp_path, text)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert len(mapping.entities) == 61

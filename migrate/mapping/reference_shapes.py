@@ -1,0 +1,266 @@
+"""Shapes of value maps, outcomes, find and ref, and of the names of tables and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from migrate.mapping.model import Default, Find, Ref
+from migrate.mapping.shapes import (
+    BAD,
+    Bad,
+    ByKind,
+    Choice,
+    Key,
+    MapOf,
+    Reading,
+    Record,
+    Schema,
+    Shape,
+    Then,
+    Words,
+    build,
+    later,
+    nearest,
+    one_line,
+    place,
+)
+from migrate.mapping.tree import Node, Pairs, Path_, Text
+
+
+def name_check(what: str) -> Callable[[str], str | None]:
+    """Names of tables and columns are free; a line break or another control character in one is a mistake."""
+
+    def check(text: str) -> str | None:
+        if not text:
+            return f"the name of a {what} is empty"
+        return None if text.isprintable() else f"the name of a {what} holds a character that cannot be seen"
+
+    return check
+
+
+COLUMN = Words("the name of a source column", name_check("column"))
+TARGET_COLUMN = Words("the name of a target column", name_check("column"))
+TABLE = Words("the name of a table", name_check("table"))
+LITERAL = Words("a text", env=True, may_be_empty=True)
+NULLABLE = Words("a text, or null for nothing", env=True, null=True, may_be_empty=True)
+
+
+@dataclass
+class Values(Shape):
+    """A value map: text → text, or null for nothing. `named` maps have room for options of their own."""
+
+    named: bool
+    words: str = "a map of values"
+
+    def read(self, node: Node, reading: Reading, path: Path_) -> Any:
+        if not isinstance(node, Pairs):
+            return self.refuse(node, reading, path)
+        for key, _ in node.pairs:
+            if key.value in ("file", "table"):
+                return reading.wrong(
+                    "later",
+                    key.at,
+                    later(f"{key.value}:", " in a map"),
+                    "a value of that name goes under values: {…}",
+                )
+        values = node.get("values")
+        if isinstance(values, Pairs):
+            extra = [key for key, _ in node.pairs if key.value != "values"]
+            for key in extra:
+                self._option(key, reading)
+            path = (*path, "values")
+            return BAD if extra else self._data(values, reading, path)
+        if self.named:
+            for key, _ in node.pairs:
+                if key.value == "ignore":
+                    return reading.wrong(
+                        "later",
+                        key.at,
+                        later("ignore:", " in a map"),
+                        "a value of that name goes under values: {…}",
+                    )
+        return self._data(node, reading, path)
+
+    def _option(self, key: Text, reading: Reading) -> None:
+        if key.value == "ignore":
+            reading.wrong("later", key.at, later("ignore:", " in a map"))
+        else:
+            reading.wrong(
+                "unknown_key",
+                key.at,
+                f"`{one_line(key.value)}` cannot stand beside `values`",
+                "put it under values",
+            )
+
+    def _data(self, node: Pairs, reading: Reading, path: Path_) -> Any:
+        return _VALUES.read(node, reading, path)
+
+    def schema(self, definitions: dict[str, Schema]) -> Schema:
+        text: Schema = {"type": ["string", "number", "boolean", "null"]}
+        flat: Schema = {
+            "type": "object",
+            "additionalProperties": text,
+            "minProperties": 1,
+            "not": {"anyOf": [{"required": ["file"]}, {"required": ["table"]}]},
+        }
+        long: Schema = {
+            "type": "object",
+            "properties": {"values": {"type": "object", "additionalProperties": text, "minProperties": 1}},
+            "required": ["values"],
+            "additionalProperties": False,
+        }
+        return {"anyOf": [flat, long]}
+
+
+_VALUES = MapOf(
+    Words("a text, or null for nothing", null=True, raw=True, may_be_empty=True), "a map of values"
+)
+
+
+def _default(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
+    if len(node.pairs) != 1:
+        return reading.wrong(
+            "wrong_type", node.at, f"{place(path)} says {len(node.pairs)} things at once", "write one of them"
+        )
+    return Default(default=values["default"]) if "default" in values else values["find"]
+
+
+def outcome(choice: Choice, title: str, find: Shape | None = None) -> Shape:
+    keys = {
+        "default": Key(NULLABLE, "This text instead (before the target's type is read); null for nothing.")
+    }
+    if find is not None:
+        keys["find"] = Key(find, "A row of the target instead.")
+    choice = Choice(choice.choices)
+    choice.words += ", {default: …} or {find: …}" if find else " or {default: …}"
+    words = choice.words
+    record = Record(title, keys, finish=_outcome_finish, rules={"minProperties": 1, "maxProperties": 1})
+    return ByKind(choice, pairs=record, words=words)
+
+
+def _outcome_finish(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
+    if not values:
+        return BAD
+    return _default(values, node, reading, path)
+
+
+OUTCOME = Choice(("quarantine", "empty_and_flag", "stop"))
+
+
+class Finding(Shape):
+    """`{in: users, by: email}`, `{in: users, email: "x@y"}`: names that are no keyword are conditions."""
+
+    words = "for example {in: users, by: email}"
+    keywords = ("in", "by", "missing", "ambiguous")
+
+    def read(self, node: Node, reading: Reading, path: Path_) -> Any:
+        if not isinstance(node, Pairs):
+            return self.refuse(node, reading, path)
+        values: dict[str, Any] = {"where": {}}
+        good = True
+        shapes: dict[str, Shape] = {
+            "in": TABLE,
+            "by": TARGET_COLUMN,
+            "missing": FIND_OUTCOME,
+            "ambiguous": FIND_OUTCOME,
+        }
+        for name, inner in node.pairs:
+            here = (*path, name.value)
+            reading.keys[here], reading.values[here] = name.at, inner.at
+            if name.value not in self.keywords and (
+                near := nearest(name.value, ("missing", "ambiguous"), 0.8)
+            ):
+                reading.wrong(
+                    "unknown_key", name.at, f"`{name.value}` is not a key of find", f"did you mean `{near}`?"
+                )
+                good = False
+                continue
+            value = shapes.get(name.value, LITERAL).read(inner, reading, here)
+            if isinstance(value, Bad):
+                good = False
+            elif name.value in shapes:
+                values["table" if name.value == "in" else name.value] = value
+            else:
+                values["where"][name.value] = value
+        if node.get("in") is None:
+            reading.wrong("missing_key", node.at, "find needs `in`", "the target table to look in")
+            return BAD
+        if node.get("by") is None and all(name.value in self.keywords for name, _ in node.pairs):
+            reading.wrong("missing_key", node.at, "find needs `by` or a condition", self.words)
+            return BAD
+        return build(Find, values, node, reading) if good else BAD
+
+    def schema(self, definitions: dict[str, Schema]) -> Schema:
+        if "find" not in definitions:
+            definitions["find"] = {}
+            definitions["find"] = {
+                "type": "object",
+                "properties": {
+                    "in": TABLE.schema(definitions) | {"description": "The target table."},
+                    "by": TARGET_COLUMN.schema(definitions)
+                    | {"description": "The column that equals the field's value."},
+                    "missing": FIND_OUTCOME.schema(definitions) | {"description": "Where no row is found."},
+                    "ambiguous": FIND_OUTCOME.schema(definitions)
+                    | {"description": "Where several rows are found."},
+                },
+                "additionalProperties": LITERAL.schema(definitions),
+                "required": ["in"],
+                "minProperties": 2,
+                "description": "A look into the proven backup of the target; other names are columns with the value they must have.",
+            }
+        return {"$ref": "#/$defs/find"}
+
+
+FIND_OUTCOME = outcome(OUTCOME, "the outcome of find")
+FIND = Finding()
+_REF_OUTCOME = outcome(OUTCOME, "the outcome of ref", FIND)
+
+
+def _ref(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
+    to = values.pop("to")
+    if isinstance(to, dict):
+        if "kind" not in values:
+            if node.get("kind") is None:
+                reading.wrong(
+                    "missing_key",
+                    reading.at(*path, "to"),
+                    "`to` as a map needs `kind`",
+                    "the source column that says which of them",
+                )
+            return BAD
+        return build(Ref, {**values, "kinds": to}, node, reading)
+    if node.get("kind") is not None:
+        return reading.wrong(
+            "wrong_type",
+            reading.at(*path, "to"),
+            "with `kind`, `to` is a map",
+            "for example {Account: accounts, Contact: contacts}",
+        )
+    return build(Ref, {**values, "to": to}, node, reading)
+
+
+ENTITY_NAME = Words("the name of an entity")
+REF = ByKind(
+    Then(ENTITY_NAME, lambda value, node, reading, path: Ref(to=value)),
+    pairs=Record(
+        "ref",
+        {
+            "to": Key(
+                ByKind(ENTITY_NAME, pairs=MapOf(ENTITY_NAME, "a map of kinds to entities")),
+                "The entity whose row is meant; with `kind`, a map from the kind's values to entities.",
+                required=True,
+            ),
+            "kind": Key(COLUMN, "The source column whose value says which entity is meant."),
+            "missing": Key(
+                _REF_OUTCOME,
+                "Where the row is not known: quarantine (default), empty_and_flag, stop, {default: …}, {find: …}.",
+            ),
+            "ambiguous": Key(_REF_OUTCOME, "Where several rows fit; as `missing`."),
+        },
+        finish=_ref,
+        later=frozenset({"by"}),
+    ),
+    words="the name of an entity, or {to: …}",
+)
