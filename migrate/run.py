@@ -20,8 +20,8 @@ from migrate.ledger.ledger import Ledger
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Mapping
 from migrate.stages import STAGE_NAMES, STAGES, Stage
-from migrate.stages.planning import scratch_url
 from migrate.stages.load import TargetDrifted, written_parts
+from migrate.stages.planning import scratch_url
 from migrate.stages.report import write as write_report
 from migrate.stages.result import Result
 from migrate.stores.registry import open_store
@@ -85,8 +85,9 @@ def opened(
     fresh: bool = False,
     progress: Progress | None = None,
     run: str | None = None,
+    hold: bool = True,
 ) -> Iterator[tuple[Context, bool]]:
-    """The context of a new or resumed run, holding the target against other runs (exit 8)."""
+    """The context of a new or resumed run (or of `run`), holding the target against other runs (exit 8)."""
     root = make_private_folder(home_of(mapping, home))
     with ExitStack() as stack:
         ledger = stack.enter_context(Ledger.open(root / "ledger.db"))
@@ -98,7 +99,8 @@ def opened(
             stack.callback(sources[name].close)
         target = open_target(mapping.target.url, base=base, work=work)
         stack.callback(target.close)
-        stack.enter_context(target.hold())
+        if hold:
+            stack.enter_context(target.hold())
         store = open_store(mapping.policy.backup.to, base=base)
         now = datetime.now(UTC)
         ctx = Context(
@@ -120,7 +122,8 @@ def opened(
         if found is None:
             ledger.begin_run(name, mapping.name, mapping.digest, {"only": list(only), "source": mapping.path})
             ledger.audit("run started", name)
-        _clean_scratch(ctx)
+        if hold:
+            _clean_scratch(ctx)
         yield ctx, found is not None
 
 
@@ -164,7 +167,7 @@ def _walk(ctx: Context, resumed: bool, stages: Sequence[Stage]) -> Outcome:
         for attempt in range(REFRESHES + 1):
             try:
                 for stage in stages:
-                    _stage(ctx, stage)
+                    run_stage(ctx, stage)
                 break
             except TargetDrifted as drift:
                 if ctx.mapping.policy.target_drift == "stop":
@@ -192,7 +195,7 @@ def _walk(ctx: Context, resumed: bool, stages: Sequence[Stage]) -> Outcome:
     return Outcome(ctx, state, resumed, write_report(ctx, state=state))
 
 
-def _stage(ctx: Context, stage: Stage) -> Result:
+def run_stage(ctx: Context, stage: Stage) -> Result:
     ctx.progress.stage(stage.name, None)
     ctx.ledger.stage_started(ctx.run, stage.name)
     failpoints.hit(f"stage.{stage.name}.started")

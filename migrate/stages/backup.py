@@ -42,6 +42,14 @@ def run(ctx: Context) -> Result:
 
 
 def _target(ctx: Context) -> int:
+    taken = capture_target(ctx)
+    failpoints.hit("backup.target.captured")
+    touched = ctx.plan.touched
+    _store(ctx, "target", "target", "target", ctx.target.engine, taken, ctx.folder / "target", touched)
+    return sum(p.rows for name in touched for p in taken.parts[name])
+
+
+def capture_target(ctx: Context) -> Capture:
     """The touched tables and, in the same snapshot, our own crosswalk as earlier runs left it."""
     folder = ctx.place("target", "x").parent
     crosswalk = ctx.target.meta("crosswalk")
@@ -59,9 +67,7 @@ def _target(ctx: Context) -> int:
     taken = capture(ctx.target, tables, folder, advance=ctx.progress.advance, point="backup.target")
     if known:
         _keep_crosswalk(ctx, folder, taken, crosswalk)
-    failpoints.hit("backup.target.captured")
-    _store(ctx, "target", "target", "target", ctx.target.engine, taken, folder, touched)
-    return sum(p.rows for name in touched for p in taken.parts[name])
+    return taken
 
 
 def _keep_crosswalk(ctx: Context, folder: Path, taken: Capture, name: str) -> None:

@@ -22,6 +22,7 @@ from migrate.vault.capture import table_folder
 
 NAME = "profile"
 SHOWN = 20
+HIDDEN = ("_line", "_bad", "_raw")  # what file sources add to every row
 
 
 def run(ctx: Context) -> Result:
@@ -36,12 +37,14 @@ def run(ctx: Context) -> Result:
             done = ctx.ledger.checkpoint(ctx.run, NAME, part, ctx.plan.digest)
             if done is None:
                 key = next(
-                    e.key for e in ctx.mapping.entities.values() if (e.source, e.table) == (source, table)
+                    () if e.key_is_line else e.key
+                    for e in ctx.mapping.entities.values()
+                    if (e.source, e.table) == (source, table)
                 )
                 profile = profile_table(
                     files[table],
                     taken.schema.table(table),
-                    key=() if key == ("line",) else key,
+                    key=key,
                     temp=ctx.place("temp", "x").parent,
                 )
                 _store(ctx, part, profile)
@@ -82,7 +85,7 @@ def _unused(ctx: Context, source: str, table: str, profile: TableProfile) -> lis
     return [
         c.name
         for c in profile.columns
-        if not c.name.startswith("_")
+        if c.name not in HIDDEN
         and c.rows > c.nulls + c.empty
         and c.name not in used
         and not left_behind(c.name)
@@ -109,8 +112,11 @@ def _unseen(ctx: Context, name: str, entity: Entity) -> None:
         if not (field.map and field.unmapped == "stop" and field.from_ and not field.do):
             continue
         _, files = extracted_parts(ctx, entity.source)
-        counts = value_counts(files[entity.table], field.from_, temp=ctx.place("temp", "x").parent)
-        unseen = [(v, n) for v, n in counts if v is not None and v not in field.map.values]
+        counts = value_counts(
+            files[entity.table], field.from_, temp=ctx.place("temp", "x").parent, limit=1_000_000
+        )
+        nulls = _null_words(ctx, entity, field.from_)
+        unseen = [(v, n) for v, n in counts if v is not None and v not in nulls and v not in field.map.values]
         if unseen:
             raise GateClosed(
                 f"{len(unseen)} values are not in the map ({sum(n for _, n in unseen)} rows)",
@@ -120,3 +126,12 @@ def _unseen(ctx: Context, name: str, entity: Entity) -> None:
                 kept="Nothing was loaded.",
                 hint="`migrate profile` shows them; add them to the map or change `unmapped`.",
             )
+
+
+def _null_words(ctx: Context, entity: Entity, column: str) -> tuple[str, ...]:
+    source = ctx.mapping.sources[entity.source]
+    table = source.tables.get(entity.table)
+    if table is None:
+        return source.nulls
+    own = table.columns[column].nulls if column in table.columns else None
+    return next((n for n in (own, table.nulls) if n is not None), source.nulls)

@@ -190,6 +190,6 @@ def _second_pass(ctx: Context, session: Session, lane: Lane, rejected: Rejected)
 
 def _all_rejects(ctx: Context) -> pa.Table:
     schema = arrow_schema(meta_table("reject", ctx.target.meta).columns)
-    found = [rows for rows in meta_rows(ctx.target, "reject")]
+    found = list(meta_rows(ctx.target, "reject"))
     rows = pa.concat_tables(found) if found else schema.empty_table()
     return rows.filter(pa.compute.equal(rows["run"], ctx.run))

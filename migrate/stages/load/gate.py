@@ -12,7 +12,6 @@ from migrate.stages.planning import schema_digest
 from migrate.stages.proven import proven_backups
 from migrate.vault.check import check
 
-
 LEVELS = ("L0", "L1", "L2", "L3", "L4", "L5")
 
 

@@ -1,0 +1,156 @@
+"""One row's story, from source to target."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from migrate import canon
+from migrate.api.places import context_of
+from migrate.context import Context
+from migrate.errors import UsageError
+from migrate.stages.load.rejected import meta_rows
+from migrate.stages.proven import source_rows
+from migrate.stages.quarantine import with_originals
+
+
+def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[str, Any]:
+    """Where a source row came from, what was decided and where it is now. `key`: the bare value, or a JSON array."""
+    with context_of(run, home, hold=False) as ctx:
+        if entity not in ctx.mapping.entities:
+            raise UsageError(
+                f"the mapping has no entity {entity!r}", hint=f"Entities: {', '.join(ctx.mapping.entities)}."
+            )
+        source_key = _key(key)
+        rids = _rids(ctx, entity, source_key)
+        crosswalk = _crosswalk(ctx, entity, source_key)
+        if not rids and crosswalk is None:
+            raise UsageError(f"the run has no row of {entity} with key {source_key}")
+        story: list[dict[str, str]] = []
+        for rid, where in rids.items():
+            story.append(
+                {
+                    "stage": "extract",
+                    "what": f"part {rid >> 32}, row {rid & 0xFFFFFFFF}",
+                    "where": _table(ctx, entity),
+                }
+            )
+            story.append({"stage": "transform", "what": where, "where": entity})
+        story += _rejects(ctx, entity, list(rids))
+        target = None
+        if crosswalk is not None:
+            into = ctx.plan.entities[entity].into
+            story.append(
+                {
+                    "stage": "load",
+                    "what": f"{crosswalk['origin']} by run {crosswalk['run']}",
+                    "where": f"{into} {crosswalk['target_key']}",
+                }
+            )
+            target = _target_row(ctx, entity, crosswalk["target_key"])
+            story.append(
+                {
+                    "stage": "verify",
+                    "what": "is in the target" if target else "is not in the target",
+                    "where": into,
+                }
+            )
+        return {
+            "run": ctx.run,
+            "entity": entity,
+            "key": source_key,
+            "story": story,
+            "source": _source_row(ctx, entity, next(iter(rids), None)),
+            "target": target,
+        }
+
+
+def _key(given: str) -> str:
+    if given.startswith("["):
+        try:
+            parts = json.loads(given)
+        except ValueError:
+            parts = [given]
+    else:
+        parts = [given]
+    return json.dumps([str(p) for p in parts], ensure_ascii=False, separators=(",", ":"))
+
+
+def _table(ctx: Context, entity: str) -> str:
+    plan = ctx.plan.entities[entity]
+    return f"{plan.source}.{plan.table}"
+
+
+def _rids(ctx: Context, entity: str, key: str) -> dict[int, str]:
+    """Rows with this key and what became of each."""
+    folder = ctx.folder / "transform" / entity
+    found: dict[int, str] = {}
+    for path in folder.glob("excluded-*.parquet"):
+        rows = pq.read_table(path)
+        found |= {
+            r["rid"]: f"left out by {r['reason']}"
+            for r in rows.filter(pc.equal(rows["key"], key)).to_pylist()
+        }
+    settled = folder / "settled.parquet"
+    if settled.exists():
+        rows = pq.read_table(settled)
+        found |= {
+            r["rid"]: f"decided: {r['op']}" for r in rows.filter(pc.equal(rows["key"], key)).to_pylist()
+        }
+    quarantine = ctx.folder / "quarantine" / f"{entity}.parquet"
+    if quarantine.exists():
+        rows = pq.read_table(quarantine, columns=["rid", "key", "fields", "codes"])
+        for row in rows.filter(pc.equal(rows["key"], key)).to_pylist():
+            reasons = ", ".join(
+                f"{f}: {c}" if f else c for f, c in zip(row["fields"], row["codes"], strict=True)
+            )
+            found[row["rid"]] = f"quarantined ({reasons})"
+    return found
+
+
+def _crosswalk(ctx: Context, entity: str, key: str) -> dict[str, Any] | None:
+    system = ctx.mapping.sources[ctx.mapping.entities[entity].source].system
+    for rows in meta_rows(ctx.target, "crosswalk"):
+        mine = pc.and_(pc.equal(rows["entity"], entity), pc.equal(rows["system"], system))
+        found = rows.filter(pc.and_(mine, pc.equal(rows["source_key"], key))).to_pylist()
+        if found:
+            return dict(found[0])
+    return None
+
+
+def _rejects(ctx: Context, entity: str, rids: list[int]) -> list[dict[str, str]]:
+    found = []
+    for rows in meta_rows(ctx.target, "reject"):
+        mine = pc.and_(pc.equal(rows["run"], ctx.run), pc.equal(rows["entity"], entity))
+        for row in rows.filter(pc.and_(mine, pc.is_in(rows["rid"], pa.array(rids, pa.int64())))).to_pylist():
+            what = f"refused by the database: {row['code']} {row['object'] or ''}".strip()
+            found.append({"stage": "load", "what": what, "where": row["part"]})
+    return found
+
+
+def _target_row(ctx: Context, entity: str, key: str) -> dict[str, Any] | None:
+    from migrate.stages.rollback.victims import key_table
+
+    table = ctx.target.schema([ctx.plan.entities[entity].into]).table(ctx.plan.entities[entity].into)
+    transaction = ctx.target.begin()
+    try:
+        found = transaction.fetch(table, table.primary_key, key_table(table, [key]), list(table.column_names))
+    finally:
+        transaction.rollback()
+    if not found.num_rows:
+        return None
+    return {c.name: canon.canonical_text(found[c.name], c.type)[0].as_py() for c in table.columns}
+
+
+def _source_row(ctx: Context, entity: str, rid: int | None) -> dict[str, Any] | None:
+    if rid is None:
+        return None
+    spec = ctx.mapping.entities[entity]
+    rows = with_originals(pa.table({"rid": pa.array([rid], pa.int64())}), spec, source_rows(ctx, spec.source))
+    text = rows["row"][0].as_py()
+    return dict(json.loads(text)) if text else None

@@ -1,0 +1,172 @@
+"""Runs: plan, run, status, verify, report, rollback, demo."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from migrate.api.places import context_of, ledger_of, run_id
+from migrate.context import Context, Progress
+from migrate.demo.generate import generate
+from migrate.dry_run import dry_run
+from migrate.errors import MigrateError, UsageError
+from migrate.ledger.ledger import Ledger
+from migrate.ledger.records import UNFINISHED
+from migrate.model import RunInfo
+from migrate.report.document import read_report
+from migrate.run import migrate
+from migrate.stages import verify as verify_stage
+from migrate.stages.report import write as write_report
+from migrate.stages.rollback import rollback as roll_back
+
+
+def run(
+    mapping: Path | str,
+    *,
+    to: str | None = None,
+    only: Sequence[str] = (),
+    fresh: bool = False,
+    workers: int = 1,
+    home: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """All stages, or up to `to`; an unfinished run of the same mapping is resumed.
+
+    Raises the MigrateError that stopped the run; everything done so far is kept."""
+    if workers != 1:
+        raise UsageError("more than one worker is not built yet in this version")
+    outcome = migrate(mapping, to=to, only=only, fresh=fresh, home=home, progress=progress)
+    if outcome.error is not None:
+        raise outcome.error
+    with ledger_of(outcome.ctx.home) as ledger:
+        shape = _shape(ledger, outcome.ctx.run)
+    return {
+        **shape,
+        "report": str(outcome.report) if outcome.report else None,
+        "resumed": outcome.resumed,
+        "exit_code": 0,
+    }
+
+
+def plan(
+    mapping: Path | str, *, home: Path | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Check the mapping against both live schemas and count, from an extracted copy, what a run would do.
+
+    Changes nothing in either database; the copy is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="migrate-plan-", dir=_near(home)) as folder:
+        return dry_run(mapping, home=Path(folder), progress=progress)
+
+
+def _near(home: Path | None) -> Path | None:
+    return home if home is not None and home.is_dir() else None
+
+
+def status(run: str | None = None, *, home: Path | None = None) -> dict[str, Any]:
+    with ledger_of(home) as ledger:
+        name = run_id(ledger, run)
+        shape = _shape(ledger, name)
+        return {**shape, "resumable": shape["state"] in UNFINISHED, "report": _report_path(ledger, name)}
+
+
+def runs(*, home: Path | None = None) -> list[dict[str, Any]]:
+    """Newest first."""
+    with ledger_of(home) as ledger:
+        return [_line(r) for r in ledger.runs()]
+
+
+def _line(info: RunInfo) -> dict[str, Any]:
+    return {
+        "run": info.run,
+        "mapping": info.mapping,
+        "state": info.state,
+        "started": info.started.isoformat(),
+        "ended": info.ended.isoformat() if info.ended else None,
+    }
+
+
+def _shape(ledger: Ledger, run: str) -> dict[str, Any]:
+    """The JSON shape of a run."""
+    info = ledger.run(run)
+    return {
+        **_line(info),
+        "stages": [vars(s) for s in ledger.stages(run)],
+        "balances": ledger.run_facts(run).get("balances") or {},
+        "verdicts": [
+            {
+                "check": v.check,
+                "passed": v.passed,
+                "expected": v.expected,
+                "found": v.found,
+                "reason": v.reason,
+            }
+            for _, v in ledger.verdicts(run)
+        ],
+    }
+
+
+def _report_path(ledger: Ledger, run: str) -> str | None:
+    path = ledger.root / run / "report.json"
+    return str(path) if path.is_file() else None
+
+
+def verify(run: str, *, home: Path | None = None, progress: Progress | None = None) -> dict[str, Any]:
+    """Read the target again now and compare; raises GateClosed where it is not as loaded."""
+    with context_of(run, home, progress, hold=False) as ctx:
+        info = ctx.ledger.run(ctx.run)
+        if info.state == "rolled_back":
+            raise UsageError(f"run {ctx.run} was rolled back: there is nothing to verify")
+        try:
+            verify_stage.run(ctx)
+        except MigrateError as error:
+            write_report(ctx, state="failed", exit_code=error.exit_code)
+            raise
+        path = write_report(ctx, state=info.state)
+        return {**_shape(ctx.ledger, ctx.run), "report": str(path), "exit_code": 0}
+
+
+def report(run: str, *, home: Path | None = None) -> dict[str, Any]:
+    """The report's content and its path; written anew where the run left none."""
+    with ledger_of(home) as ledger:
+        name = run_id(ledger, run)
+        path = ledger.root / name / "report.json"
+    if not path.is_file():
+        with context_of(name, home, hold=False) as ctx:
+            path = write_report(ctx, state=ctx.ledger.run(name).state)
+    return {**read_report(path), "path": str(path)}
+
+
+def rollback(
+    run: str,
+    *,
+    preview: bool = False,
+    only: Sequence[str] = (),
+    force: Sequence[str] = (),
+    home: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Undo a run and prove that the target equals the backup taken before it."""
+    with context_of(run, home, progress, hold=not preview) as ctx:
+        _check_words(ctx, only)
+        result = roll_back(ctx, preview=preview, only=only, force=force)
+        state = ctx.ledger.run(ctx.run).state
+        if not preview:
+            write_report(ctx, state=state)
+        return {"run": ctx.run, "state": state, **result.as_json()}
+
+
+def _check_words(ctx: Context, only: Sequence[str]) -> None:
+    for name in only:
+        if name not in ctx.mapping.entities:
+            raise UsageError(
+                f"the mapping has no entity {name!r}", hint=f"Entities: {', '.join(ctx.mapping.entities)}."
+            )
+
+
+def demo(folder: Path | None = None, *, seed: int = 7, progress: Progress | None = None) -> dict[str, Any]:
+    """A whole acquisition on embedded databases, from made-up data to the verified report."""
+    place = folder or Path("migrate-demo")
+    mapping = generate(place, seed)
+    return {**run(mapping, home=place / ".migrate", progress=progress), "folder": str(place)}

@@ -1,0 +1,69 @@
+"""What a run would do, counted and not guessed: plan, extract, profile and transform, with nothing loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from migrate.context import Context, Progress
+from migrate.errors import GateClosed, MigrateError, TooManyQuarantined
+from migrate.mapping.load import load_mapping
+from migrate.run import opened, run_stage
+from migrate.stages import STAGE_NAMES, STAGES
+from migrate.stages.backup import capture_target
+from migrate.stages.load.assign import part_indexes
+from migrate.stages.transform import transform
+from migrate.vault.capture import captured_rows
+
+
+def dry_run(path: Path | str, *, home: Path, progress: Progress | None = None) -> dict[str, Any]:
+    """What a run would do, counted from an extracted copy: the JSON shape of `migrate plan`. Nothing is loaded,
+    nothing goes to a vault; `home` is a folder of its own, and the caller's to remove."""
+    mapping = load_mapping(path)
+    problems: list[dict[str, str]] = []
+    with opened(mapping, home=home, progress=progress, hold=False) as (ctx, _):
+        for stage in STAGES[: STAGE_NAMES.index("backup")]:
+            try:
+                run_stage(ctx, stage)
+            except GateClosed as error:
+                problems.append(_problem("gate", error))
+        try:
+            _transform(ctx)
+        except (GateClosed, TooManyQuarantined) as error:
+            problems.append(_problem("quarantine" if error.exit_code == 4 else "gate", error))
+        facts = ctx.ledger.run_facts(ctx.run).get("transform")
+        counts = facts if isinstance(facts, dict) else {}
+        entities = {}
+        for name in ctx.entities:
+            found = counts.get(name)
+            count = found if isinstance(found, dict) else {}
+            operations = count.get("operations")
+            done = operations if isinstance(operations, dict) else {}
+            entities[name] = {
+                "rows": count.get("in", 0),
+                "inserts": done.get("insert", 0),
+                "updates": done.get("update", 0),
+                "unchanged": done.get("unchanged", 0),
+                "links": done.get("link", 0),
+                "quarantined": count.get("quarantined", 0),
+                "parts": len(part_indexes(ctx, name)),
+            }
+        return {
+            "mapping": mapping.name,
+            "digest": ctx.plan.digest,
+            "order": list(ctx.plan.order),
+            "deferred": {n: list(e.deferred) for n, e in ctx.plan.entities.items() if e.deferred},
+            "entities": entities,
+            "problems": [*ctx.plan.problems, *problems],
+        }
+
+
+def _problem(code: str, error: MigrateError) -> dict[str, str]:
+    return {"code": code, "where": error.where, "message": error.message, "hint": error.hint}
+
+
+def _transform(ctx: Context) -> None:
+    """Fates of all rows, from the extracted copy and a copy of the touched target tables; no vault in between."""
+    capture_target(ctx)
+    sources = {name: captured_rows(ctx.folder / "extract" / name) for name in ctx.plan.source_tables}
+    transform(ctx, sources, captured_rows(ctx.folder / "target"), ctx.plan.digest)

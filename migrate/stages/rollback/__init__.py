@@ -1,0 +1,265 @@
+"""Undo a run: updated rows get their before-image, inserted rows go, the crosswalk is as it was; then it is proven.
+
+Everything is decided from the target's own records. Each step commits rows and records together,
+so that a killed rollback goes on where it stood when the command is given again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrate import canon, failpoints
+from migrate.arrow import arrow_schema
+from migrate.connectors.protocol import Transaction
+from migrate.context import Context
+from migrate.errors import GateClosed, UsageError
+from migrate.ledger.receipts import meta_table
+from migrate.model import Schema, Verdict
+from migrate.stages.load.rejected import meta_rows
+from migrate.stages.proven import proven_backups
+from migrate.stages.rollback.victims import Undo, chunks, decide, images, key_table
+
+SHOWN = 200
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """What was (or would be) undone; `differences` are tables that do not equal the pre-load backup, and why."""
+
+    preview: bool
+    entities: dict[str, dict[str, int]]
+    conflicts: list[dict[str, str]]
+    proof: Verdict | None
+
+    def as_json(self) -> dict[str, object]:
+        proof = None
+        if self.proof is not None:
+            proof = {"passed": self.proof.passed, "differences": self.proof.evidence.get("differences", [])}
+        return {
+            "preview": self.preview,
+            "entities": self.entities,
+            "conflicts": self.conflicts,
+            "proof": proof,
+        }
+
+
+def rollback(
+    ctx: Context, *, preview: bool, only: Sequence[str] = (), force: Sequence[str] = ()
+) -> RolledBack:
+    """Undo what this run wrote. Raises UsageError where a later run wrote too, or dependants are left out of `only`."""
+    declared = ctx.target.schema(ctx.plan.touched)
+    _refuse_later_runs(ctx)
+    undos = decide(ctx, declared, only, force)
+    _refuse_dependants(ctx, only)
+    if not preview:
+        ctx.ledger.audit("rollback started", ctx.run, {"only": list(only), "force": list(force)})
+        _execute(ctx, undos)
+        ctx.ledger.set_state(ctx.run, "rolled_back")
+        _mark(ctx)
+    proof = None if preview else _prove(ctx, declared, undos)
+    conflicts = [asdict(c) for u in undos for c in u.conflicts.values()]
+    result = RolledBack(
+        preview=preview,
+        entities={
+            u.entity: {"delete": len(u.deletes), "restore": len(u.restores), "conflicts": len(u.conflicts)}
+            for u in undos
+        },
+        conflicts=conflicts[:SHOWN],
+        proof=proof,
+    )
+    if proof is not None:
+        ctx.ledger.put_verdict(ctx.run, "rollback", proof)
+        ctx.ledger.audit("rolled back", ctx.run, {"equal": proof.passed, "conflicts": len(conflicts)})
+    return result
+
+
+def _refuse_later_runs(ctx: Context) -> None:
+    """Only a row's last writer is undone (F33)."""
+    runs = [r for rows in meta_rows(ctx.target, "run") for r in rows.to_pylist()]
+    mine = next((r for r in runs if r["run"] == ctx.run), None)
+    if mine is None:
+        raise UsageError(f"run {ctx.run} wrote nothing to this target", hint="`migrate runs` lists the runs.")
+    wrote = {r for rows in meta_rows(ctx.target, "receipt") for r in rows["run"].to_pylist()}
+    later = [
+        r["run"]
+        for r in runs
+        if r["started"] > mine["started"] and r["state"] != "rolled_back" and r["run"] in wrote
+    ]
+    if later:
+        raise UsageError(
+            f"later runs wrote to this target: {', '.join(sorted(later))}",
+            kept="Nothing was changed.",
+            hint="Roll those back first, the newest first.",
+        )
+
+
+def _refuse_dependants(ctx: Context, only: Sequence[str]) -> None:
+    if not only:
+        return
+    for name, plan in ctx.plan.entities.items():
+        needed = {p for parents in plan.refs.values() for p in parents} & set(only)
+        if needed and name not in only:
+            raise UsageError(
+                f"{name} refers to {', '.join(sorted(needed))}",
+                kept="Nothing was changed.",
+                hint=f"Add --only {name}.",
+            )
+
+
+def _execute(ctx: Context, undos: Sequence[Undo]) -> None:
+    ctx.target.raise_fence(ctx.run)
+    failpoints.hit("rollback.fence_raised")
+    waiting = _restore(ctx, undos)
+    _open_cycles(ctx, undos)
+    for undo in undos:
+        for keys in chunks(undo.deletes):
+            _committed(ctx, lambda t, undo=undo, keys=keys: _delete(ctx, t, undo, keys))
+            ctx.progress.advance(len(keys))
+        for keys in chunks(sorted(undo.linked)):
+            _committed(ctx, lambda t, undo=undo, keys=keys: _forget(ctx, t, undo.entity, keys))
+    if waiting:
+        left = _restore(ctx, undos)
+        if left:
+            raise GateClosed(
+                f"{left} rows could not be given back their earlier values: the database refuses them",
+                kept="Everything else was undone; the journal is kept.",
+                hint="Something took their unique values since; free them and run the rollback again.",
+            )
+    _restore_crosswalk(ctx, undos)
+
+
+def _committed(ctx: Context, work: object) -> None:
+    transaction = ctx.target.begin()
+    try:
+        work(transaction)  # type: ignore[operator]
+        failpoints.hit("rollback.before_commit")
+        transaction.commit()
+        failpoints.hit("rollback.committed")
+    except BaseException:
+        transaction.rollback()
+        raise
+
+
+def _restore(ctx: Context, undos: Sequence[Undo]) -> int:
+    """Before-images of updated rows; returns how many the database refused (they wait until the inserted rows are gone)."""
+    by_table = {u.entity: u for u in undos}
+    refused: list[int] = []
+    for row, before in images(ctx, "rows"):
+        undo = by_table.get(row["entity"])
+        if undo is None:
+            continue
+        table = undo.table
+        keys = canon.source_keys(before, table.primary_key, table.types)
+        chosen = before.filter(pc.is_in(keys, pa.array(undo.restores, pa.string())))
+        if not chosen.num_rows:
+            continue
+        plain = [c.name for c in table.columns if c.generated is None and c.name in before.column_names]
+
+        _committed(
+            ctx, lambda t, undo=undo, rows=chosen.select(plain): refused.append(_give_back(t, undo, rows))
+        )
+    return sum(refused)
+
+
+def _give_back(transaction: Transaction, undo: Undo, rows: pa.Table) -> int:
+    """Before-images of one part; how many the database refused."""
+    return len(transaction.update(undo.table, undo.table.primary_key, rows, stop_after=rows.num_rows))
+
+
+def _open_cycles(ctx: Context, undos: Sequence[Undo]) -> None:
+    """Empty the columns that close cycles, so that children can go before parents."""
+    for undo in undos:
+        deferred = ctx.plan.entities[undo.entity].deferred
+        if not deferred:
+            continue
+        for keys in chunks(undo.deletes):
+            rows = key_table(undo.table, keys)
+            for field in deferred:
+                if field in undo.table.primary_key:
+                    continue
+                layout = arrow_schema([undo.table.column(field)]).field(0).type
+                rows = rows.append_column(field, pa.nulls(rows.num_rows, layout))
+            _committed(
+                ctx,
+                lambda t, undo=undo, rows=rows: t.update(
+                    undo.table, undo.table.primary_key, rows, stop_after=0
+                ),
+            )
+
+
+def _delete(ctx: Context, transaction: Transaction, undo: Undo, keys: Sequence[str]) -> None:
+    transaction.delete(undo.table, undo.table.primary_key, key_table(undo.table, keys))
+    failpoints.hit("rollback.deleted")
+    _forget(ctx, transaction, undo.entity, [undo.inserted[k] for k in keys])
+
+
+def _forget(ctx: Context, transaction: Transaction, entity: str, source_keys: Sequence[str]) -> None:
+    """Crosswalk entries that this run made."""
+    table = meta_table("crosswalk", ctx.target.meta)
+    system = ctx.mapping.sources[ctx.mapping.entities[entity].source].system
+    count = len(source_keys)
+    keys = pa.table(
+        {
+            "system": pa.array([system] * count, pa.string()),
+            "entity": pa.array([entity] * count, pa.string()),
+            "source_key": pa.array(list(source_keys), pa.string()),
+        }
+    )
+    transaction.delete(table, table.primary_key, keys)
+
+
+def _restore_crosswalk(ctx: Context, undos: Sequence[Undo]) -> None:
+    """Entries that were there before get their earlier content; those of updated rows that were new go."""
+    by_name = {u.entity: u for u in undos}
+    table = meta_table("crosswalk", ctx.target.meta)
+    had: dict[str, set[str]] = {}
+    for row, before in images(ctx, "crosswalk"):
+        undo = by_name.get(row["entity"])
+        if undo is None:
+            continue
+        kept = {undo.updated.get(k) for k in undo.conflicts}
+        chosen = before.filter(
+            pc.invert(pc.is_in(before["source_key"], pa.array([k for k in kept if k], pa.string())))
+        )
+        had.setdefault(undo.entity, set()).update(before["source_key"].to_pylist())
+        if chosen.num_rows:
+            _committed(ctx, lambda t, chosen=chosen: t.update(table, table.primary_key, chosen, stop_after=0))
+    for undo in undos:
+        fresh = [undo.updated[k] for k in undo.restores if undo.updated[k] not in had.get(undo.entity, set())]
+        for keys in chunks(sorted(fresh)):
+            _committed(ctx, lambda t, undo=undo, keys=keys: _forget(ctx, t, undo.entity, keys))
+
+
+def _mark(ctx: Context) -> None:
+    """The run's row in the target says that it was rolled back."""
+    table = meta_table("run", ctx.target.meta)
+    rows = pa.table({"run": [ctx.run], "state": ["rolled_back"]})
+    _committed(ctx, lambda t: t.update(table, table.primary_key, rows, stop_after=0))
+
+
+def _prove(ctx: Context, declared: Schema, undos: Sequence[Undo]) -> Verdict:
+    """The touched tables against the backup taken before the load."""
+    backup = proven_backups(ctx)["target"]
+    differences = []
+    with ctx.target.snapshot(ctx.plan.touched) as snapshot:
+        for name in ctx.plan.touched:
+            table = snapshot.schema.table(name)
+            expected = canon.Digest.parse(backup.manifest.digests[name])
+            found = canon.digest(snapshot.read(name), table.types)
+            if found != expected:
+                kept = sum(len(u.conflicts) for u in undos if u.table.name == name)
+                why = f"{kept} rows kept as conflicts" if kept else "changed by others since the load"
+                differences.append(f"{name}: {found.rows} rows, {expected.rows} before the load; {why}")
+    del declared
+    return Verdict(
+        check="rollback equals the backup before the load",
+        passed=not differences,
+        expected=f"{len(ctx.plan.touched)} tables equal",
+        found=f"{len(ctx.plan.touched) - len(differences)} equal",
+        reason="; ".join(differences),
+        evidence={"differences": differences},
+    )

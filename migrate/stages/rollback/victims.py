@@ -1,0 +1,159 @@
+"""What undo would do, decided from the target's own records: crosswalk and journal, not from local files.
+
+A row that somebody changed after the load, or that a row which stays refers to, is a conflict and is
+kept (F32). Keeping one row may keep others: decided to a fixpoint before anything is written.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from migrate import canon
+from migrate.connectors.protocol import Target
+from migrate.context import Context
+from migrate.model import Schema, Table
+from migrate.stages.load.rejected import meta_rows
+from migrate.stages.planning import state_columns
+
+CHUNK = 50_000
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """`reason`: changed since the load | referred to by a row that stays | written again since."""
+
+    entity: str
+    table: str
+    key: str
+    reason: str
+
+
+@dataclass
+class Undo:
+    """One entity: keys of rows to delete and to restore (JSON), crosswalk entries of this run, conflicts."""
+
+    entity: str
+    table: Table
+    inserted: dict[str, str] = field(default_factory=dict)  # target key → source key
+    updated: dict[str, str] = field(default_factory=dict)
+    linked: list[str] = field(default_factory=list)  # source keys
+    conflicts: dict[str, Conflict] = field(default_factory=dict)
+
+    @property
+    def deletes(self) -> list[str]:
+        return sorted(k for k in self.inserted if k not in self.conflicts)
+
+    @property
+    def restores(self) -> list[str]:
+        return sorted(k for k in self.updated if k not in self.conflicts)
+
+
+def decide(ctx: Context, declared: Schema, only: Sequence[str], force: Sequence[str]) -> list[Undo]:
+    """One Undo per entity, in reverse load order."""
+    hashes: dict[str, dict[str, bytes]] = {}
+    undos = {}
+    for name in reversed(ctx.plan.order):
+        if only and name not in only:
+            continue
+        undos[name] = Undo(name, declared.table(ctx.plan.entities[name].into))
+        hashes[name] = {}
+    systems = {n: ctx.mapping.sources[e.source].system for n, e in ctx.mapping.entities.items()}
+    for rows in meta_rows(ctx.target, "crosswalk"):
+        for row in rows.filter(pc.equal(rows["run"], ctx.run)).to_pylist():
+            undo = undos.get(row["entity"])
+            if undo is None or row["system"] != systems[row["entity"]]:
+                continue
+            if row["origin"] == "link":
+                undo.linked.append(row["source_key"])
+                continue
+            place = undo.inserted if row["origin"] == "insert" else undo.updated
+            place[row["target_key"]] = row["source_key"]
+            hashes[row["entity"]][row["target_key"]] = row["row_hash"]
+    for name, undo in undos.items():
+        if undo.table.name not in force:
+            _changed_since(ctx, undo, hashes[name])
+    _kept_by_references(ctx, undos)
+    return list(undos.values())
+
+
+def key_table(table: Table, keys: Sequence[str]) -> pa.Table:
+    """JSON keys as the key columns of the table, in its layout."""
+    parts = list(zip(*(json.loads(k) for k in keys), strict=True)) or [() for _ in table.primary_key]
+    columns = {
+        name: canon.from_text(pa.array(list(texts), pa.string()), table.column(name).type)
+        for name, texts in zip(table.primary_key, parts, strict=True)
+    }
+    return pa.table(columns)
+
+
+def chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), CHUNK):
+        yield keys[start : start + CHUNK]
+
+
+def _changed_since(ctx: Context, undo: Undo, hashes: Mapping[str, bytes]) -> None:
+    """Rows that no longer stand as this run left them. A row that is gone is nothing to undo."""
+    table = undo.table
+    state = state_columns(ctx.mapping, table)
+    for keys in chunks(sorted(hashes)):
+        transaction = ctx.target.begin()
+        try:
+            found = transaction.fetch(
+                table, table.primary_key, key_table(table, keys), list(table.column_names)
+            )
+        finally:
+            transaction.rollback()
+        names = canon.source_keys(found, table.primary_key, table.types).to_pylist()
+        now = canon.as_binary(canon.row_hashes(found, table.types, state)).to_pylist()
+        for key, value in zip(names, now, strict=True):
+            if value != hashes[key]:
+                undo.conflicts[key] = Conflict(undo.entity, table.name, key, "changed since the load")
+
+
+def _kept_by_references(ctx: Context, undos: Mapping[str, Undo]) -> None:
+    """A row stays if a row that stays refers to it, or a row of nobody's run."""
+    pointing = {name: _pointing(ctx.target, undo) for name, undo in undos.items()}
+    grew = True
+    while grew:
+        grew = False
+        going = {(u.table.name, k) for u in undos.values() for k in u.deletes}
+        restored = {(u.table.name, k) for u in undos.values() for k in u.restores}
+        for name, undo in undos.items():
+            for key, table, row in pointing[name]:
+                if key in undo.conflicts or (table, row) in going or (table, row) in restored:
+                    continue
+                undo.conflicts[key] = Conflict(
+                    name, undo.table.name, key, f"a row of {table} that stays refers to it"
+                )
+                grew = True
+
+
+def _pointing(target: Target, undo: Undo) -> list[tuple[str, str, str]]:
+    """(key of an inserted row, table, key of a row that refers to it)."""
+    found = []
+    for keys in chunks(sorted(undo.inserted)):
+        rows = target.references_to(undo.table, undo.table.primary_key, key_table(undo.table, keys))
+        found += list(
+            zip(
+                rows["ref_key"].to_pylist(),
+                rows["table"].to_pylist(),
+                rows["row_key"].to_pylist(),
+                strict=True,
+            )
+        )
+    return found
+
+
+def images(ctx: Context, kind: str) -> Iterator[tuple[dict[str, str], pa.Table]]:
+    """Before-images of this run: (the journal's row without its image, rows as they were)."""
+    for rows in meta_rows(ctx.target, "journal"):
+        mine = rows.filter(pc.and_(pc.equal(rows["run"], ctx.run), pc.equal(rows["kind"], kind)))
+        for row in mine.to_pylist():
+            yield row, pq.read_table(io.BytesIO(row.pop("image")))
