@@ -22,7 +22,12 @@ from migrate.transform.kinds import type_of_arrow
 from migrate.transform.source_rows import SourceRows
 from migrate.transform.values import TEXT, Mask, Values, values_of
 
-EXCLUDED = pa.schema([("rid", pa.int64()), ("key", pa.string()), ("reason", pa.string())])
+_EXCLUDED_FIELDS: list[pa.Field[Any]] = [
+    pa.field("rid", pa.int64()),
+    pa.field("key", pa.string()),
+    pa.field("reason", pa.string()),
+]
+EXCLUDED = pa.schema(_EXCLUDED_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,8 @@ def _where(
     if compiled.where is None or connection is None:
         return np.ones(len(source), dtype=np.bool_), np.zeros(len(source), dtype=np.bool_)
     values, unclear = _computed(compiled, connection, compiled.where, source)
-    true = values.cast(pa.bool_()).fill_null(False).to_numpy()
+    answers: Any = values.cast(pa.bool_())
+    true: Mask = answers.fill_null(False).to_numpy()
     unclear = unclear & ~bad
     return true | bad | unclear, unclear
 

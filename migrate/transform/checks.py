@@ -102,7 +102,7 @@ def _outside_numbers(values: Values, low: str | None, high: str | None, kind: Ki
         else texts.cast(pl.Float64, strict=False)
     )
     numbers = floats.fill_null(float("nan")).to_numpy()
-    out = given & np.isnan(numbers)
+    out: Mask = given & np.isnan(numbers)
     for limit, sign in ((low, 1.0), (high, -1.0)):
         if limit is None:
             continue

@@ -11,6 +11,13 @@ import pyarrow as pa
 from migrate.transform.values import Mask, Values, mask_of
 
 
+def nulls(size: int, arrow: pa.DataType) -> pa.Array[Any]:
+    """An array of NULLs of any Arrow type."""
+    make: Any = pa.nulls
+    made: pa.Array[Any] = make(size, arrow)
+    return made
+
+
 @dataclass(frozen=True)
 class Failure:
     """Rows that fail, their stable code, and the rule in words (never the value)."""
@@ -34,7 +41,7 @@ class Conversion:
     def refused(cls, values: Values, arrow: pa.DataType, detail: str) -> Conversion:
         """Every value that is not NULL fails."""
         mask = mask_of(values.series.is_not_null())
-        return cls(pa.nulls(len(mask), arrow), (Failure(mask, "type", detail),))
+        return cls(nulls(len(mask), arrow), (Failure(mask, "type", detail),))
 
 
 def failures(*pairs: tuple[Mask, str, str]) -> tuple[Failure, ...]:

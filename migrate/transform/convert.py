@@ -66,9 +66,7 @@ def convert(values: Values, target: Type, *, zone: str | None = None, nul_allowe
 
 
 def to_arrow(series: pl.Series | pa.Array[Any], arrow: pa.DataType) -> pa.Array[Any]:
-    array = series if isinstance(series, pa.Array) else series.to_arrow()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
+    array: pa.Array[Any] = series if isinstance(series, pa.Array) else series.to_arrow()
     return array if array.type == arrow else array.cast(arrow)
 
 

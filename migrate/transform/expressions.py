@@ -37,6 +37,8 @@ def locked_connection() -> Iterator[duckdb.DuckDBPyConnection]:
             "TimeZone = 'UTC'",
             f"memory_limit = '{MEMORY}'",
             "threads = 1",
+            # A part computed in front of TRY is computed outside of its protection.
+            "disabled_optimizers = 'common_subexpressions'",
             "autoinstall_known_extensions = false",
             "autoload_known_extensions = false",
             "enable_external_access = false",
@@ -68,8 +70,8 @@ def evaluate(
     good = _run(
         connection, f"SELECT (\n{sql}\n) AS v, {_ORDINAL} FROM {_ROWS}", table.filter(pa.array(~failed))
     )
-    places = np.where(failed, 0, np.cumsum(~failed) - 1)
-    return good.take(pa.array(places, mask=failed)), failed
+    places: Any = pa.array(np.where(failed, 0, np.cumsum(~failed) - 1), mask=failed)
+    return good.take(places), failed
 
 
 def _failing_rows(connection: duckdb.DuckDBPyConnection, sql: str, table: pa.Table) -> Mask:
@@ -83,7 +85,7 @@ def _failing_rows(connection: duckdb.DuckDBPyConnection, sql: str, table: pa.Tab
         )
         failed: Mask = guarded.to_numpy().astype(np.bool_)
         _run(connection, f"SELECT (\n{sql}\n) AS v, {_ORDINAL} FROM {_ROWS}", table.filter(pa.array(~failed)))
-    except duckdb.Error:
+    except (duckdb.Error, UsageError):
         failed = np.zeros(table.num_rows, dtype=np.bool_)
         _halve(connection, sql, table, 0, table.num_rows, failed)
     return failed
@@ -122,4 +124,5 @@ def _run(connection: duckdb.DuckDBPyConnection, query: str, table: pa.Table) -> 
     ordinals = result.column(_ORDINAL).to_numpy()
     if len(ordinals) > 1 and not (np.diff(ordinals) > 0).all():
         result = result.take(pa.array(np.argsort(ordinals, kind="stable")))
-    return result.column("v")
+    values: pa.ChunkedArray[Any] = result.column("v")
+    return values

@@ -14,7 +14,7 @@ from migrate.mapping.model import Check, Default, ValueMap
 from migrate.model import Kind, Type
 from migrate.transform import checks
 from migrate.transform.calendar import DAY, timestamps_of
-from migrate.transform.conversion import Failure
+from migrate.transform.conversion import Failure, nulls
 from migrate.transform.convert import convert, to_arrow
 from migrate.transform.entity import CompiledField
 from migrate.transform.findings import Findings
@@ -236,7 +236,7 @@ class FieldRun:
 
 def pc_null(array: pa.Array[Any], mask: Mask, arrow: pa.DataType) -> pa.Array[Any]:
     """The array with NULL where the mask is true, for every Arrow type."""
-    places = pa.array(np.arange(len(array), dtype=np.int64), mask=mask)
+    places: Any = pa.array(np.arange(len(array), dtype=np.int64), mask=mask)
     return array.take(places).cast(arrow) if mask.any() else array
 
 
@@ -328,11 +328,12 @@ def _reference_columns(run_: FieldRun, rows: SourceRows) -> dict[str, pa.Array[A
         columns[f"__find.{name}"] = pa.repeat(pa.scalar("", pa.string()), size) if constant else texts
         if constant:
             empty = empty & False
-    literal = pa.nulls(size, layout(field.type))
+    literal = nulls(size, layout(field.type))
     defaulted = empty & ~run_.dead
     if field.field.default is not None and defaulted.any():
         one = convert(Values(pl.Series([field.field.default]), TEXT), field.type, zone=field.zone)
-        literal = one.array.take(pa.array(np.zeros(size, dtype=np.int64), mask=~defaulted))
+        places: Any = pa.array(np.zeros(size, dtype=np.int64), mask=~defaulted)
+        literal = one.array.take(places)
         empty = empty & False
     for rule in field.field.check:
         if rule.name == "required":
@@ -358,7 +359,7 @@ def _entities(run_: FieldRun, rows: SourceRows, empty: Mask) -> pa.Array[Any]:
     ref = run_.field.field.ref
     assert ref is not None
     if ref.kind is None:
-        target = pa.repeat(pa.scalar(ref.to, pa.string()), len(rows))
+        target: pa.Array[Any] = pa.repeat(pa.scalar(ref.to, pa.string()), len(rows))
     else:
         kinds = texts_of(rows.column(ref.kind)[0])
         mapped, _ = looked_up(ValueMap(values=dict(ref.kinds)), kinds)

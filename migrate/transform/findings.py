@@ -13,12 +13,20 @@ import pyarrow as pa
 
 from migrate.transform.values import Mask, as_series
 
-REASONS = pa.schema(
-    [("rid", pa.int64()), ("field", pa.string()), ("code", pa.string()), ("detail", pa.string())]
-)
-EVENTS = pa.schema(
-    [("rid", pa.int64()), ("field", pa.string()), ("code", pa.string()), ("original", pa.string())]
-)
+_REASONS_FIELDS: list[pa.Field[Any]] = [
+    pa.field("rid", pa.int64()),
+    pa.field("field", pa.string()),
+    pa.field("code", pa.string()),
+    pa.field("detail", pa.string()),
+]
+REASONS = pa.schema(_REASONS_FIELDS)
+_EVENTS_FIELDS: list[pa.Field[Any]] = [
+    pa.field("rid", pa.int64()),
+    pa.field("field", pa.string()),
+    pa.field("code", pa.string()),
+    pa.field("original", pa.string()),
+]
+EVENTS = pa.schema(_EVENTS_FIELDS)
 Originals = Callable[[], pl.Series]
 
 
@@ -56,7 +64,7 @@ class Findings:
             self._events.append((mask, field_, code, originals().filter(as_series(mask))))
 
     def reasons(self, rids: npt.NDArray[np.int64]) -> pa.Table:
-        parts = [
+        parts: list[list[pa.Array[Any]]] = [
             [
                 pa.array(rids[mask]),
                 *(pa.repeat(pa.scalar(text, pa.string()), int(mask.sum())) for text in texts),
@@ -66,7 +74,7 @@ class Findings:
         return _table(parts, REASONS)
 
     def events(self, rids: npt.NDArray[np.int64]) -> pa.Table:
-        parts = [
+        parts: list[list[pa.Array[Any]]] = [
             [
                 pa.array(rids[mask]),
                 *(pa.repeat(pa.scalar(text, pa.string()), int(mask.sum())) for text in (name, code)),

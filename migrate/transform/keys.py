@@ -41,6 +41,7 @@ def reference_keys(values: Values) -> pa.Array[Any]:
 
 
 def combined(array: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
-    if isinstance(array, pa.ChunkedArray):
-        return array.combine_chunks() if array.num_chunks != 1 else array.chunk(0)
-    return array
+    given: Any = array
+    whole: Any = given.combine_chunks() if isinstance(given, pa.ChunkedArray) else given
+    made: pa.Array[Any] = pa.concat_arrays(whole.chunks) if hasattr(whole, "chunks") else whole
+    return made

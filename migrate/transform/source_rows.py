@@ -46,8 +46,7 @@ class SourceRows:
             return pa.chunked_array([self.column(name)[0].series.to_arrow().cast(pa.string())])
         if type_.kind is Kind.DECIMAL or (type_.kind is Kind.TEXT and not self.nulls.get(name)):
             return self.batch.column(name)
-        array = self.column(name)[0].series.to_arrow().cast(pa.string())
-        return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+        return pa.chunked_array([self.column(name)[0].series.to_arrow().cast(pa.string())])
 
     def filtered(self, keep: Mask) -> SourceRows:
         """The same with fewer rows; what has been prepared is kept."""
@@ -107,14 +106,14 @@ def _mixed_texts(array: pa.Array[Any]) -> tuple[pl.Series, Mask | None]:
     for tag, field, type_ in ((1, "int", Type(Kind.INT, bits=64)), (2, "real", Type(Kind.FLOAT, bits=64))):
         mine = tags == tag
         if mine.any():
-            numbers = canonical_text(array.field(field), type_)
+            numbers = canonical_text(_part(array, field), type_)
             texts = pc.if_else(pa.array(mine), numbers, texts)
     series = pl.Series("", pl.from_arrow(texts), dtype=pl.String)
     return series, bad if bad is not None and bad.any() else None
 
 
 def _tags_of(array: pa.Array[Any]) -> npt.NDArray[np.int8]:
-    tags: npt.NDArray[np.int8] = array.field("tag").fill_null(0).to_numpy(zero_copy_only=False)
+    tags: npt.NDArray[np.int8] = _part(array, "tag").fill_null(0).to_numpy(zero_copy_only=False)
     if array.null_count:
         # The fields under a NULL struct hold anything, also an empty text.
         return np.where(array.is_valid().to_numpy(zero_copy_only=False), tags, 0)
@@ -123,7 +122,17 @@ def _tags_of(array: pa.Array[Any]) -> npt.NDArray[np.int8]:
 
 def _bytes_of(array: pa.Array[Any], tags: npt.NDArray[np.int8]) -> pa.Array[Any]:
     """Bytes of texts and blobs only; NULL elsewhere."""
-    return pc.if_else(pa.array((tags == 3) | (tags == 4)), array.field("bytes"), pa.scalar(None, pa.binary()))
+    choose: Any = pc.if_else
+    chosen: pa.Array[Any] = choose(
+        pa.array((tags == 3) | (tags == 4)), _part(array, "bytes"), pa.scalar(None, pa.binary())
+    )
+    return chosen
+
+
+def _part(array: Any, name: str) -> pa.Array[Any]:
+    """One field of a struct array, without regard to which structs are NULL."""
+    part: pa.Array[Any] = array.field(name)
+    return part
 
 
 def _decoded(value: bytes | None) -> str | None:

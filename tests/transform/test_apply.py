@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 from migrate.mapping.model import Check, Default, Ref, Step
 from migrate.model import Kind, Type
 from migrate.transform.apply import apply
+from migrate.transform.expressions import _halve, locked_connection
 
 from tests.transform.crm import (
     TEXT,
@@ -243,3 +245,35 @@ def test_steps_with_arguments() -> None:
     )
     assert [None if v is None else str(v) for v in found(result)] == ["1201", None]
     assert codes(result) == [(1, "b", "type")]
+
+
+def test_many_rows_that_an_expression_breaks_are_found_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repeated part of an expression must not be computed outside of TRY: halving would take minutes."""
+
+    def never(*given: Any) -> None:
+        raise AssertionError("rows were searched one by one")
+
+    monkeypatch.setattr("migrate.transform.expressions._halve", never)
+    rows = batch(name=["x" if i % 3 else "5" for i in range(3000)])
+    result = run({"n": field(expr="CAST(name AS INTEGER) + CAST(name AS INTEGER)")}, {"n": INT}, rows)
+    assert result.reasons.num_rows == 2000
+    assert found(result, "n")[:4] == [10, None, None, 10]
+
+
+def test_halving_finds_the_same_rows() -> None:
+    with locked_connection() as connection:
+        table = pa.table({"a": ["1", "x", "3", "y"], "__ordinal": range(4)})
+        failed = np.zeros(4, dtype=np.bool_)
+        _halve(connection, "CAST(a AS INTEGER)", table, 0, 4, failed)
+        assert failed.tolist() == [False, True, False, True]
+
+
+def test_the_connection_reaches_nothing() -> None:
+    with locked_connection() as connection:
+        for sql in (
+            "SELECT * FROM read_csv('/etc/passwd')",
+            "SET enable_external_access = true",
+            "SET TimeZone = 'Europe/London'",
+        ):
+            with pytest.raises(duckdb.Error):
+                connection.execute(sql)

@@ -72,7 +72,8 @@ class Readings:
 def read_all(texts: pl.Series, formats: Sequence[str], years_from: int = 1969) -> Readings:
     """Every format over trimmed texts; `formats` empty: ISO 8601. A text that two formats read differently is not ok."""
     size = len(texts)
-    ok, micros, zoned, twice = (np.zeros(size, dtype=t) for t in (np.bool_, np.int64, np.bool_, np.bool_))
+    ok: Mask = np.zeros(size, dtype=np.bool_)
+    zoned, twice, micros = ok.copy(), ok.copy(), np.zeros(size, dtype=np.int64)
     for format_ in formats or ("",):
         read = read_format(texts, format_, years_from) if format_ else read_iso_timestamp(texts)
         fine = read.ok & ~read.cut

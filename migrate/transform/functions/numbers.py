@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
@@ -158,6 +158,10 @@ def percent(values: Values, arguments: Arguments) -> Outcome:
     return Outcome(Values(numbers, DECIMAL), failed, "not a percentage")
 
 
+def _times(factor: Decimal) -> Callable[[str], str]:
+    return lambda text: plain_text(EXACT.multiply(Decimal(text), factor))
+
+
 def units(values: Values, arguments: Arguments) -> Outcome:
     factors: Mapping[str, Decimal] = arguments["factors"]
     parts = (
@@ -175,7 +179,7 @@ def units(values: Values, arguments: Arguments) -> Outcome:
         if mine.any():
             scaled, _ = by_distinct(
                 numbers.filter(as_series(mine)),
-                lambda t, f=factor: plain_text(EXACT.multiply(Decimal(t), Decimal(f))),
+                _times(Decimal(factor)),
                 pl.String,
             )
             out = scattered(out, mine, scaled)

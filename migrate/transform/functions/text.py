@@ -6,7 +6,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -151,7 +151,7 @@ def ascii(values: Values, arguments: Arguments) -> Outcome:
     def plain_form(sign: str) -> str:
         if sign in _PLAIN:
             return _PLAIN[sign]
-        form = "NFKD" if unicodedata.category(sign).startswith("L") else "NFD"
+        form: Literal["NFKD", "NFD"] = "NFKD" if unicodedata.category(sign).startswith("L") else "NFD"
         parts = "".join(c for c in unicodedata.normalize(form, sign) if not unicodedata.combining(c))
         if parts.isascii():
             return parts
