@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from migrate.api.places import find_home
-from migrate.connectors.registry import engine_of, open_restore_place
+from migrate.connectors.registry import open_restore_place
 from migrate.errors import UsageError
 from migrate.stores.protocol import Store
 from migrate.stores.registry import open_store
@@ -119,8 +119,11 @@ def backup_restore(
     """Restore into an empty database and compare every value. Raises UsageError where it is not empty (P27)."""
     place = _store(store, home)
     backup = _chosen(open_backup(place, _named(place, id)), tables)
-    with open_restore_place(engine_of(into), into, base=Path.cwd()) as database:
+    database = open_restore_place(into, base=Path.cwd())
+    try:
         found = restore_test(backup, database, trusted=True)
+    finally:
+        database.close()
     return {
         "backup": backup.manifest.id,
         "into": database.url,

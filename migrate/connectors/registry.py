@@ -75,3 +75,13 @@ def drop_scratch(engine: str, url: str | None, *, folder: Path, name: str) -> No
         module.drop_leftovers(url, [name])
     else:
         module.drop_leftovers(folder, [name])
+
+
+def open_restore_place(url: str, *, base: Path) -> Scratch:
+    """An empty place named by the user, to restore a backup into for good: a new SQLite file or an empty database.
+
+    Nothing here is ever dropped by us; the restore itself refuses a place that is not empty (P27)."""
+    engine = engine_of(url)
+    if engine == "files":
+        raise UsageError("a backup is restored into a database", hint="Give a sqlite:/// or postgresql:// URL.")
+    return cast(Scratch, _scratch_module(engine).open_place(url, base=base))

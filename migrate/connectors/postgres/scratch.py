@@ -34,13 +34,10 @@ from migrate.model import Sequence as SequenceState
 MARKER = f"{META}.migrate_marker"
 
 
-def open_scratch(
-    url: str | None, *, folder: Path, name: str, run: str, trusted: bool = False
-) -> PostgresScratch:
+def open_scratch(url: str | None, *, folder: Path, name: str, run: str) -> PostgresScratch:
     """CREATE DATABASE `name` on the server of `url`, with the encoding and collation of `url`'s own database.
 
-    `trusted`: the schema that will be restored is from a manifest whose SQL expressions may run (F26). It is
-    an attribute too, since the manifest may be known only later. Raises Unreachable where it is not allowed."""
+    Raises Unreachable where it is not allowed, UsageError without a server."""
     if url is None:
         raise UsageError(
             "a scratch database for PostgreSQL needs a server", hint="Set scratch: to a postgresql:// URL."
@@ -85,7 +82,7 @@ def open_scratch(
         )
         first.execute(f"INSERT INTO {MARKER} (run) VALUES (%s)".encode(), [run])
     failpoints.hit("postgres.scratch.marked")
-    return PostgresScratch(inside, server_url=url, name=name, run=run, trusted=trusted)
+    return PostgresScratch(inside, server_url=url, name=name, run=run)
 
 
 def drop_leftovers(url: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -166,17 +163,22 @@ class _Feed:
 class PostgresScratch(PostgresTarget):
     """`migrate.connectors.protocol.Scratch`. `not_restored` names what was left out, and why it could not be made."""
 
-    def __init__(self, url: str, *, server_url: str, name: str, run: str, trusted: bool) -> None:
+    def __init__(self, url: str, *, server_url: str, name: str, run: str) -> None:
         super().__init__(url)
-        self.name, self.trusted = name, trusted
+        self.name = name
         self.url = f"{mask(server_url)} ({name})"
         self.not_restored: list[str] = []
+        self._trusted = False
         self._server_url, self._run = server_url, run
         self._plain: set[tuple[str, str]] = set()  # generated columns restored as ordinary ones
 
     # -- the schema -------------------------------------------------------------------------------
 
-    def restore_schema(self, schema: Schema) -> None:
+    def restore_schema(self, schema: Schema, trusted: bool = True) -> None:
+        """`trusted` (F26): SQL expressions of the schema (defaults, generated columns, and later checks, partial
+        indexes …) may run; otherwise `not_restored` names them. What is not an expression, such as a type's
+        name, must have its narrow form either way (Corrupt)."""
+        self._trusted = trusted
         side = self._side()
         with translated("proving that the scratch is empty", where=self.name):
             row = side.execute(
@@ -228,8 +230,8 @@ class PostgresScratch(PostgresTarget):
             for c in table.columns
             if c.generated is not None or (c.default is not None and c.sequence is None)
         ]
-        whole = ddl.create_table(table, unlogged=True, trusted=self.trusted, sequences=sequences)
-        if self.trusted and self._attempt(whole):
+        whole = ddl.create_table(table, unlogged=True, trusted=self._trusted, sequences=sequences)
+        if self._trusted and self._attempt(whole):
             return
         self._run_ddl(ddl.create_table(table, unlogged=True, defaults=False, sequences=sequences), table.name)
         self._plain |= generated
@@ -297,17 +299,17 @@ class PostgresScratch(PostgresTarget):
                 )
             for unique in table.uniques:
                 self._trusted_ddl(
-                    ddl.unique(table, unique, trusted=self.trusted), f"{table.name}: {unique.name}"
+                    ddl.unique(table, unique, trusted=self._trusted), f"{table.name}: {unique.name}"
                 )
             for index in table.indexes:
                 self._trusted_ddl(
-                    ddl.index(table, index, trusted=self.trusted), f"{table.name}: index {index.name}"
+                    ddl.index(table, index, trusted=self._trusted), f"{table.name}: index {index.name}"
                 )
             for check in table.checks:
                 state = "" if check.validated else " NOT VALID"
                 sql = (
                     f"ALTER TABLE {name} ADD CONSTRAINT {quote(check.name)} {check.sql}{state}"
-                    if self.trusted
+                    if self._trusted
                     else ""
                 )
                 self._trusted_ddl(sql, f"{table.name}: check {check.name}")
@@ -340,7 +342,7 @@ class PostgresScratch(PostgresTarget):
             try:
                 with side.transaction(force_rollback=True):
                     side.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {quote(name)}".encode())
-            except psycopg.errors.IntegrityConstraintViolation:
+            except psycopg.IntegrityError:
                 broken.append(f"{table}: {name}")
             except psycopg.Error as error:
                 raise raised(from_psycopg(error), "looking for violations", where=str(table)) from None
@@ -399,3 +401,9 @@ class PostgresScratch(PostgresTarget):
         except psycopg.Error:
             return False
         return True
+
+
+def open_place(url: str, *, base: Path) -> PostgresScratch:
+    """The database of `url`, to restore a backup into for good; `restore_schema` refuses one that is not empty."""
+    del base
+    return PostgresScratch(url, server_url=url, name=parameters(url).get("dbname", ""), run="")

@@ -299,3 +299,14 @@ def _remove(path: Path) -> None:
     with translated(str(path)):
         for suffix in ("-journal", "-wal", "-shm", LOCK_SUFFIX, ""):
             Path(str(path) + suffix).unlink(missing_ok=True)
+
+
+def open_place(url: str, *, base: Path) -> SqliteScratch:
+    """A new file at `url`, 0600, to restore a backup into for good. Raises UsageError where there is one already."""
+    check_version()
+    path = path_of(url, base)
+    if path.exists() and path.stat().st_size:
+        raise UsageError("the place to restore into is not empty", where=str(path), hint="Give the path of a new file.")
+    with translated(str(path)):
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
+    return SqliteScratch(path, path.stem)
