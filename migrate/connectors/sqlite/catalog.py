@@ -30,7 +30,9 @@ def read_schema(connection: sqlite3.Connection, tables: Sequence[str] | None = N
     exist are left out."""
     wanted = None if tables is None else set(tables)
     listed = connection.execute("PRAGMA main.table_list").fetchall()
-    kinds = {str(name): str(kind) for _, name, kind, *_ in listed if not ours(str(name)) or name in (wanted or ())}
+    kinds = {
+        str(name): str(kind) for _, name, kind, *_ in listed if not ours(str(name)) or name in (wanted or ())
+    }
     without_rowid = {str(row[1]) for row in listed if row[4]}
     strict = {str(row[1]) for row in listed if row[5]}
     names = sorted(name for name, kind in kinds.items() if kind == "table")
@@ -193,7 +195,7 @@ def _sequences(connection: sqlite3.Connection, tables: Sequence[Table]) -> tuple
 _TOKEN = re.compile(
     r"""--[^\n]*|/\*.*?(?:\*/|$)|\s+          # comments and space
       |'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]
-      |[^\W\d]\w*(?:\$\w*)*|\d[\w.]*|.""",
+      |[^\W\d]\w*(?:\$\w*)*|\d[\w.]*|->>?|<<|>>|<>|[|]{2}|[<>!=]=|.""",
     re.VERBOSE | re.DOTALL,
 )
 

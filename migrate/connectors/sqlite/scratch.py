@@ -207,7 +207,7 @@ class SqliteScratch(SqliteTarget):
                     )
 
     def violations(self) -> list[str]:
-        with closing(connect(self.path, write=False)) as connection:
+        with closing(connect(self.path, write=True)) as connection:
             with translated(str(self.path)):
                 schema = read_schema(connection)
             return violations(connection, schema)
@@ -306,7 +306,9 @@ def open_place(url: str, *, base: Path) -> SqliteScratch:
     check_version()
     path = path_of(url, base)
     if path.exists() and path.stat().st_size:
-        raise UsageError("the place to restore into is not empty", where=str(path), hint="Give the path of a new file.")
+        raise UsageError(
+            "the place to restore into is not empty", where=str(path), hint="Give the path of a new file."
+        )
     with translated(str(path)):
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
     return SqliteScratch(path, path.stem)

@@ -57,7 +57,7 @@ class SqliteSnapshot:
 
     def violations(self) -> list[str]:
         """The source's own constraint violations, as `Scratch.violations` says them."""
-        with closing(connect(self._copy, write=False)) as connection:
+        with closing(connect(self._copy, write=True)) as connection:
             return violations(connection, self._catalogue)
 
     def verify_unchanged(self) -> None:

@@ -52,6 +52,9 @@ class SqliteTransaction:
                 raise Unreachable("this SQLite library cannot check foreign keys", where=where)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("BEGIN IMMEDIATE")
+            # On a file that may only be read BEGIN IMMEDIATE succeeds; a first write does not.
+            version = connection.execute("PRAGMA main.user_version").fetchone()[0]
+            connection.execute(f"PRAGMA main.user_version = {version}")
             # Only the transaction begun here knows this savepoint: `commit` asks for it (F1).
             connection.execute(f"SAVEPOINT {_BEGUN}")
             failpoints.hit("sqlite.transaction.begun")
