@@ -19,6 +19,7 @@ from migrate.errors import Drift, GateClosed, MigrateError, UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Mapping
+from migrate.model import RunInfo
 from migrate.stages import STAGE_NAMES, STAGES, Stage
 from migrate.stages.load import TargetDrifted, written_parts
 from migrate.stages.planning import scratch_url
@@ -130,7 +131,7 @@ def opened(
 def _resumable(ctx: Context, fresh: bool) -> str | None:
     """The unfinished run to go on with; a changed mapping may start anew only where nothing was written (exit 7)."""
     last = ctx.ledger.latest_unfinished(ctx.mapping.name)
-    if last is None:
+    if last is None or _finished(ctx, last):
         return None
     same = last.mapping_digest == ctx.mapping.digest and ctx.ledger.run_facts(last.run).get("only") == list(
         ctx.only
@@ -147,6 +148,12 @@ def _resumable(ctx: Context, fresh: bool) -> str | None:
     ctx.ledger.set_state(last.run, "failed")
     ctx.ledger.audit("run abandoned", last.run, {"fresh": fresh})
     return None
+
+
+def _finished(ctx: Context, last: RunInfo) -> bool:
+    """A run of some entities only ends partial: it is done, though the whole migration is not."""
+    done = {s.stage for s in ctx.ledger.stages(last.run) if s.state == "done"}
+    return last.state == "partial" and STAGE_NAMES[-1] in done
 
 
 def _clean_scratch(ctx: Context) -> None:

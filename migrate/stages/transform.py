@@ -77,6 +77,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     failpoints.hit("transform.before_settle")
     settled = settle(
         roads,
+        systems={n: ctx.mapping.sources[e.source].system for n, e in ctx.mapping.entities.items()},
         crosswalk=known,
         targets=targets,
         out=ctx.place("transform", "x").parent,

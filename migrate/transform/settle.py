@@ -89,9 +89,18 @@ def workspace(temp: Path, threads: int = 2) -> Iterator[duckdb.DuckDBPyConnectio
 
 
 def settle(
-    roads: Sequence[Road], *, crosswalk: Path | None, targets: Mapping[str, Path], out: Path, temp: Path
+    roads: Sequence[Road],
+    *,
+    systems: Mapping[str, str],
+    crosswalk: Path | None,
+    targets: Mapping[str, Path],
+    out: Path,
+    temp: Path,
 ) -> Settled:
     """Decide all rows of all `roads` and write `out/ENTITY/{settled,quarantine,patches,events}.parquet`.
+
+    `systems`: entity → source system, also of entities that have no road in this run but whose rows an
+    earlier run may have loaded.
 
     settled: rid, key, hash, op (insert|update|link|unchanged), tkey (JSON or null), known.
     quarantine: rid, key, fields, codes, details (lists). patches: rid, field, value (text or null):
@@ -104,7 +113,7 @@ def settle(
         for road in roads:
             _operations(db, road, targets.get(road.into))
             _lookups(db, road, targets)
-        _references(db, roads, targets)
+        _references(db, roads, targets, systems)
         return _write(db, roads, out)
 
 
@@ -357,9 +366,14 @@ def _lookups(db: duckdb.DuckDBPyConnection, road: Road, targets: Mapping[str, Pa
         )
 
 
-def _references(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], targets: Mapping[str, Path]) -> None:
+def _references(
+    db: duckdb.DuckDBPyConnection,
+    roads: Sequence[Road],
+    targets: Mapping[str, Path],
+    systems: Mapping[str, str],
+) -> None:
     """Resolve references against rows that will be there; a row that goes takes its children along, to a fixpoint."""
-    systems = ", ".join(f"({literal(r.entity)}, {literal(r.system)})" for r in roads)
+    known = ", ".join(f"({literal(entity)}, {literal(system)})" for entity, system in systems.items())
     by_name = {road.entity: road for road in roads}
     outcomes: dict[tuple[str, str], tuple[Outcome | Default, Outcome | Default]] = {}
     for road in roads:
@@ -373,7 +387,7 @@ def _references(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], targets: M
         return
     db.execute(
         f"""
-        CREATE TABLE systems AS SELECT * FROM (VALUES {systems}) v(entity, system);
+        CREATE TABLE systems AS SELECT * FROM (VALUES {known}) v(entity, system);
         CREATE TABLE known_before AS
         SELECT x.entity, x.source_key AS key FROM xw x JOIN systems s ON s.entity = x.entity AND s.system = x.system;
         CREATE TABLE lost AS SELECT DISTINCT s.entity, s.key FROM state s SEMI JOIN bad b ON b.entity = s.entity AND b.rid = s.rid
