@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from migrate.context import Context
@@ -16,7 +15,7 @@ from migrate.stages.quarantine import RID_SHIFT
 from migrate.transform.settle import literal, parquet, workspace
 
 
-def balance_of(ctx: Context, name: str, expected: Path) -> Verdict:
+def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verdict:
     """The verdict on one entity; its RowBalance goes to the run's facts.
 
     `expected`: rows that must be in the target (rid, source_key); they count as loaded only where
@@ -25,7 +24,11 @@ def balance_of(ctx: Context, name: str, expected: Path) -> Verdict:
     entity = ctx.mapping.entities[name]
     parts = source_rows(ctx, entity.source).parts[entity.table]
     folder = ctx.folder / "transform" / name
-    crosswalk = _crosswalk(ctx, name)
+    system = ctx.mapping.sources[entity.source].system
+    known = (
+        f"(SELECT source_key, run FROM {parquet([crosswalk])} "
+        f"WHERE entity = {literal(name)} AND system = {literal(system)})"
+    )
     rejects = ctx.folder / "quarantine" / f"{name}.rejects.parquet"
     with workspace(ctx.place("temp", "x").parent) as db:
         db.execute("CREATE TABLE ended(rid BIGINT, place VARCHAR)")
@@ -39,11 +42,11 @@ def balance_of(ctx: Context, name: str, expected: Path) -> Verdict:
             db.execute(f"INSERT INTO ended SELECT rid, 'quarantined' FROM {parquet([rejects])}")
         db.execute(
             f"INSERT INTO ended SELECT e.rid, 'loaded' FROM {parquet([expected])} e "
-            f"SEMI JOIN {parquet([crosswalk])} x ON x.source_key = e.source_key AND x.run = {literal(ctx.run)}"
+            f"SEMI JOIN {known} x ON x.source_key = e.source_key AND x.run = {literal(ctx.run)}"
         )
         db.execute(
             f"INSERT INTO ended SELECT s.rid, 'unchanged' FROM {parquet([folder / 'settled.parquet'])} s "
-            f"SEMI JOIN {parquet([crosswalk])} x ON x.source_key = s.key "
+            f"SEMI JOIN {known} x ON x.source_key = s.key "
             f"ANTI JOIN {parquet([expected])} e ON e.rid = s.rid "
             + (f"ANTI JOIN {parquet([rejects])} r ON r.rid = s.rid" if rejects.exists() else "")
         )
@@ -89,14 +92,13 @@ def _one(db: object, sql: str) -> int:
     return int(row[0])
 
 
-def _crosswalk(ctx: Context, name: str) -> Path:
-    """The target's crosswalk of one entity, read now."""
-    path = ctx.place("verify", f"{name}.crosswalk.parquet")
-    system = ctx.mapping.sources[ctx.mapping.entities[name].source].system
-    schema = pa.schema([("source_key", pa.string()), ("run", pa.string())])
+def read_crosswalk(ctx: Context) -> Path:
+    """The target's crosswalk, read now, once for all entities: `verify/crosswalk.parquet`."""
+    path = ctx.place("verify", "crosswalk.parquet")
+    names = ("system", "entity", "source_key", "run")
+    schema = pa.schema([(name, pa.string()) for name in names])
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for rows in meta_rows(ctx.target, "crosswalk"):
-            mine = pc.and_(pc.equal(rows["entity"], name), pc.equal(rows["system"], system))
-            writer.write_table(rows.filter(mine).select(schema.names).cast(schema))
+            writer.write_table(rows.select(list(names)).cast(schema))
     path.chmod(0o600)
     return path

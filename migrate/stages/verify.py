@@ -24,7 +24,7 @@ from migrate.durable import write_bytes
 from migrate.errors import GateClosed
 from migrate.mapping.model import Entity
 from migrate.model import Schema, Table, Verdict
-from migrate.stages.balance import balance_of
+from migrate.stages.balance import balance_of, read_crosswalk
 from migrate.stages.loaded import loaded_rows
 from migrate.stages.planning import compared_columns
 from migrate.stages.result import Result
@@ -45,11 +45,12 @@ def run(ctx: Context) -> Result:
             for name, entity in ctx.entities.items():
                 _found(ctx, target, snapshot, declared.table(entity.into), name, entity)
                 failpoints.hit("verify.entity_read")
+        crosswalk = read_crosswalk(ctx)
         for name, entity in ctx.entities.items():
             table = declared.table(entity.into)
             verdicts.append(_values(ctx, target, name, entity, table, expected[name]))
             verdicts += _orphans(ctx, name, table, declared, expected[name])
-            verdicts.append(balance_of(ctx, name, expected[name]))
+            verdicts.append(balance_of(ctx, name, expected[name], crosswalk))
             rows += pq.read_metadata(expected[name]).num_rows
             ctx.progress.advance(pq.read_metadata(expected[name]).num_rows)
     finally:
