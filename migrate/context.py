@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from migrate.connectors.protocol import Database, Target
-from migrate.durable import sha256_file
+from migrate.durable import make_private_folder, sha256_file
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.records import Output
 from migrate.mapping.model import Entity, Mapping
@@ -67,11 +67,13 @@ class Context:
             if not self.only or name in self.only
         }
 
+    def room(self, *parts: str) -> Path:
+        """A folder below the run's folder, made if missing (0700)."""
+        return make_private_folder(self.folder.joinpath(*parts))
+
     def place(self, *parts: str) -> Path:
-        """A path below the run's folder; its parent exists."""
-        path = self.folder.joinpath(*parts)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return path
+        """The path of a file below the run's folder; its folder exists."""
+        return self.room(*parts[:-1]) / parts[-1]
 
     def output(self, path: Path) -> Output:
         """A file below the run's folder as a checkpoint remembers it."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -115,6 +116,27 @@ def write_rows(rows: pa.Table, path: Path, *, point: str) -> None:
     """One working file of a run (not a part of a backup): wholly there or not at all, 0600."""
     with durable.atomic_file(path, point=point) as temporary:
         _write_parquet(rows, temporary)
+
+
+def stream_rows(
+    tables: Iterable[pa.Table], path: Path, *, point: str, schema: pa.Schema | None = None
+) -> bool:
+    """One working file from a stream of tables, 0600, wholly there or not at all.
+
+    Returns False, and leaves no file, where there are no tables and no `schema` to write without rows.
+    """
+    waiting = iter(tables)
+    first = next(waiting, None)
+    layout = schema if schema is not None or first is None else first.schema
+    if layout is None:
+        return False
+    with (
+        durable.atomic_file(path, point=point) as temporary,
+        pq.ParquetWriter(temporary, layout, compression="zstd", compression_level=1) as writer,
+    ):
+        for table in () if first is None else chain([first], waiting):
+            writer.write_table(table if schema is None else table.cast(schema))
+    return True
 
 
 def _decode(source: pa.NativeFile | str, where: str) -> pa.Table:

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from migrate import __version__, canon, failpoints
 from migrate.context import Context
 from migrate.errors import Drift, GateClosed
 from migrate.ledger.receipts import meta_table
 from migrate.model import Manifest, Schema
-from migrate.parts import read_part
+from migrate.parts import read_part, stream_rows
 from migrate.stages.planning import digest_of, schema_digest
 from migrate.stages.result import Result
 from migrate.vault.capture import Capture, capture, read_capture
@@ -51,7 +49,7 @@ def _target(ctx: Context) -> int:
 
 def capture_target(ctx: Context) -> Capture:
     """The touched tables and, in the same snapshot, our own crosswalk as earlier runs left it."""
-    folder = ctx.place("target", "x").parent
+    folder = ctx.room("target")
     crosswalk = ctx.target.meta("crosswalk")
     touched = ctx.plan.touched
     declared = ctx.target.schema(touched)
@@ -73,15 +71,11 @@ def capture_target(ctx: Context) -> Capture:
 def _keep_crosswalk(ctx: Context, folder: Path, taken: Capture, name: str) -> None:
     """`target/crosswalk.parquet`: what earlier runs loaded, as transform and load look it up."""
     declared, stored = meta_table("crosswalk", ctx.target.meta), taken.schema.table(name)
-    path = folder / "crosswalk.parquet"
-    writer: pq.ParquetWriter | None = None
-    for ref in taken.parts[name]:
-        rows = ctx.target.as_declared(read_part(folder / ref.path, ref), stored, declared)
-        writer = writer or pq.ParquetWriter(path, rows.schema, compression="zstd")
-        writer.write_table(rows)
-    if writer is not None:
-        writer.close()
-        path.chmod(0o600)
+    tables = (
+        ctx.target.as_declared(read_part(folder / ref.path, ref), stored, declared)
+        for ref in taken.parts[name]
+    )
+    stream_rows(tables, folder / "crosswalk.parquet", point="backup.crosswalk")
 
 
 def _store(

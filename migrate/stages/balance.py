@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from migrate.context import Context
 from migrate.model import RowBalance, Verdict
+from migrate.parts import stream_rows
 from migrate.stages.load.rejected import meta_rows
 from migrate.stages.proven import source_rows
 from migrate.stages.quarantine import RID_SHIFT
@@ -30,7 +30,7 @@ def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verd
         f"WHERE entity = {literal(name)} AND system = {literal(system)})"
     )
     rejects = ctx.folder / "quarantine" / f"{name}.rejects.parquet"
-    with workspace(ctx.place("temp", "x").parent) as db:
+    with workspace(ctx.room("temp")) as db:
         db.execute("CREATE TABLE ended(rid BIGINT, place VARCHAR)")
         excluded = sorted(folder.glob("excluded-*.parquet"))
         if excluded:
@@ -66,8 +66,8 @@ def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verd
         quarantined=places.get("quarantined", 0),
         excluded=places.get("excluded", 0),
     )
-    known = ctx.ledger.run_facts(ctx.run).get("balances")
-    balances = dict(known) if isinstance(known, dict) else {}
+    others = ctx.ledger.run_facts(ctx.run).get("balances")
+    balances = dict(others) if isinstance(others, dict) else {}
     ctx.ledger.put_run_facts(ctx.run, {"balances": {**balances, name: dict(balance.as_json())}})
     reasons = [
         f"{n} rows {word}"
@@ -97,8 +97,6 @@ def read_crosswalk(ctx: Context) -> Path:
     path = ctx.place("verify", "crosswalk.parquet")
     names = ("system", "entity", "source_key", "run")
     schema = pa.schema([(name, pa.string()) for name in names])
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for rows in meta_rows(ctx.target, "crosswalk"):
-            writer.write_table(rows.select(list(names)).cast(schema))
-    path.chmod(0o600)
+    rows = (rows.select(list(names)) for rows in meta_rows(ctx.target, "crosswalk"))
+    stream_rows(rows, path, point="verify.crosswalk", schema=schema)
     return path

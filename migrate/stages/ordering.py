@@ -31,7 +31,7 @@ def load_order(entities: Iterable[str], edges: Iterable[Edge]) -> Order:
     """
     names = list(entities)
     edges = [e for e in edges if e.child in names and e.parent in names]
-    impossible = [(e.child,) for e in edges if e.required and e.child == e.parent]
+    impossible: list[tuple[str, ...]] = [(e.child,) for e in edges if e.required and e.child == e.parent]
     hard = {(e.child, e.parent) for e in edges if e.child != e.parent}
     required = {(e.child, e.parent) for e in edges if e.required and e.child != e.parent}
     order: list[str] = []

@@ -253,7 +253,7 @@ def prove_scratch(ctx: Context) -> None:
         name = f"migrate_scratch_{secrets.token_hex(6)}"
         ctx.ledger.put_scratch(name, role, ctx.run)
         failpoints.hit("plan.scratch.registered")
-        scratch = open_scratch(engine, url, folder=ctx.place("scratch", "x").parent, name=name, run=ctx.run)
+        scratch = open_scratch(engine, url, folder=ctx.room("scratch"), name=name, run=ctx.run)
         failpoints.hit("plan.scratch.created")
         try:
             scratch.drop()

@@ -45,7 +45,7 @@ def run(ctx: Context) -> Result:
                     files[table],
                     taken.schema.table(table),
                     key=key,
-                    temp=ctx.place("temp", "x").parent,
+                    temp=ctx.room("temp"),
                 )
                 _store(ctx, part, profile)
                 unused = _unused(ctx, source, table, profile)
@@ -112,9 +112,7 @@ def _unseen(ctx: Context, name: str, entity: Entity) -> None:
         if not (field.map and field.unmapped == "stop" and field.from_ and not field.do):
             continue
         _, files = extracted_parts(ctx, entity.source)
-        counts = value_counts(
-            files[entity.table], field.from_, temp=ctx.place("temp", "x").parent, limit=1_000_000
-        )
+        counts = value_counts(files[entity.table], field.from_, temp=ctx.room("temp"), limit=1_000_000)
         nulls = _null_words(ctx, entity, field.from_)
         unseen = [(v, n) for v, n in counts if v is not None and v not in nulls and v not in field.map.values]
         if unseen:

@@ -38,7 +38,7 @@ def extracted_parts(ctx: Context, source: str) -> tuple[Capture, dict[str, list[
     for name, parts in taken.parts.items():
         staged = [folder / p.path for p in parts]
         if not all(p.exists() for p in staged):
-            backup, cache = proven_backups(ctx)[f"source:{source}"], ctx.place("cache", "x").parent
+            backup, cache = proven_backups(ctx)[f"source:{source}"], ctx.room("cache")
             staged = [backup.part_file(p, cache) for p in backup.parts_by_table[name]]
         files[name] = staged
     return taken, files

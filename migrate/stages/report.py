@@ -80,8 +80,9 @@ def _quarantine(ctx: Context) -> list[dict[str, Any]]:
             if path.name not in (f"{name}.parquet", f"{name}.rejects.parquet"):
                 continue
             rows = pq.read_table(path, columns=["fields", "codes"])
-            for fields, codes in zip(rows["fields"].to_pylist(), rows["codes"].to_pylist(), strict=True):
-                counts.update((name, field or "", code) for field, code in zip(fields, codes, strict=True))
+            for row in rows.to_pylist():
+                reasons = zip(row["fields"], row["codes"], strict=True)
+                counts.update((name, field or "", code) for field, code in reasons)
     return [{"entity": e, "field": f, "code": c, "count": n} for (e, f, c), n in counts.items()]
 
 

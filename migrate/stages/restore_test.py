@@ -61,7 +61,7 @@ def _restore(ctx: Context, part: str, backup: Backup) -> list[Verdict]:
     name = f"migrate_scratch_{secrets.token_hex(6)}"
     ctx.ledger.put_scratch(name, part, ctx.run)
     failpoints.hit("restore_test.scratch_registered")
-    scratch = open_scratch(engine, url, folder=ctx.place("scratch", "x").parent, name=name, run=ctx.run)
+    scratch = open_scratch(engine, url, folder=ctx.room("scratch"), name=name, run=ctx.run)
     failpoints.hit("restore_test.scratch_created")
     try:
         # This ledger wrote the manifest a moment ago, so its expressions may run in scratch (F26).

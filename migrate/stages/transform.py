@@ -14,20 +14,21 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from migrate import canon, failpoints
 from migrate.context import Context
 from migrate.errors import GateClosed, MappingError, TooManyQuarantined
+from migrate.ledger.records import JSON
 from migrate.mapping.model import Entity, Find
 from migrate.model import PartRef, Schema, Table
-from migrate.parts import write_rows
+from migrate.parts import stream_rows, write_rows
 from migrate.stages.planning import compared_columns, finds, limit_of, plan_number, state_columns
 from migrate.stages.proven import source_rows, target_rows
 from migrate.stages.quarantine import RID_SHIFT, write_quarantine
 from migrate.stages.result import Result
 from migrate.transform.apply import Transformed, apply
-from migrate.transform.compile import CompiledEntity, compile_entity
+from migrate.transform.compile import compile_entity
+from migrate.transform.entity import CompiledEntity
 from migrate.transform.settle import Road, Settled, settle
 from migrate.vault.capture import Rows, table_folder
 
@@ -80,8 +81,8 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
         systems={n: ctx.mapping.sources[e.source].system for n, e in ctx.mapping.entities.items()},
         crosswalk=known,
         targets=targets,
-        out=ctx.place("transform", "x").parent,
-        temp=ctx.place("temp", "x").parent,
+        out=ctx.room("transform"),
+        temp=ctx.room("temp"),
     )
     for name, entity in ctx.entities.items():
         write_quarantine(ctx, name, entity, sources[entity.source])
@@ -119,7 +120,7 @@ def _compile(ctx: Context, name: str, sources: Mapping[str, Rows], declared: Sch
 def _apply_entity(
     ctx: Context, compiled: CompiledEntity, entity: Entity, source: Rows, inputs: str
 ) -> tuple[Files, int, list[str]]:
-    folder = ctx.place("transform", entity.name, "x").parent
+    folder = ctx.room("transform", entity.name)
     seen = 0
     stops: list[str] = []
     parts = source.parts[entity.table]
@@ -173,7 +174,7 @@ def _with_match_texts(result: Transformed, entity: Entity, target: Table) -> pa.
     for column in entity.match:
         given = f"__match.{column}"
         if given in rows.column_names:
-            values = rows[given]
+            values = rows[given].combine_chunks()
             text = values.cast(pa.string()) if not pa.types.is_string(values.type) else values
         else:
             text = canon.canonical_text(rows[column], target.column(column).type)
@@ -195,13 +196,12 @@ def _target_files(ctx: Context, target: Rows, declared: Schema, known: bool) -> 
     files = {}
     for name, columns in looked.items():
         path = ctx.place("targets", f"{table_folder(name)}.parquet")
-        writer: pq.ParquetWriter | None = None
-        for rows in _declared_rows(ctx, target, declared.table(name)):
-            table = _target_keys(ctx, declared.table(name), rows, sorted(columns))
-            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
-            writer.write_table(table)
-        if writer is not None:
-            writer.close()
+        tables = (
+            _target_keys(ctx, declared.table(name), rows, sorted(columns))
+            for rows in _declared_rows(ctx, target, declared.table(name))
+        )
+        path.unlink(missing_ok=True)  # a table that became empty leaves no file
+        if stream_rows(tables, path, point="transform.target"):
             files[name] = path
     return files
 
@@ -258,7 +258,7 @@ def _road(ctx: Context, name: str, entity: Entity, files: Files, declared: Schem
     )
 
 
-def _facts(ctx: Context, settled: Settled, sources: Mapping[str, Rows]) -> dict[str, object]:
+def _facts(ctx: Context, settled: Settled, sources: Mapping[str, Rows]) -> dict[str, JSON]:
     return {
         name: {
             "in": sum(p.rows for p in sources[e.source].parts[e.table]),

@@ -20,10 +20,11 @@ from migrate.compare import SetDifference, cell_differences, compare_sets
 from migrate.connectors.protocol import Snapshot, Target
 from migrate.connectors.registry import open_target
 from migrate.context import Context
-from migrate.durable import write_bytes
+from migrate.durable import atomic_file, write_bytes
 from migrate.errors import GateClosed
 from migrate.mapping.model import Entity
 from migrate.model import Schema, Table, Verdict
+from migrate.parts import stream_rows
 from migrate.stages.balance import balance_of, read_crosswalk
 from migrate.stages.loaded import loaded_rows
 from migrate.stages.planning import compared_columns
@@ -72,14 +73,21 @@ def run(ctx: Context) -> Result:
 def _expected(ctx: Context, name: str, table: Table) -> Path:
     """`verify/ENTITY.expected.parquet`: key (target key), hash, rid, source key of every row that must be there."""
     path = ctx.place("verify", f"{name}.expected.parquet")
-    schema = pa.schema(
-        [("key", pa.string()), ("hash", pa.binary()), ("rid", pa.int64()), ("source_key", pa.string())]
+    columns: list[tuple[str, pa.DataType]] = [
+        ("key", pa.string()),
+        ("hash", pa.binary()),
+        ("rid", pa.int64()),
+        ("source_key", pa.string()),
+    ]
+    schema = pa.schema(columns)
+    tables = (
+        pa.table(
+            [rows["__tkey"], rows["__final"].cast(pa.binary()), rows["__rid"], rows["__key"]],
+            names=schema.names,
+        )
+        for rows in loaded_rows(ctx, name, table)
     )
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for rows in loaded_rows(ctx, name, table):
-            content = [rows["__tkey"], rows["__final"].cast(pa.binary()), rows["__rid"], rows["__key"]]
-            writer.write_table(pa.table(content, names=schema.names).cast(schema))
-    path.chmod(0o600)
+    stream_rows(tables, path, point="verify.expected", schema=schema)
     return path
 
 
@@ -92,14 +100,15 @@ def _found(ctx: Context, target: Target, snapshot: Snapshot, table: Table, name:
     stored = snapshot.schema.table(table.name)
     references = [fk.columns[0] for fk in table.foreign_keys if len(fk.columns) == 1]
     names = ["key", "hash", *(f"f.{c}" for c in references), *(f"s.{c}" for c in entity.target_sets)]
-    types = [
+    types: list[pa.DataType] = [
         pa.string(),
         pa.binary(),
         *[pa.string()] * len(references),
         *[pa.bool_()] * len(entity.target_sets),
     ]
     schema = pa.schema(list(zip(names, types, strict=True)))
-    with pq.ParquetWriter(_found_path(ctx, name), schema, compression="zstd") as writer:
+
+    def tables() -> Iterator[pa.Table]:
         for batch in snapshot.read(table.name):
             rows = target.as_declared(pa.Table.from_batches([batch]), stored, table)
             hashes = canon.row_hashes(rows, table.types, compared_columns(entity))
@@ -109,24 +118,25 @@ def _found(ctx: Context, target: Target, snapshot: Snapshot, table: Table, name:
             ]
             content += [canon.canonical_text(rows[c], table.column(c).type) for c in references]
             content += [pc.is_valid(rows[c]) for c in entity.target_sets]
-            writer.write_table(pa.table(content, names=names).cast(schema))
-    _found_path(ctx, name).chmod(0o600)
+            yield pa.table(content, names=names)
+
+    stream_rows(tables(), _found_path(ctx, name), point="verify.found", schema=schema)
 
 
 def _ours(ctx: Context, name: str, expected: Path) -> Path:
     """Rows of the target that this run wrote, as found."""
     path = ctx.place("verify", f"{name}.ours.parquet")
-    with workspace(ctx.place("temp", "x").parent) as db:
+    with workspace(ctx.room("temp")) as db, atomic_file(path, point="verify.ours") as temporary:
         db.execute(
             f"COPY (SELECT f.* FROM {parquet([_found_path(ctx, name)])} f SEMI JOIN {parquet([expected])} e ON e.key = f.key) "
-            f"TO {literal(str(path))} (FORMAT parquet)"
+            f"TO {literal(str(temporary))} (FORMAT parquet)"
         )
     return path
 
 
 def _values(ctx: Context, target: Target, name: str, entity: Entity, table: Table, expected: Path) -> Verdict:
     ours = _ours(ctx, name, expected)
-    difference = compare_sets([expected], [ours], temp=ctx.place("temp", "x").parent)
+    difference = compare_sets([expected], [ours], temp=ctx.room("temp"))
     wrong = _set_by_target(entity, ours)
     clean = not (difference.missing or difference.different or difference.duplicates or wrong)
     count = pq.read_metadata(expected).num_rows
@@ -209,7 +219,7 @@ def _orphans(ctx: Context, name: str, table: Table, declared: Schema, expected: 
         ):
             continue
         column = '"f.' + fk.columns[0].replace('"', '""') + '"'
-        with workspace(ctx.place("temp", "x").parent) as db:
+        with workspace(ctx.room("temp")) as db:
             row = db.execute(
                 f"SELECT count(*) FROM {parquet([ctx.place('verify', f'{name}.ours.parquet')])} c "
                 f"WHERE c.{column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {parquet([_found_path(ctx, parent)])} p "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -65,8 +66,14 @@ def run(ctx: Context) -> Result:
 
 def _nothing_to_write(ctx: Context) -> bool:
     """Every row is as an earlier run left it."""
-    facts = ctx.ledger.run_facts(ctx.run)["transform"]
-    return all(set(facts[name]["operations"]) <= {"unchanged"} for name in ctx.entities)  # type: ignore[call-overload,index]
+    counts = _settled_counts(ctx)
+    return all(set(counts[name]["operations"]) <= {"unchanged"} for name in ctx.entities)
+
+
+def _settled_counts(ctx: Context) -> dict[str, dict[str, Any]]:
+    """Per entity what the transform settled: in, quarantined, kept, operations."""
+    counts: Any = ctx.ledger.run_facts(ctx.run)["transform"]
+    return dict(counts)
 
 
 def _nothing(ctx: Context, inputs: str) -> Result:
@@ -103,7 +110,7 @@ def _register(ctx: Context, session: Session) -> None:
     """The run's row and the layout version in the target."""
     transaction = session.target.begin()
     try:
-        rows = {
+        rows: dict[str, dict[str, Any]] = {
             "layout": {"version": LAYOUT},
             "run": {
                 "run": ctx.run,
@@ -165,7 +172,7 @@ def _digest(rows: pa.Table) -> str:
 
 def _first_pass(ctx: Context, session: Session, lane: Lane, rejected: Rejected) -> int:
     name = lane.entity.name
-    counts = ctx.ledger.run_facts(ctx.run)["transform"][name]  # type: ignore[call-overload,index]
+    counts = _settled_counts(ctx)[name]
     allowed = int(limit_of(ctx.mapping, lane.entity) * counts["in"]) - counts["quarantined"]
     total = 0
     for index in part_indexes(ctx, name):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -47,7 +48,7 @@ def part_indexes(ctx: Context, entity: str) -> list[int]:
 def assign(ctx: Context, declared: Schema, inputs: str) -> None:
     """Keys of all entities in load order, then the rows to load. Checkpointed per entity, so that keys
     once assigned stay, whatever happens later."""
-    with workspace(ctx.place("temp", "x").parent) as db:
+    with workspace(ctx.room("temp")) as db:
         _known_keys(ctx, db)
         for name in ctx.entities:
             path = ctx.place("load", name, "keys.parquet")
@@ -136,19 +137,20 @@ def _keys(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared: Sche
     return settled.set_column(settled.column_names.index("tkey"), "tkey", filled)
 
 
-def _uuid_keys(ctx: Context, name: str, source_keys: pa.ChunkedArray) -> pa.Array:
+def _uuid_keys(ctx: Context, name: str, source_keys: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """uuid5 in the namespace of the source system: the same source row gets the same key in every run."""
     system = ctx.mapping.sources[ctx.mapping.entities[name].source].system
     namespace = uuid.uuid5(uuid.NAMESPACE_URL, f"urn:migrate:{system}")
     keys = _flat(source_keys)
     names = pc.binary_join_element_wise(f'["{name}",', keys, "]", "")
     texts = canon.uuid5_array(namespace, names)
-    return pc.binary_join_element_wise('["', texts, '"]', "")
+    found: pa.Array[Any] = pc.binary_join_element_wise('["', texts, '"]', "")
+    return found
 
 
 def _keys_from_fields(
     ctx: Context, db: duckdb.DuckDBPyConnection, name: str, plan: EntityPlan, table: Table, rids: np.ndarray
-) -> pa.Array:
+) -> pa.Array[Any]:
     """Keys that the mapping itself sets, in the order of `rids`."""
     entity = ctx.mapping.entities[name]
     wanted = [f for f in plan.key_columns if entity.fields[f].ref or entity.fields[f].find]
@@ -170,7 +172,7 @@ def _keys_from_fields(
     return pa.concat_arrays([_flat(f) for f in found])
 
 
-def _flat(array: pa.Array | pa.ChunkedArray) -> pa.Array:
+def _flat(array: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
@@ -191,7 +193,7 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
     values = values.filter(
         pa.array(np.isin(values["rid"].to_numpy(), decided["rid"].to_numpy(), assume_unique=True))
     )
-    columns: dict[str, pa.Array] = {}
+    columns: dict[str, pa.Array[Any]] = {}
     for fld in entity.fields:
         type_ = table.column(fld).type
         source = canon.from_text(_flat(values[f"r.{fld}"]), type_) if fld in fields else _flat(rows[fld])
@@ -205,7 +207,7 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
     final_hash = canon.as_binary(canon.row_hashes(final, table.types, compared))
     operation = _operation(decided, final_hash)
     first = [c for c in compared if c not in plan.deferred]
-    out: dict[str, pa.Array | pa.ChunkedArray] = {
+    out: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {
         "__rid": decided["rid"],
         "__key": decided["key"],
         "__hash": decided["hash"],
@@ -223,7 +225,7 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
     return result
 
 
-def _first(db: duckdb.DuckDBPyConnection, keys: pa.ChunkedArray) -> pa.Array:
+def _first(db: duckdb.DuckDBPyConnection, keys: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """The first component of keys that are JSON arrays."""
     db.register("given_keys", pa.table({"k": keys, "n": np.arange(len(keys))}))
     found = db.sql("SELECT k->>'$[0]' AS text FROM given_keys ORDER BY n").to_arrow_table()
@@ -241,28 +243,36 @@ def _decided(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, index: int)
         hashes = f"t.row_hash AS row_hash, t.{identifier(f'h.{name}')} AS map_hash"
     else:
         join, hashes = "", "NULL::BLOB AS row_hash, NULL::BLOB AS map_hash"
-    return db.sql(
+    found: pa.Table = db.sql(
         f"SELECT k.*, {hashes} FROM {parquet([keys])} k {join} "
         f"WHERE k.rid >= {low} AND k.rid < {high} AND k.op <> 'unchanged' ORDER BY k.rid"
     ).to_arrow_table()
+    return found
 
 
-def _operation(decided: pa.Table, final: pa.Array) -> pa.Array:
+def _operation(decided: pa.Table, final: pa.Array[Any]) -> pa.Array[Any]:
     """An update that would change nothing is none: refresh (known before) or link (found by match)."""
     op = _flat(decided["op"])
     same = pc.fill_null(
         pc.equal(_flat(decided["map_hash"]).cast(pa.binary()), final.cast(pa.binary())), False
     )
     idle = pc.and_(pc.equal(op, "update"), same)
-    return pc.if_else(idle, pc.if_else(_flat(decided["known"]), "refresh", "link"), op)
+    found: pa.Array[Any] = pc.if_else(idle, pc.if_else(_flat(decided["known"]), "refresh", "link"), op)
+    return found
 
 
 def _patch_plain(
-    ctx: Context, name: str, fields: list[str], rows: pa.Table, columns: dict[str, pa.Array], table: Table
+    ctx: Context,
+    name: str,
+    fields: list[str],
+    rows: pa.Table,
+    columns: dict[str, pa.Array[Any]],
+    table: Table,
 ) -> None:
     """Values that a rule over the whole table emptied or replaced (`unique` with on_fail)."""
     patches = pq.read_table(ctx.folder / "transform" / name / "patches.parquet")
-    for fld in set(patches["field"].to_pylist()) & set(fields):
+    patched = {row["field"] for row in patches.select(["field"]).to_pylist()}
+    for fld in patched & set(fields):
         mine = patches.filter(pc.equal(patches["field"], fld))
         place = pc.index_in(_flat(rows["__rid"]), _flat(mine["rid"]))
         replaced = canon.from_text(_flat(mine["value"]), table.column(fld).type).take(place)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,7 +23,7 @@ def link_part(
     names = list(lane.plan.deferred)
     rows = rows.filter(pc.is_in(rows["__op"], pa.array(["insert", "update"])))
     rows = rows.filter(pa.array([r not in rejected for r in rows["__rid"].to_pylist()], pa.bool_()))
-    content = {c: rows[c] for c in lane.key}
+    content: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {c: rows[c] for c in lane.key}
     emptied = np.zeros(rows.num_rows, dtype=bool)
     needed = pc.equal(rows["__op"], "update").to_numpy()
     for fld in names:

@@ -89,10 +89,8 @@ def _leave_out_orphans(
 
 
 def rejects_of(lane: Lane, rows: pa.Table, code: str, constraint: str = "") -> list[Reject]:
-    return [
-        (rid, lane.entity.name, key, code, constraint)
-        for rid, key in zip(rows["__rid"].to_pylist(), rows["__key"].to_pylist(), strict=True)
-    ]
+    ids = rows.select(["__rid", "__key"]).to_pylist()
+    return [(row["__rid"], lane.entity.name, row["__key"], code, constraint) for row in ids]
 
 
 def _insert(
@@ -164,7 +162,7 @@ def target_keys(lane: Lane, rows: pa.Table) -> pa.Table:
 
 def _read_back(
     lane: Lane, transaction: Transaction, rows: pa.Table
-) -> tuple[pa.Table, pa.Array, list[Reject]]:
+) -> tuple[pa.Table, pa.Array[Any], list[Reject]]:
     """What really stands in the target now; driver counts are not believed (P14, F10).
 
     Returns the rows that are there and the hash of each whole row. A row that is not there was
@@ -191,7 +189,7 @@ def _read_back(
     return rows, whole.take(place), dropped
 
 
-def _changed(lane: Lane, rows: pa.Table, found: pa.Table, place: pa.Array, same: pa.Array) -> str:
+def _changed(lane: Lane, rows: pa.Table, found: pa.Table, place: pa.Array[Any], same: pa.Array[Any]) -> str:
     """Names of the columns that differ; values stay out of messages."""
     wrong = pc.invert(same)
     wrote, stands = rows.filter(wrong), found.take(place.filter(wrong))
@@ -205,7 +203,12 @@ def _changed(lane: Lane, rows: pa.Table, found: pa.Table, place: pa.Array, same:
 
 
 def _crosswalk(
-    lane: Lane, transaction: Transaction, part: str, written: pa.Table, hashes: pa.Array, others: pa.Table
+    lane: Lane,
+    transaction: Transaction,
+    part: str,
+    written: pa.Table,
+    hashes: pa.Array[Any],
+    others: pa.Table,
 ) -> None:
     """New entries are inserted, known ones remembered and replaced."""
     blank = pa.nulls(others.num_rows, pa.binary())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from migrate.context import Context
 from migrate.errors import GateClosed
 from migrate.ledger.receipts import meta_table
 from migrate.stages.load.assign import part_indexes, part_path
-from migrate.stages.load.parts import Lane, target_keys
+from migrate.stages.load.parts import Lane, rejects_of, target_keys
 from migrate.stages.load.receipts import Session, Work, once
 
 
@@ -36,8 +37,8 @@ def read_rejected(ctx: Context) -> Rejected:
     result = Rejected()
     for rows in meta_rows(ctx.target, "reject"):
         mine = rows.filter(pc.equal(rows["run"], ctx.run))
-        for entity, rid in zip(mine["entity"].to_pylist(), mine["rid"].to_pylist(), strict=True):
-            result.rids.setdefault(entity, set()).add(rid)
+        for row in mine.select(["entity", "rid"]).to_pylist():
+            result.rids.setdefault(row["entity"], set()).add(row["rid"])
     for entity in result.rids:
         _add_values(ctx, result, entity)
     return result
@@ -60,13 +61,7 @@ def _add_values(ctx: Context, rejected: Rejected, entity: str) -> None:
     keys = pq.read_table(ctx.folder / "load" / entity / "keys.parquet", columns=["rid", "op", "tkey"])
     mine = np.isin(keys["rid"].to_numpy(), np.array(sorted(rejected.rids[entity]), dtype=np.int64))
     chosen = keys.filter(pc.and_(pa.array(mine), pc.equal(keys["op"], "insert")))
-    rejected.values[entity] = {_first(k) for k in chosen["tkey"].to_pylist()}
-
-
-def _first(key: str) -> str:
-    import json
-
-    return str(json.loads(key)[0])
+    rejected.values[entity] = {str(json.loads(row["tkey"])[0]) for row in chosen.select(["tkey"]).to_pylist()}
 
 
 def lost_values(lane: Lane, rejected: Rejected) -> dict[str, set[str]]:
@@ -120,11 +115,7 @@ def cascade(
             )
             transaction.delete(crosswalk, crosswalk.primary_key, keys)
             failpoints.hit("load.cascade.deleted")
-            rejects = [
-                (rid, lane.entity.name, key, "parent_rejected", "")
-                for rid, key in zip(rows["__rid"].to_pylist(), rows["__key"].to_pylist(), strict=True)
-            ]
-            return Work(0, tuple(rejects))
+            return Work(0, tuple(rejects_of(lane, rows, "parent_rejected")))
 
         once(session, f"{name}/cascade/{step}", digest.text(), remove)
 
@@ -156,7 +147,7 @@ def _victims(
                         kept="Everything loaded so far stays and can be undone.",
                         hint=f"Correct the rejected rows, `migrate rollback {ctx.run}` and run again.",
                     )
-                known.update(fresh["__rid"].to_pylist())
+                known.update(row["__rid"] for row in fresh.select(["__rid"]).to_pylist())
                 found.setdefault(name, []).append(fresh)
                 _add_values(ctx, rejected, name)
                 grew = True

@@ -225,7 +225,7 @@ def _restore_crosswalk(ctx: Context, undos: Sequence[Undo]) -> None:
         chosen = before.filter(
             pc.invert(pc.is_in(before["source_key"], pa.array([k for k in kept if k], pa.string())))
         )
-        had.setdefault(undo.entity, set()).update(before["source_key"].to_pylist())
+        had.setdefault(undo.entity, set()).update(r["source_key"] for r in before.to_pylist())
         if chosen.num_rows:
             _committed(ctx, lambda t, chosen=chosen: t.update(table, table.primary_key, chosen, stop_after=0))
     for undo in undos:

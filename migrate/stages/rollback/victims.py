@@ -110,10 +110,15 @@ def _changed_since(ctx: Context, undo: Undo, hashes: Mapping[str, bytes]) -> Non
             )
         finally:
             transaction.rollback()
-        names = canon.source_keys(found, table.primary_key, table.types).to_pylist()
-        now = canon.as_binary(canon.row_hashes(found, table.types, state)).to_pylist()
-        for key, value in zip(names, now, strict=True):
-            if value != hashes[key]:
+        stand = pa.table(
+            {
+                "key": canon.source_keys(found, table.primary_key, table.types),
+                "hash": canon.as_binary(canon.row_hashes(found, table.types, state)),
+            }
+        )
+        for row in stand.to_pylist():
+            key = row["key"]
+            if row["hash"] != hashes[key]:
                 undo.conflicts[key] = Conflict(undo.entity, table.name, key, "changed since the load")
 
 
@@ -140,14 +145,7 @@ def _pointing(target: Target, undo: Undo) -> list[tuple[str, str, str]]:
     found = []
     for keys in chunks(sorted(undo.inserted)):
         rows = target.references_to(undo.table, undo.table.primary_key, key_table(undo.table, keys))
-        found += list(
-            zip(
-                rows["ref_key"].to_pylist(),
-                rows["table"].to_pylist(),
-                rows["row_key"].to_pylist(),
-                strict=True,
-            )
-        )
+        found += [(r["ref_key"], r["table"], r["row_key"]) for r in rows.to_pylist()]
     return found
 
 
