@@ -26,7 +26,8 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, its beginni
 def demo(
     session: Session,
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="Where to build it; default: demo in this folder.")
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Where to build it; default: migrate-demo in this folder."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Another seed makes other data, the same seed the same.")] = 7,
 ) -> None:

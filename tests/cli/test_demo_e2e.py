@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def migrate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -51,6 +52,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
 
 def test_the_demo_is_verified_and_every_row_is_accounted_for(world: tuple[Path, dict[str, Any]]) -> None:
     _, run = world
+    assert f"\ncd {run['folder']}\n" in README
     assert run["state"] == "verified"
     assert [s["stage"] for s in run["stages"]] == [
         "plan", "extract", "profile", "backup", "restore-test", "transform", "load", "verify", "report",
@@ -77,7 +79,7 @@ def test_the_demo_is_verified_and_every_row_is_accounted_for(world: tuple[Path, 
 
 def test_the_target_holds_what_the_balance_says(world: tuple[Path, dict[str, Any]]) -> None:
     folder, run = world
-    target = folder / "demo" / "crm.db"
+    target = folder / run["folder"] / "crm.db"
     assert rows(target, "PRAGMA foreign_key_check") == []
     own = {"deals": 40, "notes": 0, "leads": 30}
     for table, before in own.items():
@@ -100,7 +102,7 @@ def test_the_target_holds_what_the_balance_says(world: tuple[Path, dict[str, Any
 
 def test_rows_in_quarantine_are_explained(world: tuple[Path, dict[str, Any]]) -> None:
     folder, run = world
-    found = document(migrate(folder / "demo", "quarantine", "list", "latest", "--json"))
+    found = document(migrate(folder / run["folder"], "quarantine", "list", "latest", "--json"))
     assert len(found) == sum(b["quarantined"] for b in run["balances"].values())
     codes = {code for row in found for code in row["codes"]}
     assert {
@@ -112,42 +114,43 @@ def test_rows_in_quarantine_are_explained(world: tuple[Path, dict[str, Any]]) ->
 
 def test_the_summary_names_the_report_and_the_report_reads(world: tuple[Path, dict[str, Any]]) -> None:
     folder, run = world
-    assert Path(folder / "demo", run["report"]).is_file()
-    done = migrate(folder / "demo", "report", "latest")
+    assert Path(folder, run["report"]).is_file()
+    done = migrate(folder / run["folder"], "report", "latest")
     assert done.returncode == 0
     assert done.stdout.startswith("Verified")
     assert "Report: " in done.stdout
 
 
 def test_the_second_run_changes_nothing(world: tuple[Path, dict[str, Any]]) -> None:
-    folder, first = world
-    before = rows(folder / "demo" / "crm.db", "SELECT * FROM contacts ORDER BY id")
+    folder, run = world
+    before = rows(folder / run["folder"] / "crm.db", "SELECT * FROM contacts ORDER BY id")
     again = document(migrate(folder, "demo", "--json"))
     assert again["state"] == "verified"
     for entity, balance in again["balances"].items():
         assert balance["loaded"] == 0, entity
-        assert balance["in"] == first["balances"][entity]["in"]
-    assert rows(folder / "demo" / "crm.db", "SELECT * FROM contacts ORDER BY id") == before
+        assert balance["in"] == run["balances"][entity]["in"]
+    assert rows(folder / run["folder"] / "crm.db", "SELECT * FROM contacts ORDER BY id") == before
 
 
 def test_trace_tells_a_rows_story(world: tuple[Path, dict[str, Any]]) -> None:
-    folder, _ = world
-    told = document(migrate(folder / "demo", "trace", "latest", "contacts", "000017", "--json"))
+    folder, run = world
+    told = document(migrate(folder / run["folder"], "trace", "latest", "contacts", "000017", "--json"))
     assert told["story"]
     assert told["source"]["person_no"] == "000017"
 
 
 def test_rollback_brings_the_target_back(tmp_path: Path) -> None:
-    document(migrate(tmp_path, "demo", "--json"))
+    run = document(migrate(tmp_path, "demo", "made", "--json"))
+    assert run["folder"] == "made"
     tables = ("users", "accounts", "contacts", "deals", "notes", "leads")
     from migrate.demo.generate import generate
 
     generate(tmp_path / "fresh")
-    undone = document(migrate(tmp_path / "demo", "rollback", "latest", "--yes", "--json"))
+    undone = document(migrate(tmp_path / "made", "rollback", "latest", "--yes", "--json"))
     assert undone["proof"]["passed"]
     for table in tables:
         query = f"SELECT * FROM {table} ORDER BY id"
-        assert rows(tmp_path / "demo" / "crm.db", query) == rows(tmp_path / "fresh" / "crm.db", query), table
+        assert rows(tmp_path / "made" / "crm.db", query) == rows(tmp_path / "fresh" / "crm.db", query), table
 
 
 def test_the_projects_copy_of_the_mapping_runs_too(tmp_path: Path) -> None:
