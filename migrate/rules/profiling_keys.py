@@ -109,16 +109,18 @@ def orphans(
     parent_paths: Sequence[Path],
     parent_column: str,
     temp: Path,
+    *,
+    nulls: Sequence[str] = (),
 ) -> tuple[int, list[str]]:
-    """Rows of the child whose value is not NULL and is no value of the parent's column, by canonical text;
-    and up to EXAMPLES such values, the most frequent first (personal data)."""
+    """Rows of the child whose value is not NULL (nor a word of `nulls`) and is no value of the parent's column,
+    by canonical text; and up to EXAMPLES such values, the most frequent first (personal data)."""
     with engine(temp) as duck:
         children, parents = open_parts(duck, child_paths), open_parts(duck, parent_paths)
         if children is None:
             return 0, []
         duck.run(
             "CREATE TABLE wanted AS SELECT v, count(*) AS n FROM "
-            f"{text_relation(duck, children, child_column)} WHERE v IS NOT NULL GROUP BY v"
+            f"{text_relation(duck, children, child_column)} WHERE v IS NOT NULL{_but(nulls)} GROUP BY v"
         )
         known = (
             text_relation(duck, parents, parent_column) if parents is not None else "(SELECT '' AS v LIMIT 0)"
@@ -127,3 +129,7 @@ def orphans(
         missing = duck.rows("SELECT coalesce(sum(n), 0) FROM lost")[0][0]
         examples = duck.rows(f"SELECT v FROM lost ORDER BY n DESC, v LIMIT {EXAMPLES}")
         return int(missing), [str(v) for (v,) in examples]
+
+
+def _but(words: Sequence[str]) -> str:
+    return f" AND v NOT IN ({', '.join(text(w) for w in words)})" if words else ""

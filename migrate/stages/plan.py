@@ -20,6 +20,7 @@ from migrate.stages.result import Result
 from migrate.transform.compile import compile_entity
 
 NAME = "plan"
+SQLITE_DIGITS = 15
 
 
 def run(ctx: Context) -> Result:
@@ -39,6 +40,8 @@ def run(ctx: Context) -> Result:
             )
             problems += found
         problems += _keys(ctx.mapping, target)
+        if ctx.target.engine == "sqlite" and not problems:
+            problems += _sqlite_decimals(ctx.mapping, target)
     order = load_order(ctx.mapping.entities, _edges(ctx.mapping, target)) if not problems else None
     problems += [_impossible(ctx.mapping, cycle) for cycle in (order.impossible if order else ())]
     if problems or order is None:
@@ -153,6 +156,25 @@ def check_tables(
         if extra != "touched" and extra not in target.table_names:
             problems.append(_no_table(mapping, "policy.backup.tables", extra, "target"))
     return problems, warnings
+
+
+def _sqlite_decimals(mapping: Mapping, target: Schema) -> list[Problem]:
+    """A column of NUMERIC affinity keeps a decimal as a float: exact to 15 digits (F22)."""
+    problems = []
+    for name, entity in mapping.entities.items():
+        for field in entity.fields:
+            type_ = target.table(entity.into).column(field).type
+            text = any(word in type_.native.upper() for word in ("CHAR", "CLOB", "TEXT"))
+            if type_.kind is Kind.DECIMAL and (type_.precision or 0) > SQLITE_DIGITS and not text:
+                problems.append(
+                    Problem(
+                        "decimal_digits",
+                        _where(mapping, f"entities.{name}.fields.{field}"),
+                        f"{entity.into}.{field} is {type_.native}, which SQLite keeps as a float of {SQLITE_DIGITS} digits",
+                        "declare the column as DECIMAL_TEXT or TEXT, or with fewer digits",
+                    )
+                )
+    return problems
 
 
 def _no_table(mapping: Mapping, path: str, name: str, side: str) -> Problem:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import fnmatch
 import json
+from collections.abc import Iterator, Mapping
 
 from migrate import failpoints
 from migrate.context import Context
 from migrate.durable import write_bytes
 from migrate.errors import GateClosed
 from migrate.mapping.model import Entity
-from migrate.rules.profiling import TableProfile, profile_table, value_counts
+from migrate.rules.profiling import TableProfile, orphans, profile_table, value_counts
 from migrate.stages.proven import extracted_parts
 from migrate.stages.result import Result
 from migrate.stages.usage import used_columns
@@ -58,8 +59,13 @@ def run(ctx: Context) -> Result:
             ctx.progress.advance(sum(p.rows for p in taken.parts[table]))
             notes += [f"{table}.{c} is filled and nothing uses it" for c in unused]
     _unmapped_gate(ctx, notes)
-    for name, entity in ctx.entities.items():
-        _unseen(ctx, name, entity)
+    unknown = {f"{name}.{field}": found for name in ctx.entities for field, found in _unknown(ctx, name)}
+    write_bytes(
+        ctx.place("profile", "mapping.masked.json"),
+        json.dumps(unknown, indent=1).encode(),
+        point="profile.mapping",
+    )
+    _unseen_gate(ctx, unknown)
     ctx.ledger.put_checkpoint(ctx.run, NAME, "done", ctx.plan.digest, [], {"rows": rows})
     return Result(rows=rows, notes=tuple(notes))
 
@@ -106,21 +112,36 @@ def _unmapped_gate(ctx: Context, notes: list[str]) -> None:
             ctx.progress.note(note)
 
 
-def _unseen(ctx: Context, name: str, entity: Entity) -> None:
-    """Values that a map does not know, where the mapping says to stop for them."""
+def _unknown(ctx: Context, name: str) -> Iterator[tuple[str, dict[str, int]]]:
+    """Per field: values that its map does not know, references that find no row. Counts, never values; only what
+    can be told from the source as it is (a field with `do` is seen in transform)."""
+    entity = ctx.mapping.entities[name]
+    _, files = extracted_parts(ctx, entity.source)
+    temp = ctx.room("temp")
     for field_name, field in entity.fields.items():
-        if not (field.map and field.unmapped == "stop" and field.from_ and not field.do):
+        if field.from_ is None or field.do:
             continue
-        _, files = extracted_parts(ctx, entity.source)
-        counts = value_counts(files[entity.table], field.from_, temp=ctx.room("temp"), limit=1_000_000)
         nulls = _null_words(ctx, entity, field.from_)
-        unseen = [(v, n) for v, n in counts if v is not None and v not in nulls and v not in field.map.values]
-        if unseen:
+        if field.map:
+            counts = value_counts(files[entity.table], field.from_, temp=temp, limit=1_000_000)
+            unseen = [n for v, n in counts if v is not None and v not in nulls and v not in field.map.values]
+            yield field_name, {"unseen_values": len(unseen), "rows": sum(unseen)}
+        elif field.ref and field.ref.to:
+            parent = ctx.mapping.entities[field.ref.to]
+            if len(parent.key) == 1 and not parent.key_is_line:
+                parents = extracted_parts(ctx, parent.source)[1][parent.table]
+                lost, _ = orphans(files[entity.table], field.from_, parents, parent.key[0], temp, nulls=nulls)
+                yield field_name, {"orphans": lost}
+
+
+def _unseen_gate(ctx: Context, unknown: Mapping[str, Mapping[str, int]]) -> None:
+    """The mapping may say to stop for values that its maps do not know."""
+    for place, found in unknown.items():
+        name, _, field_name = place.partition(".")
+        if ctx.mapping.entities[name].fields[field_name].unmapped == "stop" and found.get("unseen_values"):
             raise GateClosed(
-                f"{len(unseen)} values are not in the map ({sum(n for _, n in unseen)} rows)",
-                where=ctx.mapping.positions.get(
-                    f"entities.{name}.fields.{field_name}", f"{name}.{field_name}"
-                ),
+                f"{found['unseen_values']} values are not in the map ({found['rows']} rows)",
+                where=ctx.mapping.positions.get(f"entities.{name}.fields.{field_name}", place),
                 kept="Nothing was loaded.",
                 hint="`migrate profile` shows them; add them to the map or change `unmapped`.",
             )
