@@ -52,7 +52,8 @@ def layout(type_: Type) -> pa.DataType:
         if type_.precision is None or type_.precision > 76:
             return pa.string()
         make: Any = pa.decimal128 if type_.precision <= 38 else pa.decimal256
-        return make(type_.precision, type_.scale or 0)
+        decimal: pa.DataType = make(type_.precision, type_.scale or 0)
+        return decimal
     if type_.kind is Kind.ARRAY:
         assert type_.item is not None
         return pa.list_(layout(type_.item))

@@ -67,7 +67,9 @@ class MappingError(UsageError):
         super().__init__(f"the mapping has {count}", hint=hint)
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.message}:", *(f"  {p}" for p in self.problems), *([self.hint] if self.hint else [])])
+        return "\n".join(
+            [f"{self.message}:", *(f"  {p}" for p in self.problems), *([self.hint] if self.hint else [])]
+        )
 
     def as_json(self) -> dict[str, object]:
         return super().as_json() | {

@@ -52,12 +52,11 @@ class Plan:
         def tuples(value: Any) -> Any:
             return tuple(value) if isinstance(value, list) else value
 
-        entities = {
-            name: EntityPlan(
-                **{k: {f: tuple(t) for f, t in v.items()} if k == "refs" else tuples(v) for k, v in e.items()}
-            )
-            for name, e in data["entities"].items()
-        }
+        def entity(facts: dict[str, Any]) -> EntityPlan:
+            plain = {k: tuples(v) for k, v in facts.items() if k != "refs"}
+            return EntityPlan(refs={f: tuple(to) for f, to in facts["refs"].items()}, **plain)
+
+        entities = {name: entity(facts) for name, facts in data["entities"].items()}
         rest = {k: tuples(v) for k, v in data.items() if k not in ("entities", "source_tables")}
         return cls(
             entities=entities, source_tables={k: tuple(v) for k, v in data["source_tables"].items()}, **rest

@@ -32,7 +32,7 @@ def _store(store: str | None, home: Path | None) -> Store:
 def backups(*, store: str | None = None, home: Path | None = None) -> list[dict[str, Any]]:
     """Newest first, by recorded time."""
     place = _store(store, home)
-    found = []
+    found: list[dict[str, Any]] = []
     for info in list_backups(place):
         manifest = info.manifest
         if manifest is None:

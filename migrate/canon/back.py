@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,7 +15,7 @@ _PLAIN = (Kind.TEXT, Kind.UUID, Kind.JSON, Kind.OPAQUE)
 _CAST = (Kind.INT, Kind.DECIMAL, Kind.DATE)
 
 
-def from_text(texts: pa.Array, type_: Type) -> pa.Array:
+def from_text(texts: pa.Array[Any], type_: Type) -> pa.Array[Any]:
     """The inverse of `canonical_text` for kinds that serve as keys; null stays null.
 
     Raises UsageError where a text is not of the type, or the kind serves as no key."""
@@ -22,7 +24,8 @@ def from_text(texts: pa.Array, type_: Type) -> pa.Array:
         return texts.cast(target)
     try:
         if type_.kind is Kind.BOOL:
-            return pc.equal(texts, "true")
+            truths: pa.Array[Any] = pc.equal(texts, "true")
+            return truths
         if type_.kind is Kind.INT:
             return texts.cast(pa.int64()).cast(target)
         if type_.kind in _CAST:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -125,7 +125,7 @@ class Target(Database, Protocol):
         where a stored value is not of the declared type."""
         ...
 
-    def reserve_keys(self, table: Table, column: str, count: int) -> pa.Array:
+    def reserve_keys(self, table: Table, column: str, count: int) -> pa.Array[Any]:
         """`count` new values for a serial/identity/integer key, never handed out again (PostgreSQL: nextval;
         SQLite: above max(rowid, sqlite_sequence), call under `hold`)."""
         ...

@@ -83,5 +83,7 @@ def open_restore_place(url: str, *, base: Path) -> Scratch:
     Nothing here is ever dropped by us; the restore itself refuses a place that is not empty (P27)."""
     engine = engine_of(url)
     if engine == "files":
-        raise UsageError("a backup is restored into a database", hint="Give a sqlite:/// or postgresql:// URL.")
+        raise UsageError(
+            "a backup is restored into a database", hint="Give a sqlite:/// or postgresql:// URL."
+        )
     return cast(Scratch, _scratch_module(engine).open_place(url, base=base))
