@@ -187,7 +187,7 @@ def _keys_and_uniques(db: duckdb.DuckDBPyConnection, road: Road) -> None:
                   WHERE {column} IS NOT NULL GROUP BY 1 HAVING count(*) > 1) d ON d.v = r.{column}
         """
         if road.rows:
-            _outcome(db, road, fld, on_fail, "unique", found)  # type: ignore[arg-type]
+            _outcome(db, road, fld, on_fail, "unique", found)
 
 
 def _outcome(
