@@ -12,7 +12,7 @@ from migrate.context import Context
 from migrate.durable import write_bytes
 from migrate.errors import MappingError, MigrateError, Problem
 from migrate.mapping.model import Entity, Mapping
-from migrate.model import Schema
+from migrate.model import Kind, Schema
 from migrate.plan_model import EntityPlan, Plan
 from migrate.stages.ordering import Edge, Order, load_order
 from migrate.stages.planning import digest_of, finds, key_from, parents, schema_digest, scratch_url
