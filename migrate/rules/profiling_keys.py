@@ -12,7 +12,16 @@ import pyarrow.parquet as pq
 
 from migrate import canon, durable
 from migrate.model import Type
-from migrate.rules.profiling_engine import BAD, Engine, Parts, batches, engine, open_parts, text, text_relation
+from migrate.rules.profiling_engine import (
+    BAD,
+    Engine,
+    Parts,
+    batches,
+    engine,
+    open_parts,
+    text,
+    text_relation,
+)
 
 KEY_NOT_UNIQUE, KEY_MISSING = "key_not_unique", "key_missing"
 _RID: tuple[str, pa.DataType] = ("rid", pa.int64())
