@@ -13,6 +13,8 @@ from psycopg.conninfo import make_conninfo
 
 from tests import services
 
+pytest_plugins = ["pytester"]
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> str:

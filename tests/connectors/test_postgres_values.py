@@ -142,7 +142,7 @@ CREATE EXTENSION citext; CREATE EXTENSION hstore;"""
 
 @contextmanager
 def scratch_on(url: str, tmp_path: Path, name: str) -> Iterator[PostgresScratch]:
-    scratch = open_scratch(url, folder=tmp_path, name=name, run="run-1", trusted=True)
+    scratch = open_scratch(url, folder=tmp_path, name=name, run="run-1")
     try:
         yield scratch
     finally:
@@ -166,6 +166,9 @@ def as_the_server_says(url: str, table: str) -> list[tuple[object, ...]]:
         return connection.execute(f"SELECT t.*::text FROM {table} t ORDER BY id".encode()).fetchall()
 
 
+@pytest.mark.promise(8)
+@pytest.mark.promise(11)
+@pytest.mark.promise(15)
 def test_p15_p11_p8_every_type_reads_and_restores_exactly(pg_database: str, tmp_path: Path) -> None:
     with psycopg.connect(pg_database, autocommit=True) as connection:
         connection.execute(PREPARE.encode())
@@ -210,6 +213,7 @@ def _plain(table: pa.Table) -> list[pa.ChunkedArray]:
     return [c.combine_chunks().view(views[c.type]) if c.type in views else c for c in table.columns]
 
 
+@pytest.mark.promise(15)
 def test_p15_infinities_nan_and_nested_arrays_are_exact(pg_database: str, tmp_path: Path) -> None:
     fill(pg_database, "odd", SURPRISES)
     database = open_database(pg_database)
@@ -235,6 +239,7 @@ def test_p15_infinities_nan_and_nested_arrays_are_exact(pg_database: str, tmp_pa
     database.close()
 
 
+@pytest.mark.promise(11)
 @pytest.mark.promise(15)
 @pytest.mark.parametrize("timezone", ["Pacific/Kiritimati", "America/New_York"])
 @pytest.mark.promise(8)
@@ -292,6 +297,7 @@ def test_p15_timestamps_beyond_the_layout_are_refused(pg_database: str) -> None:
     database.close()
 
 
+@pytest.mark.promise(6)
 def test_p6_batches_are_bounded(pg_database: str) -> None:
     with psycopg.connect(pg_database, autocommit=True) as connection:
         connection.execute(
@@ -306,6 +312,7 @@ def test_p6_batches_are_bounded(pg_database: str) -> None:
     assert max(size for _, size in sizes) <= 16 << 20
 
 
+@pytest.mark.promise(15)
 @pytest.mark.parametrize("columns", [MATRIX, SURPRISES], ids=["matrix", "surprises"])
 def test_p15_fetch_reads_as_the_snapshot_does(
     pg_database: str, make_pg_database: Callable[[], str], columns: dict[str, tuple[str, ...]]
@@ -325,6 +332,7 @@ def test_p15_fetch_reads_as_the_snapshot_does(
     assert _same(found, wanted.to_batches())
 
 
+@pytest.mark.promise(15)
 @pytest.mark.parametrize("staging", [False, True], ids=["copy", "staging"])
 def test_p15_insert_and_update_write_every_type_exactly(pg_database: str, staging: bool) -> None:
     with psycopg.connect(pg_database, autocommit=True) as connection:
@@ -353,6 +361,7 @@ def test_p15_insert_and_update_write_every_type_exactly(pg_database: str, stagin
     database.close()
 
 
+@pytest.mark.fineprint(4)
 def test_f4_each_type_alone_through_copy_or_staging(pg_database: str) -> None:
     """One table per type: whatever way `insert` chooses, the server says the same text."""
     with psycopg.connect(pg_database, autocommit=True) as connection:

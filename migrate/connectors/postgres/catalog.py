@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from migrate.connectors.postgres.definitions import settled
 from migrate.connectors.postgres.session import join_name, quote, translated
 from migrate.connectors.postgres.types import Declared, type_of
 from migrate.errors import UsageError
@@ -275,7 +276,7 @@ def _columns(
                 type_,
                 nullable=not row["attnotnull"],
                 default=None if row["attgenerated"] else row["expression"],
-                generated=row["expression"] if row["attgenerated"] else None,
+                generated=settled(row["expression"]) if row["attgenerated"] else None,
                 identity={"a": "always", "d": "by default"}.get(row["attidentity"]),
                 sequence=None if sequence is None else join_name(sequence["nspname"], sequence["relname"]),
                 collation=row["collation"],
@@ -316,13 +317,13 @@ def _table(name: str, row: Row, columns: list[Column], notes: list[str], parts: 
         uniques=tuple(Unique(c["conname"], tuple(c["columns"]), c["definition"]) for c in by_kind["u"]),
         foreign_keys=tuple(_foreign_key(c) for c in by_kind["f"]),
         checks=tuple(
-            Check(c["conname"], c["definition"].removesuffix(" NOT VALID"), c["convalidated"])
+            Check(c["conname"], settled(c["definition"].removesuffix(" NOT VALID")), c["convalidated"])
             for c in by_kind["c"]
         ),
         indexes=tuple(
             Index(
                 i["relname"],
-                i["definition"].replace(" ON ONLY ", " ON ", 1),
+                settled(i["definition"].replace(" ON ONLY ", " ON ", 1)),
                 i["indisunique"],
                 tuple(i["columns"]),
             )

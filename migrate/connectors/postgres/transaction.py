@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,8 @@ from migrate.errors import MigrateError, Unreachable
 from migrate.model import Rejected, Table
 
 pc: Any = pyarrow.compute  # its stubs know neither literals nor null arrays
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 FENCE = f"{META}.fence"
 _SAVEPOINT = "migrate_rows"
 
@@ -73,6 +76,22 @@ BEGIN
 END"""
 
 
+def _whole(method: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Any error inside a method rolls the whole transaction back; a commit after it is refused."""
+
+    @wraps(method)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return method(*args, **kwargs)
+        except BaseException:
+            transaction = args[0]
+            assert isinstance(transaction, PostgresTransaction)
+            transaction.rollback()
+            raise
+
+    return guarded
+
+
 class PostgresTransaction:
     """`migrate.connectors.protocol.Transaction`. `done` gets the session back, and whether it can be used again."""
 
@@ -89,6 +108,7 @@ class PostgresTransaction:
 
     # -- writing ----------------------------------------------------------------------------------
 
+    @_whole
     def insert(self, table: Table, rows: pa.Table, *, stop_after: int) -> list[Rejected]:
         columns = checked(table, rows)
         if not rows.num_rows:
@@ -118,6 +138,7 @@ class PostgresTransaction:
 
         return self._write(table, rows, statement, "INSERT", known_bad, stop_after)
 
+    @_whole
     def update(self, table: Table, key: Sequence[str], rows: pa.Table, *, stop_after: int) -> list[Rejected]:
         columns = checked(table, rows)
         if not rows.num_rows or all(c.name in key for c in columns):
@@ -189,6 +210,7 @@ class PostgresTransaction:
         self._run(f"DROP TABLE pg_temp.{refused}", table)
         return [Rejected(r["ordinal"], reject_code(r["state"]) or "db_other", r["place"]) for r in found]
 
+    @_whole
     def delete(self, table: Table, key: Sequence[str], keys: pa.Table) -> int:
         if not keys.num_rows:
             return 0
@@ -200,6 +222,7 @@ class PostgresTransaction:
 
     # -- reading ----------------------------------------------------------------------------------
 
+    @_whole
     def fetch(
         self, table: Table, key: Sequence[str], keys: pa.Table, columns: Sequence[str], *, lock: bool = False
     ) -> pa.Table:
@@ -214,7 +237,9 @@ class PostgresTransaction:
         self._run(f"DROP TABLE pg_temp.{stage}", table)
         return found
 
+    @_whole
     def fence(self) -> int:
+        self._check_open()
         try:
             found = self._session.query(f"SELECT value FROM {FENCE} FOR SHARE")
         except SqlError as error:
