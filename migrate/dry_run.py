@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from migrate.context import Context, Progress
+from migrate.durable import make_private_folder
 from migrate.errors import GateClosed, MigrateError, TooManyQuarantined
 from migrate.mapping.load import load_mapping
-from migrate.run import opened, run_stage
+from migrate.mapping.model import Mapping
+from migrate.run import home_of, opened, run_stage
 from migrate.stages import STAGE_NAMES, STAGES
 from migrate.stages.backup import capture_target
 from migrate.stages.load.assign import part_indexes
@@ -16,10 +19,20 @@ from migrate.stages.transform import transform
 from migrate.vault.capture import captured_rows
 
 
-def dry_run(path: Path | str, *, home: Path, progress: Progress | None = None) -> dict[str, Any]:
-    """What a run would do, counted from an extracted copy: the JSON shape of `migrate plan`. Nothing is loaded,
-    nothing goes to a vault; `home` is a folder of its own, and the caller's to remove."""
+def dry_run(
+    path: Path | str, *, home: Path | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """What a run would do, counted from an extracted copy: the JSON shape of `migrate plan`.
+
+    Nothing is loaded and nothing goes to a vault. The copy lies below the state folder, where there is
+    room and nobody else looks, and is gone afterwards."""
     mapping = load_mapping(path)
+    place = make_private_folder(home_of(mapping, home) / "plans")
+    with tempfile.TemporaryDirectory(prefix="plan-", dir=place) as folder:
+        return _counted(mapping, Path(folder), progress)
+
+
+def _counted(mapping: Mapping, home: Path, progress: Progress | None) -> dict[str, Any]:
     problems: list[dict[str, str]] = []
     with opened(mapping, home=home, progress=progress, hold=False) as (ctx, _):
         for stage in STAGES[: STAGE_NAMES.index("backup")]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,12 +55,7 @@ def plan(
     """Check the mapping against both live schemas and count, from an extracted copy, what a run would do.
 
     Changes nothing in either database; the copy is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="migrate-plan-", dir=_near(home)) as folder:
-        return dry_run(mapping, home=Path(folder), progress=progress)
-
-
-def _near(home: Path | None) -> Path | None:
-    return home if home is not None and home.is_dir() else None
+    return dry_run(mapping, home=home, progress=progress)
 
 
 def status(run: str | None = None, *, home: Path | None = None) -> dict[str, Any]:
