@@ -28,10 +28,10 @@ def test_definitions_stay_as_they_are_when_created_again(pg_database: str) -> No
         connection.execute(
             b"CREATE TABLE deal (id int PRIMARY KEY, stage varchar(20), code char(2), note text, worth numeric, day date)"
         )
-        made = [f"ALTER TABLE deal ADD CONSTRAINT {c.name} {c.expression}" for c in before.checks]
+        made = [f"ALTER TABLE deal ADD CONSTRAINT {c.name} {c.sql}" for c in before.checks]
         generated = before.column("is_open").generated
         made.append(f"ALTER TABLE deal ADD is_open boolean GENERATED ALWAYS AS ({generated}) STORED")
-        made += [i.definition for i in before.indexes]
+        made += [i.sql for i in before.indexes]
         for statement in made:
             connection.execute(statement.encode())
         after = database.schema(["deal"]).table("deal")
