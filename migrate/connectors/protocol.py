@@ -38,6 +38,11 @@ class Snapshot(Protocol):
         """File sources: the files as they are (path absolute); databases: empty."""
         ...
 
+    def violations(self) -> Sequence[str] | None:
+        """What the rows break of the declared constraints, in the words of `Scratch.violations`, so that a
+        faithful copy can be held against it (F25). None: this source has no constraints to break."""
+        ...
+
     def verify_unchanged(self) -> None:
         """Raises Drift if the schema (files: the bytes) is no longer what it was at the start."""
         ...

@@ -12,6 +12,7 @@ from migrate.model import Verdict
 from migrate.stages.planning import scratch_url
 from migrate.stages.proven import proven_backups
 from migrate.stages.result import Result
+from migrate.vault.capture import read_capture
 from migrate.vault.check import check
 from migrate.vault.reader import Backup
 from migrate.vault.restore import restore_test
@@ -65,7 +66,8 @@ def _restore(ctx: Context, part: str, backup: Backup) -> list[Verdict]:
     failpoints.hit("restore_test.scratch_created")
     try:
         # This ledger wrote the manifest a moment ago, so its expressions may run in scratch (F26).
-        found = restore_test(backup, scratch, trusted=True)
+        taken = read_capture(ctx.folder / ("target" if role == "target" else f"extract/{source}"))
+        found = restore_test(backup, scratch, trusted=True, violations=taken.violations)
         failpoints.hit("restore_test.compared")
     finally:
         scratch.drop()

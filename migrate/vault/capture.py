@@ -31,6 +31,7 @@ class Capture:
     parts: Mapping[str, tuple[PartRef, ...]]
     digests: Mapping[str, str]
     files: tuple[FileRef, ...]
+    violations: tuple[str, ...] | None = None  # of the source's own constraints (F25); None: not on record
 
     @property
     def rows(self) -> int:
@@ -88,6 +89,7 @@ def capture(
             name: _table(snapshot, snapshot.schema.table(name), folder, advance, point) for name in tables
         }
         snapshot.verify_unchanged()
+        broken = snapshot.violations()
         result = Capture(
             schema=snapshot.schema,
             snapshot=snapshot.id,
@@ -95,6 +97,7 @@ def capture(
             parts={name: parts for name, (parts, _) in taken.items()},
             digests={name: digest.text() for name, (_, digest) in taken.items()},
             files=tuple(snapshot.originals()),
+            violations=None if broken is None else tuple(broken),
         )
     write_bytes(
         folder / "capture.json", json.dumps(_as_json(result), indent=1).encode(), point=f"{point}.capture"
@@ -137,6 +140,7 @@ def read_capture(folder: Path) -> Capture:
         parts={name: tuple(PartRef(**p) for p in parts) for name, parts in data["parts"].items()},
         digests=data["digests"],
         files=tuple(FileRef(**f) for f in data["files"]),
+        violations=None if data["violations"] is None else tuple(data["violations"]),
     )
 
 
@@ -148,4 +152,5 @@ def _as_json(value: Capture) -> dict[str, object]:
         "parts": {name: [asdict(p) for p in parts] for name, parts in value.parts.items()},
         "digests": dict(value.digests),
         "files": [asdict(f) for f in value.files],
+        "violations": None if value.violations is None else list(value.violations),
     }

@@ -186,6 +186,9 @@ class FilesSnapshot:
             for p in {pinned.path: pinned for pinned in self.pinned.values()}.values()
         ]
 
+    def violations(self) -> Sequence[str] | None:
+        return None
+
     def verify_unchanged(self) -> None:
         """Hashes every file again. Raises Drift naming the first that is not what it was."""
         for pinned in self.pinned.values():

@@ -218,6 +218,9 @@ class PostgresSnapshot:
     def originals(self) -> Sequence[FileRef]:
         return ()
 
+    def violations(self) -> Sequence[str] | None:
+        return None
+
     def verify_unchanged(self) -> None:
         names = self._declared.table_names
         with connect(self._url) as fresh:
