@@ -110,6 +110,10 @@ def settle(
         _collect(db, roads, crosswalk)
         for road in roads:
             _keys_and_uniques(db, road)
+        # What `unique` emptied refers to nothing and looks up nothing any more.
+        db.execute(
+            "DELETE FROM edge e USING patch p WHERE p.entity = e.entity AND p.rid = e.rid AND p.field = e.field"
+        )
         for road in roads:
             _operations(db, road, targets.get(road.into))
             _lookups(db, road, targets)
@@ -335,6 +339,8 @@ def _lookups(db: duckdb.DuckDBPyConnection, road: Road, targets: Mapping[str, Pa
         )
         if find.by and path:
             join += f" AND t.{identifier(f'c.{find.by}')} = r.{column}"
+        emptied = f"SELECT rid FROM patch WHERE entity = {literal(road.entity)} AND field = {literal(fld)}"
+        rows = f"(SELECT * FROM {parquet(road.rows)} WHERE __rid NOT IN ({emptied}))"
         # Distinct values first: pick columns of a CRM repeat a few owners thousands of times.
         db.execute(
             f"""
@@ -344,17 +350,19 @@ def _lookups(db: duckdb.DuckDBPyConnection, road: Road, targets: Mapping[str, Pa
             FROM (SELECT DISTINCT {column} AS v, {column} FROM {parquet(road.rows)} WHERE {column} IS NOT NULL) r
             {join} GROUP BY r.v;
             INSERT INTO patch SELECT {literal(road.entity)}, r.__rid, {literal(fld)}, l.value
-            FROM {parquet(road.rows)} r JOIN looked l ON l.v = r.{column} WHERE l.n = 1;
+            FROM {rows} r JOIN looked l ON l.v = r.{column} WHERE l.n = 1;
             """
         )
-        rows = f"FROM {parquet(road.rows)} r JOIN looked l ON l.v = r.{column} JOIN {_good(road.entity)} g ON g.rid = r.__rid"
+        found = (
+            f"FROM {rows} r JOIN looked l ON l.v = r.{column} JOIN {_good(road.entity)} g ON g.rid = r.__rid"
+        )
         _outcome(
             db,
             road,
             fld,
             find.missing,
             "find_missing",
-            f"SELECT r.__rid AS rid, 'nothing found in {find.table.replace(chr(39), chr(39) * 2)}' AS detail {rows} WHERE l.n = 0",
+            f"SELECT r.__rid AS rid, 'nothing found in {find.table.replace(chr(39), chr(39) * 2)}' AS detail {found} WHERE l.n = 0",
         )
         _outcome(
             db,
@@ -362,7 +370,7 @@ def _lookups(db: duckdb.DuckDBPyConnection, road: Road, targets: Mapping[str, Pa
             fld,
             find.ambiguous,
             "find_ambiguous",
-            f"SELECT r.__rid AS rid, 'candidates: ' || l.candidates AS detail {rows} WHERE l.n > 1",
+            f"SELECT r.__rid AS rid, 'candidates: ' || l.candidates AS detail {found} WHERE l.n > 1",
         )
 
 
@@ -389,7 +397,8 @@ def _references(
         f"""
         CREATE TABLE systems AS SELECT * FROM (VALUES {known}) v(entity, system);
         CREATE TABLE known_before AS
-        SELECT x.entity, x.source_key AS key FROM xw x JOIN systems s ON s.entity = x.entity AND s.system = x.system;
+        SELECT x.entity, x.source_key AS key FROM xw x JOIN systems s ON s.entity = x.entity AND s.system = x.system
+        WHERE {_still_there(roads, targets)};
         CREATE TABLE lost AS SELECT DISTINCT s.entity, s.key FROM state s SEMI JOIN bad b ON b.entity = s.entity AND b.rid = s.rid
         WHERE s.key IS NOT NULL;
         -- First pass: edges whose parent is neither a row that stays nor known from an earlier run.
@@ -439,6 +448,16 @@ def _references(
             ANTI JOIN known_before k ON k.entity = e.parent AND k.key = e.parent_key;
             """
         )
+
+
+def _still_there(roads: Sequence[Road], targets: Mapping[str, Path]) -> str:
+    """Rows of `xw x` that are in the target still, as far as its tables were looked at."""
+    there = [
+        f"(x.entity <> {literal(r.entity)} OR x.target_key IN (SELECT tkey FROM {parquet([targets[r.into]])}))"
+        for r in roads
+        if r.into in targets
+    ]
+    return " AND ".join(there) or "TRUE"
 
 
 def _candidates() -> str:
