@@ -59,6 +59,7 @@ def _counted(mapping: Mapping, home: Path, progress: Progress | None) -> dict[st
                 "unchanged": done.get("unchanged", 0),
                 "links": done.get("link", 0),
                 "quarantined": count.get("quarantined", 0),
+                "excluded": count.get("in", 0) - count.get("kept", 0),
                 "parts": len(part_indexes(ctx, name)),
             }
         return {

@@ -34,24 +34,18 @@ def runs(console: Console, found: Sequence[Document]) -> None:
         return
     made = table(console, "run", "mapping", "state", "started", "ended")
     for one in found:
-        row(made, *(one.get(name) for name in ("run", "mapping", "state", "started", "ended")))
+        times = (_moment(one.get(name)) for name in ("started", "ended"))
+        row(made, *(one.get(name) for name in ("run", "mapping", "state")), *times)
     console.print(made)
 
 
 def plan(console: Console, document: Document) -> None:
     line(console, f"Plan of {document.get('mapping')}: nothing was changed in either database.", "bold")
     line(console, "Order: " + ", ".join(map(str, document.get("order") or ())))
-    made = table(
-        console,
-        "entity",
-        "rows",
-        "inserts",
-        "updates",
-        "parts",
-        numbers=("rows", "inserts", "updates", "parts"),
-    )
+    counts = ("rows", "inserts", "updates", "links", "unchanged", "quarantined", "excluded")
+    made = table(console, "entity", *counts, numbers=counts)
     for name, entity in (document.get("entities") or {}).items():
-        row(made, name, *(_count(entity.get(c)) for c in ("rows", "inserts", "updates", "parts")))
+        row(made, name, *(_count(entity.get(c)) for c in counts))
     console.print(made)
     _problems(console, document.get("problems") or ())
 
@@ -162,15 +156,15 @@ def backups(console: Console, found: Sequence[Document]) -> None:
     if not found:
         line(console, "No backups here. A run makes them; --store names another vault.")
         return
-    columns = list(
-        dict.fromkeys(
-            key for one in found for key, value in one.items() if not isinstance(value, dict | list)
-        )
-    )
-    made = table(console, *columns)
     for one in found:
-        row(made, *(one.get(c) for c in columns))
-    console.print(made)
+        line(console, one.get("id"), "bold")
+        if one.get("problem"):
+            line(console, f"  cannot be opened: {one['problem']}", "red")
+            continue
+        what = f"  {one.get('role')} {one.get('system')} ({one.get('engine')}), taken {_moment(one.get('snapshot_at'))}, "
+        held = f"{_count(one.get('tables'))} tables, {_count(one.get('rows'))} rows, {_count(one.get('bytes'))} bytes, "
+        proven = ("proven by a restore", "green") if one.get("proven") else ("not proven", "bold red")
+        console.print(Text.assemble(clean(what + held, limit=400), proven))
 
 
 def doctor(console: Console, found: Sequence[Document]) -> None:
@@ -228,6 +222,11 @@ def _listed(console: Console, title: str, items: Sequence[Any], limit: int = 20)
 
 def _reasons(one: Document) -> str:
     return "; ".join(map(str, one.get("reasons") or ()))
+
+
+def _moment(value: Any) -> str:
+    """A time to the second; JSON has it in full."""
+    return "" if value is None else str(value)[:19].replace("T", " ")
 
 
 def _count(value: Any) -> str:
