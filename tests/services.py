@@ -32,6 +32,15 @@ def answers(url: str) -> bool:
         return False
 
 
+def has_extension(url: str, name: str) -> bool:
+    """The server can make the extension (the packaged binaries come without contrib)."""
+    with psycopg.connect(url) as connection:
+        return (
+            connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = %s", [name]).fetchone()
+            is not None
+        )
+
+
 @cache
 def postgres_url() -> str | None:
     """A superuser's URL of a PostgreSQL server, None if there is none to be had."""

@@ -256,7 +256,7 @@ class PostgresTarget:
             while missing:
                 # the column's rows may be ahead of their sequence (rows written with their own keys): those are passed over
                 found = session.query(
-                    f"SELECT value FROM (SELECT nextval({_text(name)}::regclass) AS value FROM generate_series(1, {draw}) OFFSET 0) s WHERE {free}"
+                    f"SELECT value FROM (SELECT nextval({_text(name)}::regclass) AS value FROM generate_series(1, {draw}) OFFSET 0) s WHERE {free} ORDER BY value"
                 )["value"].combine_chunks()
                 pieces.append(found.slice(0, missing))
                 missing -= min(missing, len(found))
