@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from migrate import canon, failpoints
+from migrate.arrow import arrow_schema
 from migrate.context import Context
 from migrate.errors import GateClosed, MappingError, TooManyQuarantined
 from migrate.ledger.records import JSON
@@ -200,9 +201,8 @@ def _target_files(ctx: Context, target: Rows, declared: Schema, known: bool) -> 
             _target_keys(ctx, declared.table(name), rows, sorted(columns))
             for rows in _declared_rows(ctx, target, declared.table(name))
         )
-        path.unlink(missing_ok=True)  # a table that became empty leaves no file
-        if stream_rows(tables, path, point="transform.target"):
-            files[name] = path
+        stream_rows(tables, path, point="transform.target")
+        files[name] = path
     return files
 
 
@@ -211,8 +211,10 @@ def _find_columns(find: Find) -> list[str]:
 
 
 def _declared_rows(ctx: Context, target: Rows, declared: Table) -> Iterator[pa.Table]:
-    """The backed-up rows of a target table in its declared types."""
+    """The backed-up rows of a target table in its declared types; a table without rows gives one batch without rows,
+    for that what earlier runs loaded is gone has to be seen."""
     stored = target.schema.table(declared.name)
+    yield arrow_schema(declared.columns).empty_table()
     for ref in target.parts[declared.name]:
         yield ctx.target.as_declared(target.read(ref), stored, declared)
 
