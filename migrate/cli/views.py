@@ -32,18 +32,25 @@ def runs(console: Console, found: Sequence[Document]) -> None:
     if not found:
         line(console, "No runs yet. Start with: migrate run MAPPING, or migrate demo.")
         return
-    made = table(console, "run", "mapping", "state", "started", "ended")
+    made = table(console, "run", "mapping", "state", "started")
     for one in found:
-        times = (_moment(one.get(name)) for name in ("started", "ended"))
-        row(made, *(one.get(name) for name in ("run", "mapping", "state")), *times)
+        row(made, *(one.get(name) for name in ("run", "mapping", "state")), _moment(one.get("started")))
     console.print(made)
 
 
 def plan(console: Console, document: Document) -> None:
     line(console, f"Plan of {document.get('mapping')}: nothing was changed in either database.", "bold")
     line(console, "Order: " + ", ".join(map(str, document.get("order") or ())))
-    counts = ("rows", "inserts", "updates", "links", "unchanged", "quarantined", "excluded")
-    made = table(console, "entity", *counts, numbers=counts)
+    counts = {
+        "rows": "rows",
+        "inserts": "insert",
+        "updates": "update",
+        "links": "link",
+        "unchanged": "same",
+        "quarantined": "quarantine",
+        "excluded": "exclude",
+    }
+    made = table(console, "entity", *counts.values(), numbers=list(counts.values()))
     for name, entity in (document.get("entities") or {}).items():
         row(made, name, *(_count(entity.get(c)) for c in counts))
     console.print(made)

@@ -109,13 +109,13 @@ def mark(console: Console, passed: bool | None) -> Text:
 
 
 def table(console: Console, *columns: str, numbers: Sequence[str] = ()) -> Table:
-    """An airy table; the columns named in `numbers` are set to the right and never wrapped."""
+    """An airy table; the first column and those named in `numbers` (set to the right) are never wrapped."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold")
     for name in columns:
         if name in numbers:
             made.add_column(name, justify="right", no_wrap=True)
         else:
-            made.add_column(name, overflow="fold")
+            made.add_column(name, overflow="fold", no_wrap=name == columns[0])
     return made
 
 
