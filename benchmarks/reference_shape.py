@@ -60,7 +60,7 @@ def main(words: list[str] | None = None) -> int:
     figures |= {"rows": arguments.rows, "floor_seconds": round(floor, 2)}
     if floor:
         figures["ratio"] = round(figures["seconds"] / floor, 2)
-    print(table(figures))
+    sys.stdout.write(table(figures) + "\n")
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(figures, indent=1) + "\n")
     return 0 if figures["state"] == "verified" else 1
@@ -95,9 +95,7 @@ def databases(server: str) -> Iterator[tuple[str, str]]:
             yield f"{base}/{names[0]}", f"{base}/{names[1]}"
         finally:
             for name in names:
-                admin.execute(
-                    sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-                )
+                admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def fill(source: str, rows: int) -> None:
@@ -149,7 +147,12 @@ def measure(source: str, target: str, folder: Path, *, keep: Path | None = None)
         "MIGRATE_HOME": str(keep or folder / "home"),
         "PYTHONPATH": str(ROOT),
     }
-    command = [sys.executable, str(Path(__file__).resolve()), "--inside", str(folder / "mappings" / MAPPING.name)]
+    command = [
+        sys.executable,
+        str(Path(__file__).resolve()),
+        "--inside",
+        str(folder / "mappings" / MAPPING.name),
+    ]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the migration ended with {done.returncode}; its errors are above")
@@ -168,12 +171,17 @@ def _inside(mapping: str) -> None:
     seconds = time.perf_counter() - began
     peaks.close()
     stages = [
-        {"stage": s["stage"], "seconds": round(s["seconds"], 2), "rows": s["rows"], "peak_mb": peaks.of(s["stage"])}
+        {
+            "stage": s["stage"],
+            "seconds": round(s["seconds"], 2),
+            "rows": s["rows"],
+            "peak_mb": peaks.of(s["stage"]),
+        }
         for s in result["stages"]
     ]
     balance = result["balances"]["contacts"]
     figures = {"state": result["state"], "seconds": round(seconds, 2), "stages": stages, "balance": balance}
-    print(json.dumps({**figures, "peak_mb": max(s["peak_mb"] for s in stages)}))
+    json.dump({**figures, "peak_mb": max(s["peak_mb"] for s in stages)}, sys.stdout)
 
 
 class Peaks:
@@ -192,7 +200,7 @@ class Peaks:
         del rows
 
     def note(self, text: str) -> None:
-        print(text, file=sys.stderr)
+        sys.stderr.write(f"{text}\n")
 
     def close(self) -> None:
         self._peaks[self._now] = max(peak_mb(), self._peaks.get(self._now, 0))
