@@ -32,7 +32,7 @@ def runs(console: Console, found: Sequence[Document]) -> None:
     if not found:
         line(console, "No runs yet. Start with: migrate run MAPPING, or migrate demo.")
         return
-    made = table(console, "run", "mapping", "state", "started")
+    made = table(console, "run", "mapping", "state", "started", whole=("run",))
     for one in found:
         row(made, *(one.get(name) for name in ("run", "mapping", "state")), _moment(one.get("started")))
     console.print(made)

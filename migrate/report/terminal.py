@@ -108,14 +108,19 @@ def mark(console: Console, passed: bool | None) -> Text:
     return Text(plain if console.options.ascii_only else fancy, style=style)
 
 
-def table(console: Console, *columns: str, numbers: Sequence[str] = ()) -> Table:
-    """An airy table; the first column and those named in `numbers` (set to the right) are never wrapped."""
+_LEAST = 10  # characters: a first column that is squeezed to less cannot be read
+
+
+def table(console: Console, *columns: str, numbers: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
+    """An airy table; the columns named in `numbers` are set to the right, and like those in `whole` never wrapped."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold")
     for name in columns:
         if name in numbers:
             made.add_column(name, justify="right", no_wrap=True)
         else:
-            made.add_column(name, overflow="fold", no_wrap=name == columns[0])
+            made.add_column(
+                name, overflow="fold", no_wrap=name in whole, min_width=_LEAST if name == columns[0] else None
+            )
     return made
 
 
