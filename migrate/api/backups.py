@@ -58,7 +58,10 @@ def backups(*, store: str | None = None, home: Path | None = None) -> list[dict[
 
 
 def _named(place: Store, given: str) -> str:
-    names = [i.id for i in list_backups(place)]
+    infos = list_backups(place)
+    names = [i.id for i in infos]
+    if given == "latest" and names:
+        return max(infos, key=lambda i: i.created_at).id
     found = [n for n in names if n == given] or [n for n in names if n.startswith(given)]
     if len(found) == 1:
         return found[0]
