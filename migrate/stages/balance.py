@@ -97,6 +97,5 @@ def read_crosswalk(ctx: Context) -> Path:
     path = ctx.place("verify", "crosswalk.parquet")
     names = ("system", "entity", "source_key", "run")
     schema = pa.schema([(name, pa.string()) for name in names])
-    rows = (rows.select(list(names)) for rows in meta_rows(ctx.target, "crosswalk"))
-    stream_rows(rows, path, point="verify.crosswalk", schema=schema)
+    stream_rows(meta_rows(ctx.target, "crosswalk", names), path, point="verify.crosswalk", schema=schema)
     return path

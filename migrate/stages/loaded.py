@@ -15,18 +15,27 @@ from migrate.stages.load.assign import part_indexes, part_path
 from migrate.stages.load.rejected import Rejected, read_rejected
 from migrate.stages.planning import compared_columns
 
+_IDENTITY = ("__rid", "__key", "__tkey", "__op", "__final")
 
-def loaded_rows(ctx: Context, name: str, table: Table) -> Iterator[pa.Table]:
-    """Per part: `__rid __key __tkey __op __final` and the columns as they must stand, rejected rows left out."""
-    rejected = read_rejected(ctx)
+
+def loaded_rows(
+    ctx: Context, name: str, table: Table, rejected: Rejected | None = None, *, values: bool = True
+) -> Iterator[pa.Table]:
+    """Per part: `__rid __key __tkey __op __final` and the columns as they must stand, rejected rows left out.
+
+    `rejected`: what `read_rejected` gave, where the caller asks for several entities. Without `values`
+    the columns may be missing: they are read only where a hash has to be made again."""
+    if rejected is None:
+        rejected = read_rejected(ctx)
+    whole = values or bool(rejected.values)
     for index in part_indexes(ctx, name):
-        rows = pq.read_table(part_path(ctx, name, index))
+        rows = pq.read_table(part_path(ctx, name, index), columns=None if whole else list(_IDENTITY))
         written = pc.is_in(rows["__op"], pa.array(["insert", "update"]))
         rows = rows.filter(written)
         gone = rejected.rids.get(name)
         if gone:
             rows = rows.filter(pc.invert(pc.is_in(rows["__rid"], pa.array(sorted(gone), pa.int64()))))
-        yield _final(ctx, name, table, rows, rejected)
+        yield _final(ctx, name, table, rows, rejected) if whole else rows
 
 
 def _final(ctx: Context, name: str, table: Table, rows: pa.Table, rejected: Rejected) -> pa.Table:

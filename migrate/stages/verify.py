@@ -26,6 +26,7 @@ from migrate.mapping.model import Entity
 from migrate.model import Schema, Table, Verdict
 from migrate.parts import stream_rows
 from migrate.stages.balance import balance_of, read_crosswalk
+from migrate.stages.load.rejected import Rejected, read_rejected
 from migrate.stages.loaded import loaded_rows
 from migrate.stages.planning import compared_columns
 from migrate.stages.result import Result
@@ -41,7 +42,10 @@ def run(ctx: Context) -> Result:
     target = open_target(ctx.mapping.target.url, base=Path(ctx.mapping.base), work=ctx.home / "work")
     try:
         declared = target.schema(ctx.plan.touched)
-        expected = {name: _expected(ctx, name, declared.table(e.into)) for name, e in ctx.entities.items()}
+        rejected = read_rejected(ctx)
+        expected = {
+            name: _expected(ctx, name, declared.table(e.into), rejected) for name, e in ctx.entities.items()
+        }
         with target.snapshot(ctx.plan.touched) as snapshot:
             for name, entity in ctx.entities.items():
                 _found(ctx, target, snapshot, declared.table(entity.into), name, entity)
@@ -70,7 +74,7 @@ def run(ctx: Context) -> Result:
     return Result(rows=rows, verdicts=tuple(verdicts))
 
 
-def _expected(ctx: Context, name: str, table: Table) -> Path:
+def _expected(ctx: Context, name: str, table: Table, rejected: Rejected) -> Path:
     """`verify/ENTITY.expected.parquet`: key (target key), hash, rid, source key of every row that must be there."""
     path = ctx.place("verify", f"{name}.expected.parquet")
     columns: list[tuple[str, pa.DataType]] = [
@@ -85,7 +89,7 @@ def _expected(ctx: Context, name: str, table: Table) -> Path:
             [rows["__tkey"], rows["__final"].cast(pa.binary()), rows["__rid"], rows["__key"]],
             names=schema.names,
         )
-        for rows in loaded_rows(ctx, name, table)
+        for rows in loaded_rows(ctx, name, table, rejected, values=False)
     )
     stream_rows(tables, path, point="verify.expected", schema=schema)
     return path

@@ -215,7 +215,9 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
         "__tkey": decided["tkey"],
         "__known": decided["known"],
         "__before": decided["row_hash"],
-        "__expected": canon.as_binary(canon.row_hashes(final, table.types, first)),
+        "__expected": final_hash
+        if first == compared
+        else canon.as_binary(canon.row_hashes(final, table.types, first)),
         "__final": final_hash,
     }
     for fld, column in columns.items():

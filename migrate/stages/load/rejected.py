@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,15 +44,15 @@ def read_rejected(ctx: Context) -> Rejected:
     return result
 
 
-def meta_rows(target: Target, name: str) -> Iterator[pa.Table]:
-    """All rows of one of our own tables in the target; none where it does not exist."""
+def meta_rows(target: Target, name: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """All rows of one of our own tables in the target, or some `columns` of them; none where it does not exist."""
     table = target.meta(name)
     if table not in target.schema([table]).table_names:
         return
     declared = meta_table(name, target.meta)
     with target.snapshot([table]) as snapshot:
         stored = snapshot.schema.table(table)
-        for batch in snapshot.read(table):
+        for batch in snapshot.read(table, columns):
             yield target.as_declared(pa.Table.from_batches([batch]), stored, declared)
 
 
