@@ -74,7 +74,13 @@ def drop_scratch(engine: str, url: str | None, *, folder: Path, name: str) -> No
     if engine == "postgresql":
         module.drop_leftovers(url, [name])
     else:
-        module.drop_leftovers(folder, [name])
+        module.drop_leftovers(folder if url is None else module.place_of(url, folder), [name])
+
+
+def drop_snapshot_leftovers(work: Path) -> None:
+    """Copies of SQLite files that killed processes left under `work`; those in use stay."""
+    if any(work.glob("*")):
+        _module("migrate.connectors.sqlite.snapshot").drop_snapshot_leftovers(work)
 
 
 def open_restore_place(url: str, *, base: Path) -> Scratch:

@@ -33,9 +33,13 @@ def run(ctx: Context) -> Result:
             system, engine = ctx.mapping.sources[source].system, ctx.sources[source].engine
             _store(ctx, part, "source", system, engine, taken, folder, tuple(taken.parts))
             rows += taken.rows
+        else:
+            _drop_staged(ctx.folder / "extract" / source)
     if ctx.ledger.checkpoint(ctx.run, NAME, "target", ctx.plan.digest) is None:
         resumed = False
         rows += _target(ctx)
+    else:
+        _drop_staged(ctx.folder / "target")
     return Result(rows=None if resumed else rows, resumed=resumed)
 
 

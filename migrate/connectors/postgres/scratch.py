@@ -86,13 +86,15 @@ def open_scratch(url: str | None, *, folder: Path, name: str, run: str) -> Postg
 
 
 def drop_leftovers(url: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Drop scratch databases of earlier runs, by their names in the ledger. One without our mark stays. Returns
-    the names that are gone now, also those that were not there any more."""
+    """Drop scratch databases of earlier runs, by their names in the ledger. One without our mark stays, unless it
+    holds nothing at all: a process killed between making and marking it leaves it so. Returns the names that
+    are gone now, also those that were not there any more."""
     gone = []
     for name in names:
         with connect(url) as server:
             there = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
-        if there is None or (_marked(_inside(url, name)) and _drop(url, name)):
+        inside = _inside(url, name)
+        if there is None or ((_marked(inside) or _is_empty(inside)) and _drop(url, name)):
             gone.append(name)
     return tuple(gone)
 
@@ -109,6 +111,17 @@ def _marked(inside: str, run: str | None = None) -> bool:
             return False
         found = database.execute(f"SELECT run FROM {MARKER}").fetchall()
     return bool(found) and (run is None or found == [(run,)])
+
+
+def _is_empty(inside: str) -> bool:
+    """Ours by right and without any schema, relation, function or type beyond those of a new database."""
+    with connect(inside) as database, translated("looking into the scratch database"):
+        row = database.execute(
+            "SELECT pg_has_role(d.datdba, 'USAGE') AND NOT EXISTS (SELECT FROM pg_class WHERE oid >= 16384) "
+            "AND NOT EXISTS (SELECT FROM pg_proc WHERE oid >= 16384) AND NOT EXISTS (SELECT FROM pg_type WHERE oid >= 16384) "
+            "AND NOT EXISTS (SELECT FROM pg_namespace WHERE oid >= 16384) FROM pg_database d WHERE d.datname = current_database()"
+        ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _drop(url: str, name: str) -> bool:

@@ -42,8 +42,7 @@ def open_scratch(url: str | None, *, folder: Path, name: str, run: str) -> Sqlit
     """
     check_version()
     if url is not None:
-        place = path_of(url, folder)
-        folder = place if place.is_dir() else place.parent
+        folder = place_of(url, folder)
     path = _file(folder, name)
     with translated(str(folder)):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -63,6 +62,12 @@ def open_scratch(url: str | None, *, folder: Path, name: str, run: str) -> Sqlit
         connection.execute("COMMIT")
     failpoints.hit("sqlite.scratch.marked")
     return SqliteScratch(path, name)
+
+
+def place_of(url: str, folder: Path) -> Path:
+    """The folder that a scratch URL names: itself, or that of the file it names; relative to `folder`."""
+    place = path_of(url, folder)
+    return place if place.is_dir() else place.parent
 
 
 def drop_leftovers(folder: Path, names: Sequence[str]) -> list[str]:

@@ -6,9 +6,10 @@ so that a killed rollback goes on where it stood when the command is given again
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,6 +21,7 @@ from migrate.errors import GateClosed, UsageError
 from migrate.ledger.receipts import meta_table
 from migrate.model import Schema, Verdict
 from migrate.stages.load.rejected import meta_rows
+from migrate.stages.planning import state_columns
 from migrate.stages.proven import proven_backups
 from migrate.stages.rollback.victims import Undo, chunks, decide, images, key_table
 
@@ -160,14 +162,38 @@ def _restore(ctx: Context, undos: Sequence[Undo]) -> int:
         plain = [c.name for c in table.columns if c.generated is None and c.name in before.column_names]
 
         _committed(
-            ctx, lambda t, undo=undo, rows=chosen.select(plain): refused.append(_give_back(t, undo, rows))
+            ctx,
+            lambda t, undo=undo, rows=chosen.select(plain): refused.append(_give_back(ctx, t, undo, rows)),
         )
     return sum(refused)
 
 
-def _give_back(transaction: Transaction, undo: Undo, rows: pa.Table) -> int:
+def _give_back(ctx: Context, transaction: Transaction, undo: Undo, rows: pa.Table) -> int:
     """Before-images of one part; how many the database refused."""
-    return len(transaction.update(undo.table, undo.table.primary_key, rows, stop_after=rows.num_rows))
+    refused = transaction.update(undo.table, undo.table.primary_key, rows, stop_after=rows.num_rows)
+    left = np.setdiff1d(np.arange(rows.num_rows), [r.ordinal for r in refused])
+    _stands_so(ctx, transaction, undo, rows.take(pa.array(left, pa.int64())), undo.updated)
+    return len(refused)
+
+
+def _stands_so(
+    ctx: Context, transaction: Transaction, undo: Undo, rows: pa.Table, sources: Mapping[str, str]
+) -> None:
+    """Our record of how these rows stand follows each step, so that a rollback that goes on after a kill does
+    not take its own earlier steps for edits of others. `sources`: target key → source key."""
+    if not rows.num_rows:
+        return
+    table = undo.table
+    keys = rows.select(list(table.primary_key))
+    found = transaction.fetch(table, table.primary_key, keys, list(table.column_names))
+    hashes = canon.row_hashes(found, table.types, state_columns(ctx.mapping, table))
+    names = canon.source_keys(found, table.primary_key, table.types).to_pylist()
+    entries = _entries(ctx, undo.entity, [sources[n] for n in names]).append_column(
+        "row_hash", canon.as_binary(hashes).cast(pa.binary())
+    )
+    crosswalk = meta_table("crosswalk", ctx.target.meta)
+    transaction.update(crosswalk, crosswalk.primary_key, entries, stop_after=0)
+    failpoints.hit("rollback.recorded")
 
 
 def _open_cycles(ctx: Context, undos: Sequence[Undo]) -> None:
@@ -183,12 +209,12 @@ def _open_cycles(ctx: Context, undos: Sequence[Undo]) -> None:
                     continue
                 layout = arrow_schema([undo.table.column(field)]).field(0).type
                 rows = rows.append_column(field, pa.nulls(rows.num_rows, layout))
-            _committed(
-                ctx,
-                lambda t, undo=undo, rows=rows: t.update(
-                    undo.table, undo.table.primary_key, rows, stop_after=0
-                ),
-            )
+            _committed(ctx, lambda t, undo=undo, rows=rows: _empty(ctx, t, undo, rows))
+
+
+def _empty(ctx: Context, transaction: Transaction, undo: Undo, rows: pa.Table) -> None:
+    transaction.update(undo.table, undo.table.primary_key, rows, stop_after=0)
+    _stands_so(ctx, transaction, undo, rows, undo.inserted)
 
 
 def _delete(ctx: Context, transaction: Transaction, undo: Undo, keys: Sequence[str]) -> None:
@@ -200,16 +226,20 @@ def _delete(ctx: Context, transaction: Transaction, undo: Undo, keys: Sequence[s
 def _forget(ctx: Context, transaction: Transaction, entity: str, source_keys: Sequence[str]) -> None:
     """Crosswalk entries that this run made."""
     table = meta_table("crosswalk", ctx.target.meta)
+    transaction.delete(table, table.primary_key, _entries(ctx, entity, source_keys))
+
+
+def _entries(ctx: Context, entity: str, source_keys: Sequence[str]) -> pa.Table:
+    """The key columns of crosswalk entries."""
     system = ctx.mapping.sources[ctx.mapping.entities[entity].source].system
     count = len(source_keys)
-    keys = pa.table(
+    return pa.table(
         {
             "system": pa.array([system] * count, pa.string()),
             "entity": pa.array([entity] * count, pa.string()),
             "source_key": pa.array(list(source_keys), pa.string()),
         }
     )
-    transaction.delete(table, table.primary_key, keys)
 
 
 def _restore_crosswalk(ctx: Context, undos: Sequence[Undo]) -> None:

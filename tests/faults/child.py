@@ -1,0 +1,142 @@
+"""What runs in a forked process: one command, with failpoints armed, in parts of a few rows.
+
+The fork server imports this module once; a command then costs no imports.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest  # noqa: F401 - a child of `python -m pytest` imports it again, which preloading makes cheap
+
+import migrate.connectors.postgres.scratch
+import migrate.connectors.sqlite.scratch
+import migrate.ledger.upgrade
+import migrate.vault.restore  # noqa: F401
+from migrate import api, failpoints, parts
+from migrate.cli.failure import failure_of
+
+ROWS_PER_PART = 3
+TIMEOUT = 120.0
+
+_context: Any = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """`code`: the process' exit code, negative for a signal; `answer`: what the command returned, or its error."""
+
+    code: int
+    answer: Mapping[str, Any]
+
+
+def server() -> Any:
+    """The context whose children are forked from a process that has imported everything already."""
+    global _context
+    if _context is None:
+        _context = multiprocessing.get_context("forkserver")
+        _context.set_forkserver_preload([__name__])
+    return _context
+
+
+def start(
+    what: str, mapping: Path, *, arm: str = "", log: Path | None = None, answer: Path | None = None, stage: str = ""
+) -> Any:
+    """Start `run`, or `rollback`, of a mapping; returns the process. `arm` holds from the start of `stage` on."""
+    arguments = (what, str(mapping), arm, stage, str(log) if log else None, str(answer or os.devnull))
+    process = server().Process(target=_main, args=arguments)
+    process.start()
+    return process
+
+
+def ended(process: Any, answer: Path | None = None) -> Ended:
+    """Wait for it."""
+    process.join(TIMEOUT)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        raise AssertionError(f"the command did not end within {TIMEOUT} s")
+    text = answer.read_text() if answer is not None and answer.exists() else ""
+    return Ended(process.exitcode, json.loads(text) if text else {})
+
+
+def command(what: str, mapping: Path, *, arm: str = "", log: Path | None = None, stage: str = "") -> Ended:
+    """Run to the end of the process, however it ends."""
+    answer = mapping.parent / "answer.json"
+    answer.unlink(missing_ok=True)
+    return ended(start(what, mapping, arm=arm, log=log, answer=answer, stage=stage), answer)
+
+
+def _arm_from(stage: str, arm: str) -> None:
+    """Arm once `stage` starts, so that passings count from there."""
+    waiting = failpoints.hit
+
+    def hit(name: str) -> None:
+        if name == f"stage.{stage}.started":
+            failpoints.hit = waiting
+            failpoints.arm(arm)
+        failpoints.hit(name) if failpoints.hit is waiting else None
+
+    failpoints.hit = hit
+
+
+def _main(what: str, mapping: str, arm: str, stage: str, log: str | None, answer: str) -> None:
+    os.environ["POLARS_MAX_THREADS"] = "1"
+    keywords = parts.write_parts.__kwdefaults__
+    assert keywords is not None
+    keywords["max_rows"] = ROWS_PER_PART
+    home = Path(mapping).parent / ".migrate"
+    if stage:
+        _arm_from(stage, arm)
+    else:
+        failpoints.arm(arm, log)
+    code = 0
+    result: Mapping[str, Any]
+    try:
+        if what == "run":
+            result = api.run(Path(mapping), home=home)
+        else:
+            result = api.rollback("latest", home=home)
+    except BaseException as error:  # noqa: BLE001 - what the command line does with it
+        failure = failure_of(error)
+        code, result = failure.code, failure.document
+        if code == 1:
+            import traceback
+
+            result = {**result, "traceback": traceback.format_exc()}
+    failpoints.arm()
+    Path(answer).write_text(json.dumps(result, default=str))
+    os._exit(code)
+
+
+def passings(log: Path) -> list[str]:
+    """Every point in the order passed."""
+    return log.read_text().split()
+
+
+def cases(passed: Sequence[str], *, all_of_them: bool = False) -> dict[str, list[tuple[str, int]]]:
+    """Per stage ("" is what comes before the first): (point, which passing since the stage began), the first and
+    the last of the whole run, or every one."""
+    total: dict[str, int] = {}
+    for name in passed:
+        total[name] = total.get(name, 0) + 1
+    seen: dict[str, int] = {}
+    within: dict[str, int] = {}
+    found: dict[str, list[tuple[str, int]]] = {"": []}
+    stage = ""
+    for name in passed:
+        if name.startswith("stage.") and name.endswith(".started"):
+            stage = name.split(".")[1]
+            found[stage] = []
+            within = {}
+        seen[name] = seen.get(name, 0) + 1
+        within[name] = within.get(name, 0) + 1
+        if all_of_them or seen[name] in (1, total[name]):
+            found[stage].append((name, within[name]))
+    return found

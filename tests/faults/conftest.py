@@ -1,0 +1,117 @@
+"""The worlds that faults are tried on: made once per process, and what an undisturbed run makes of them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests import services
+from tests.conftest import database_url
+from tests.faults import child
+from tests.faults.world import World, copied, make_template, saved
+
+ENGINES = ("sqlite", "postgresql")
+
+
+@dataclass
+class Base:
+    """A world before its run, the points that the run passes, and how everything stands after it."""
+
+    template: World
+    place: Path
+    name: str  # the target's database, the same for every copy, for the mapping names it
+    passed: list[str]
+    standing: dict[str, Any]
+    loaded: World  # a template: the world after the run
+    rollback_passed: list[str]
+    before: dict[str, Any]  # the target's rows before the run
+    made: list[str] = field(default_factory=list)
+
+    def world(self, template: World | None = None) -> AbstractContextManager[World]:
+        return copied(template or self.template, self.place / "w", self.name)
+
+
+def _memory() -> Path | None:
+    """fsync costs nothing in memory, and what is tried here is the order of things, not the disk."""
+    place = Path("/dev/shm")
+    return place if place.is_dir() and os.access(place, os.W_OK) else None
+
+
+def _base(engine: str, place: Path, make: Callable[[], str]) -> Base:
+    urls = [make(), make()] if engine == "postgresql" else []
+    template = make_template(engine, place / "template", urls)
+    name = f"t_fault_{secrets.token_hex(6)}"
+    log = place / "log"
+    with copied(template, place / "w", name) as world:
+        before = world.rows()
+        done = world.run(log=log)
+        assert done.code == 0, done.answer
+        assert done.answer["state"] == "verified"
+        standing = world.standing()
+        loaded = saved(world, place / "loaded", f"{name}_l")
+        undo = place / "undo"
+        undone = world.rollback(log=undo)
+        assert undone.code == 0, undone.answer
+    return Base(template, place, name, child.passings(log), standing, loaded, child.passings(undo), before)
+
+
+@pytest.fixture(scope="session")
+def own_server() -> Iterator[str]:
+    """A PostgreSQL server of this process alone where one can be started: killed sessions, scratch databases and
+    checkpoints of others then play no part. Else the one that all tests use."""
+    binaries = services.packaged_binaries()
+    if binaries is None:
+        url = services.postgres_url()
+        if url is None:
+            pytest.skip("no PostgreSQL: see tests/services.py")
+        yield url
+        return
+    url, stop = services.start_embedded(binaries)
+    yield url
+    stop()
+
+
+@pytest.fixture(scope="session")
+def bases(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Base]]:
+    """The base of an engine, made when first asked for."""
+    place = Path(tempfile.mkdtemp(prefix="migrate-faults-", dir=_memory()))
+    made: dict[str, Base] = {}
+    names: list[str] = []
+    servers: list[str] = []
+
+    def make() -> str:
+        servers.append(request.getfixturevalue("own_server"))
+        names.append(f"t_fault_{secrets.token_hex(6)}")
+        _statement(servers[-1], "CREATE DATABASE {} TEMPLATE template0", names[-1])
+        return database_url(servers[-1], names[-1])
+
+    def base(engine: str) -> Base:
+        if engine not in made:
+            made[engine] = _base(engine, place / engine, make)
+            if engine == "postgresql":
+                names.extend([made[engine].name, f"{made[engine].name}_l"])
+        return made[engine]
+
+    try:
+        yield base
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        for name in names:
+            with suppress(psycopg.OperationalError):  # a server of our own may have been stopped already
+                _statement(servers[-1], "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
+def _statement(server: str, text: str, name: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL(text).format(sql.Identifier(name)))
