@@ -10,6 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", ":", "`")) else text + "."
+
+
 class MigrateError(Exception):
     """Base of all errors that are meant for the user.
 
@@ -26,7 +30,7 @@ class MigrateError(Exception):
     def __str__(self) -> str:
         """The paragraph that the user reads."""
         lead = f"{self.where}: {self.message}" if self.where else self.message
-        return " ".join(part for part in (lead, self.kept, self.hint) if part)
+        return " ".join(_sentence(part) for part in (lead, self.kept, self.hint) if part)
 
     def as_json(self) -> dict[str, object]:
         return {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from migrate import failpoints
-from migrate.connectors.registry import drop_scratch, open_source, open_target
+from migrate.connectors.registry import drop_scratch, drop_snapshot_leftovers, open_source, open_target
 from migrate.context import Context, Progress, Silent
-from migrate.durable import make_private_folder
-from migrate.errors import Drift, GateClosed, MigrateError, UsageError
+from migrate.durable import make_private_folder, sweep_temporaries
+from migrate.errors import Drift, GateClosed, MigrateError, Unreachable, UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Mapping
@@ -124,6 +126,7 @@ def opened(
             ledger.begin_run(name, mapping.name, mapping.digest, {"only": list(only), "source": mapping.path})
             ledger.audit("run started", name)
         if hold:
+            _clean(ctx)
             _clean_scratch(ctx)
         yield ctx, found is not None
 
@@ -154,6 +157,14 @@ def _finished(ctx: Context, last: RunInfo) -> bool:
     """A run of some entities only ends partial: it is done, though the whole migration is not."""
     done = {s.stage for s in ctx.ledger.stages(last.run) if s.state == "done"}
     return last.state == "partial" and STAGE_NAMES[-1] in done
+
+
+def _clean(ctx: Context) -> None:
+    """What a killed process left in this run's folder and of the copies it read: it holds rows."""
+    drop_snapshot_leftovers(ctx.home / "work")
+    shutil.rmtree(ctx.folder / "temp", ignore_errors=True)
+    for folder, _, _ in os.walk(ctx.folder):
+        sweep_temporaries(Path(folder))
 
 
 def _clean_scratch(ctx: Context) -> None:
@@ -188,10 +199,12 @@ def _walk(ctx: Context, resumed: bool, stages: Sequence[Stage]) -> Outcome:
                 ctx.progress.note(f"{drift.message}; it is backed up and proven again")
                 forget_target(ctx)
     except MigrateError as error:
-        ctx.ledger.set_state(ctx.run, "failed")
-        ctx.ledger.audit("run stopped by an error", ctx.run, {"exit_code": error.exit_code})
-        report = write_report(ctx, state="failed", exit_code=error.exit_code)
-        return Outcome(ctx, "failed", resumed, report, error)
+        return _failed(ctx, resumed, error)
+    except OSError as error:
+        refused = disk_refused(error)
+        if refused is None:
+            raise
+        return _failed(ctx, resumed, refused)
     except KeyboardInterrupt:
         ctx.ledger.set_state(ctx.run, "interrupted")
         raise
@@ -200,6 +213,53 @@ def _walk(ctx: Context, resumed: bool, stages: Sequence[Stage]) -> Outcome:
     ctx.ledger.audit(f"run {state}", ctx.run)
     failpoints.hit("run.ended")
     return Outcome(ctx, state, resumed, write_report(ctx, state=state))
+
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def disk_refused(error: OSError) -> Unreachable | None:
+    """The disk or its rights refused: for the user to mend. None where it is anything else."""
+    if error.errno not in _DISK:
+        return None
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return Unreachable(
+        "the disk is full" if full else f"the disk refused: {os.strerror(error.errno).lower()}",
+        where=str(error.filename or ""),
+        kept="What was finished is kept.",
+        hint=f"{'Free some space' if full else 'Mend the disk or its rights'} and run the same command again: it resumes.",
+    )
+
+
+_HINTS = {
+    2: "Correct the mapping and run it again.",
+    3: "See `migrate report {run}`.",
+    4: "See `migrate quarantine list {run}`.",
+    5: "Mend that and run the same command again: it resumes.",
+    6: "Run with --fresh to read and back up again.",
+    7: "Run again with --fresh to plan anew.",
+    8: "Wait until the other run has ended and run the same command again.",
+}
+
+
+def _failed(ctx: Context, resumed: bool, error: MigrateError) -> Outcome:
+    """The end of a run that an error stopped; every such error says what was kept and what to do."""
+    loading = any(s.stage == "load" for s in ctx.ledger.stages(ctx.run))
+    error.kept = error.kept or (
+        "What was committed to the target stays and can be undone."
+        if loading
+        else "Nothing was loaded; what was finished is kept."
+    )
+    error.hint = error.hint or _HINTS.get(error.exit_code, "").format(run=ctx.run)
+    ctx.ledger.set_state(ctx.run, "failed")
+    ctx.ledger.audit("run stopped by an error", ctx.run, {"exit_code": error.exit_code})
+    try:
+        report = write_report(ctx, state="failed", exit_code=error.exit_code)
+    except OSError:
+        if error.exit_code != Unreachable.exit_code:
+            raise
+        return Outcome(ctx, "failed", resumed, None, error)  # the disk that stopped the run takes no report
+    return Outcome(ctx, "failed", resumed, report, error)
 
 
 def run_stage(ctx: Context, stage: Stage) -> Result:

@@ -259,7 +259,9 @@ def bare(folder: Path, source: Sequence[str], target: Sequence[str], entities: s
     return world
 
 
-def files(folder: Path, content: dict[str, bytes], target: Sequence[str], entities: str, **more: Any) -> World:
+def files(
+    folder: Path, content: dict[str, bytes], target: Sequence[str], entities: str, **more: Any
+) -> World:
     """A folder of files as the source."""
     place = folder / "exports"
     place.mkdir()

@@ -223,7 +223,10 @@ def test_p2_the_plan_states_inserts_and_updates_and_the_run_makes_just_those(
     world.entities = world.entities.replace("into: accounts\n", "into: accounts\n    match: [legacy_id]\n")
     world.write()
     plan = world.command("plan", str(world.mapping), "--json").document["entities"]
-    assert {e: (p["inserts"], p["updates"]) for e, p in plan.items()} == {"accounts": (1, 1), "contacts": (3, 0)}
+    assert {e: (p["inserts"], p["updates"]) for e, p in plan.items()} == {
+        "accounts": (1, 1),
+        "contacts": (3, 0),
+    }
     world.run()
     assert world.target.rows("SELECT id = 'a1', name FROM accounts ORDER BY name") == [
         (True, "Acme"),
@@ -253,5 +256,3 @@ def test_p2_a_key_that_turned_from_number_to_text_is_still_the_same_row(tmp_path
     assert world.target.rows("SELECT * FROM contacts ORDER BY id") == before
     # under write: add a changed row waits for a decision; as an insert it would stand there twice
     assert set(sum(world.codes("contacts").values(), [])) <= {"changed_since_load"}
-
-

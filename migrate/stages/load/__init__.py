@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from migrate import canon, failpoints
 from migrate.arrow import arrow_schema
 from migrate.connectors.protocol import Transaction
 from migrate.context import Context
+from migrate.errors import TooManyQuarantined
 from migrate.ledger.receipts import LAYOUT, meta_table, meta_tables
 from migrate.model import Kind, Schema, Type
 from migrate.stages.load.assign import assign, part_indexes, part_path
@@ -189,11 +191,38 @@ def _first_pass(ctx: Context, session: Session, lane: Lane, rejected: Rejected) 
             return done
 
         if rows.num_rows:
-            once(session, part, _digest(rows), work)
+            try:
+                once(session, part, _digest(rows), work)
+            except TooManyQuarantined as error:
+                raise _too_many(ctx, name, index, allowed, counts) from error
             rejected.rids.setdefault(name, set()).update(found)
+            if rejected.count(name) > max(0, allowed):  # also rows that went with their rejected parents
+                raise _too_many(ctx, name, index, allowed, counts, committed=True)
             total += rows.num_rows
         ctx.progress.advance(rows.num_rows)
     return total
+
+
+def _too_many(
+    ctx: Context,
+    name: str,
+    index: int,
+    allowed: int,
+    counts: Mapping[str, Any],
+    *,
+    committed: bool = False,
+) -> TooManyQuarantined:
+    """The limit was crossed inside part `index`, which is rolled back, or by its end."""
+    limit = limit_of(ctx.mapping, ctx.mapping.entities[name])
+    back = f"Part {index} was rolled back; what was loaded before it stays."
+    return TooManyQuarantined(
+        f"the database refused more than {max(0, allowed)} rows (with the children of refused ones), and "
+        f"{counts['quarantined']} of {counts['in']} were quarantined before: the limit is {limit:.1%}",
+        where=name,
+        kept=f"What was loaded up to part {index} stays." if committed else back,
+        hint="Look at the constraints of the target and correct the mapping or the source, or set max_quarantine; "
+        f"`migrate rollback {ctx.run}` undoes what was loaded.",
+    )
 
 
 def _second_pass(ctx: Context, session: Session, lane: Lane, rejected: Rejected) -> None:
