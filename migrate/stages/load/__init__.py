@@ -119,7 +119,9 @@ def _register(ctx: Context, session: Session) -> None:
                 "mapping": ctx.mapping.name,
                 "digest": ctx.mapping.digest,
                 "state": "loading",
-                "started": datetime.now(UTC).isoformat(timespec="seconds"),
+                "started": datetime.now(UTC).isoformat(
+                    timespec="microseconds"
+                ),  # undo asks which run was later
             },
         }
         for name, row in rows.items():

@@ -57,11 +57,12 @@ def load_part(
     rows, rejects = _leave_out_orphans(lane, rows, lost)
     op = rows["__op"].combine_chunks()
     inserts, updates = rows.filter(pc.equal(op, "insert")), rows.filter(pc.equal(op, "update"))
-    inserts, refused = _insert(lane, transaction, inserts, stop_after)
-    failpoints.hit("load.part.inserted")
-    rejects += refused
+    # Updates first: they may set a unique value free that a new row takes.
     updates, refused = _update(lane, transaction, part, updates, stop_after)
     failpoints.hit("load.part.updated")
+    rejects += refused
+    inserts, refused = _insert(lane, transaction, inserts, max(0, stop_after - len(refused)))
+    failpoints.hit("load.part.inserted")
     rejects += refused
     written = pa.concat_tables([inserts, updates])
     written, hashes, dropped = _read_back(lane, transaction, written)
@@ -185,7 +186,9 @@ def _read_back(
             kept="This part was rolled back; earlier parts stay.",
             hint="A trigger or the column's type changes values: name such columns in target_sets, or map them as the target keeps them.",
         )
-    whole = canon.as_binary(canon.row_hashes(found, lane.table.types, list(lane.state))).cast(pa.binary())
+    whole = hashes
+    if set(lane.state) != set(lane.first_pass):
+        whole = canon.as_binary(canon.row_hashes(found, lane.table.types, list(lane.state))).cast(pa.binary())
     return rows, whole.take(place), dropped
 
 
