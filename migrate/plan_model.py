@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -34,6 +34,7 @@ class Plan:
     touched: tuple[str, ...]  # target tables that are backed up, proven and watched for drift
     problems: tuple[dict[str, str], ...]  # warnings: the run goes on
     now: str
+    shapes: dict[str, dict[str, str]] = field(default_factory=dict)  # "side.table" → column → digest: to name drift
 
     @property
     def digest(self) -> str:

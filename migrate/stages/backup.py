@@ -13,7 +13,7 @@ from migrate.errors import Drift, GateClosed
 from migrate.ledger.receipts import meta_table
 from migrate.model import Manifest, Schema
 from migrate.parts import read_part, stream_rows
-from migrate.stages.planning import digest_of, schema_digest
+from migrate.stages.planning import digest_of, schema_digest, what_changed
 from migrate.stages.result import Result
 from migrate.vault.capture import Capture, capture, read_capture
 from migrate.vault.reader import open_backup
@@ -59,7 +59,8 @@ def capture_target(ctx: Context) -> Capture:
     declared = ctx.target.schema(touched)
     if schema_digest(declared) != ctx.plan.target_schema:
         raise Drift(
-            "the target's tables are no longer as they were planned",
+            "the target's tables are no longer as they were planned: "
+            + what_changed(ctx.plan, "target", declared),
             where=ctx.target.url,
             kept="Nothing was loaded.",
             hint="Run again with --fresh to plan anew.",

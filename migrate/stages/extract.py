@@ -12,7 +12,7 @@ from migrate.durable import sha256_file
 from migrate.errors import Drift
 from migrate.ledger.records import Output
 from migrate.model import PartRef
-from migrate.stages.planning import schema_digest
+from migrate.stages.planning import schema_digest, what_changed
 from migrate.stages.result import Result
 from migrate.vault.capture import Capture, capture, read_capture
 
@@ -42,10 +42,11 @@ def finished(ctx: Context, source: str) -> Capture | None:
 
 def _extract(ctx: Context, source: str, tables: tuple[str, ...]) -> Capture:
     database = ctx.sources[source]
-    now = schema_digest(database.schema(tables))
-    if now != ctx.plan.source_schemas[source]:
+    declared = database.schema(tables)
+    if schema_digest(declared) != ctx.plan.source_schemas[source]:
         raise Drift(
-            "the source's tables are no longer as they were planned",
+            "the source's tables are no longer as they were planned: "
+            + what_changed(ctx.plan, f"source:{source}", declared),
             where=database.url,
             kept="Nothing was loaded.",
             hint="Run again with --fresh to plan anew.",

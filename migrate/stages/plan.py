@@ -10,12 +10,13 @@ from migrate import failpoints
 from migrate.connectors.registry import open_scratch
 from migrate.context import Context
 from migrate.durable import write_bytes
-from migrate.errors import MappingError, MigrateError, Problem
+from migrate.errors import MappingError, MigrateError, Problem, UsageError
 from migrate.mapping.model import Entity, Mapping
 from migrate.model import Kind, Schema
 from migrate.plan_model import EntityPlan, Plan
+from migrate.stages.load.rejected import meta_rows
 from migrate.stages.ordering import Edge, Order, load_order
-from migrate.stages.planning import digest_of, finds, key_from, parents, schema_digest, scratch_url
+from migrate.stages.planning import digest_of, finds, key_from, parents, schema_digest, scratch_url, shapes_of
 from migrate.stages.result import Result
 from migrate.transform.compile import compile_entity
 
@@ -46,8 +47,9 @@ def run(ctx: Context) -> Result:
     problems += [_impossible(ctx.mapping, cycle) for cycle in (order.impossible if order else ())]
     if problems or order is None:
         raise MappingError(problems, hint="Nothing was read or changed.")
-    prove_scratch(ctx)
     plan = _plan(ctx, source_schemas, target, order, warnings)
+    _refuse_missing_parents(ctx, plan)
+    prove_scratch(ctx)
     failpoints.hit("plan.before_write")
     write_bytes(ctx.place("plan.json"), json.dumps(plan.as_json(), indent=1).encode(), point="plan")
     for warning in warnings:
@@ -267,6 +269,28 @@ def _impossible(mapping: Mapping, cycle: tuple[str, ...]) -> Problem:
     )
 
 
+def _refuse_missing_parents(ctx: Context, plan: Plan) -> None:
+    """Under `--only`, entities that others refer to are asked for too, or an earlier run loaded them (F34)."""
+    needed = {
+        name: {p for names in plan.entities[name].refs.values() for p in names} - set(ctx.only)
+        for name in ctx.only
+    }
+    if not any(needed.values()):
+        return
+    loaded: set[str] = set()
+    for rows in meta_rows(ctx.target, "crosswalk", ["entity"]):
+        loaded.update(str(e) for e in rows["entity"].unique().to_pylist())
+    for name, parents_ in needed.items():
+        missing = sorted(parents_ - loaded)
+        if missing:
+            raise UsageError(
+                f"{name} refers to {', '.join(missing)}, which this run leaves out and no run has loaded yet",
+                where=_where(ctx.mapping, f"entities.{name}"),
+                kept="Nothing was read or changed.",
+                hint=f"Add {' '.join(f'--only {m}' for m in missing)}, or load them first.",
+            )
+
+
 def prove_scratch(ctx: Context) -> None:
     """A scratch database for each side can be made and dropped (F27): found out now, not after the extract."""
     places = {scratch_url(ctx.mapping, "source", name): f"source:{name}" for name in ctx.mapping.sources}
@@ -317,4 +341,6 @@ def _plan(
         touched=tuple(_target_tables(ctx.mapping)),
         problems=tuple({k: str(v) for k, v in vars(w).items()} for w in warnings),
         now=ctx.now,
+        shapes={k: v for n, s in sources.items() for k, v in shapes_of(f"source:{n}", s).items()}
+        | shapes_of("target", target),
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from migrate.connectors.registry import engine_of
 from migrate.errors import MappingError, Problem
 from migrate.mapping.model import Entity, Find, Mapping, Ref
 from migrate.model import Kind, Schema, Table
+from migrate.plan_model import Plan
 
 
 def finds(entity: Entity) -> list[tuple[str, Find]]:
@@ -73,6 +75,34 @@ def schema_digest(schema: Schema, tables: Sequence[str] | None = None) -> str:
     """SHA-256 over what the catalogue declares of `tables`; positions of sequences do not count."""
     chosen = [t for t in schema.tables if tables is None or t.name in tables]
     return digest_of([repr(t) for t in sorted(chosen, key=lambda t: t.name)])
+
+
+def shapes_of(side: str, schema: Schema) -> dict[str, dict[str, str]]:
+    """Per table ("side.table") a short digest of each column, and of the rest under ""; so that a drift can be named."""
+    return {
+        f"{side}.{t.name}": {"": digest_of(repr(replace(t, columns=())))[:16]}
+        | {c.name: digest_of(repr(c))[:16] for c in t.columns}
+        for t in schema.tables
+    }
+
+
+def what_changed(plan: Plan, side: str, schema: Schema) -> str:
+    """The tables and columns of `side` that are not as they were planned, in words; no values."""
+    now = shapes_of(side, schema)
+    found = []
+    for name, before in plan.shapes.items():
+        if not name.startswith(f"{side}."):
+            continue
+        table = name.removeprefix(f"{side}.")
+        after = now.get(name)
+        if after is None:
+            found.append(f"{table} is gone")
+        elif after != before:
+            words = [f"{c} is gone" for c in before if c not in after]
+            words += [f"{c} is new" for c in after if c not in before]
+            words += [f"{c} changed" for c in before if c and c in after and after[c] != before[c]]
+            found.append(f"{table} ({', '.join(words[:8]) or 'keys, constraints or indexes'})")
+    return "; ".join(found[:8]) or "something that is not a column"
 
 
 def state_columns(mapping: Mapping, table: Table) -> list[str]:

@@ -31,7 +31,7 @@ def test_p16_success_is_said_only_after_verification(tmp_path: Path) -> None:
     assert status["state"] == "failed"
     report = world.command("report", "latest", "--json").document
     assert report["state"] == "failed"
-    assert world.command("report", "latest").out.startswith("NOT VERIFIED")
+    assert world.command("report", "latest").out.startswith("Not verified")
 
 
 @pytest.mark.promise(16)

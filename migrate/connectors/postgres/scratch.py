@@ -199,6 +199,13 @@ class PostgresScratch(PostgresTarget):
                 f"WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '{META}')".encode()
             ).fetchone()
         if row is None or row[0]:
+            if not self._run:  # a place that the user named
+                raise UsageError(
+                    "the place to restore into is not empty",
+                    where=self.name,
+                    kept="Nothing was changed in it.",
+                    hint="Give an empty database.",
+                )
             raise GateClosed(
                 "the scratch database is not empty, nothing is restored into it", where=self.name
             )

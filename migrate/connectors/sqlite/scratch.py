@@ -312,7 +312,10 @@ def open_place(url: str, *, base: Path) -> SqliteScratch:
     path = path_of(url, base)
     if path.exists() and path.stat().st_size:
         raise UsageError(
-            "the place to restore into is not empty", where=str(path), hint="Give the path of a new file."
+            "the place to restore into is not empty",
+            where=str(path),
+            kept="Nothing was changed in it.",
+            hint="Give the path of a new file.",
         )
     with translated(str(path)):
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))

@@ -8,7 +8,7 @@ from migrate import canon, failpoints
 from migrate.context import Context
 from migrate.errors import Drift, GateClosed
 from migrate.model import Schema, Verdict
-from migrate.stages.planning import schema_digest
+from migrate.stages.planning import schema_digest, what_changed
 from migrate.stages.proven import proven_backups
 from migrate.vault.check import check
 
@@ -52,7 +52,8 @@ def check_schema(ctx: Context) -> Schema:
     declared = ctx.target.schema(ctx.plan.touched)
     if schema_digest(declared) != ctx.plan.target_schema:
         raise Drift(
-            "the target's tables are no longer as they were planned",
+            "the target's tables are no longer as they were planned: "
+            + what_changed(ctx.plan, "target", declared),
             where=ctx.target.url,
             kept="Nothing was changed by this command.",
             hint="Run with --fresh to plan anew.",
