@@ -36,6 +36,7 @@ def link_part(
             column = pc.if_else(hit, pa.scalar(None, column.type), column)
         content[fld] = column
         needed |= pc.is_valid(column).to_numpy(zero_copy_only=False)
+    needed |= emptied  # their hash is not the one that was fixed beforehand
     chosen = pa.array(needed)
     rows, values = rows.filter(chosen), pa.table(content).filter(chosen)
     if not rows.num_rows:

@@ -213,14 +213,15 @@ def _crosswalk(
     hashes: pa.Array[Any],
     others: pa.Table,
 ) -> None:
-    """New entries are inserted, known ones remembered and replaced."""
+    """New entries are inserted, known ones remembered and replaced. `target_hash` is that of the final state: the
+    second pass has nothing to add for rows whose deferred columns stay empty."""
     blank = pa.nulls(others.num_rows, pa.binary())
     rows = pa.concat_tables(
         [
-            written.select(["__key", "__tkey", "__op", "__known", "__hash", "__expected"]).append_column(
+            written.select(["__key", "__tkey", "__op", "__known", "__hash", "__final"]).append_column(
                 "row_hash", hashes
             ),
-            others.select(["__key", "__tkey", "__op", "__known", "__hash", "__expected"]).append_column(
+            others.select(["__key", "__tkey", "__op", "__known", "__hash", "__final"]).append_column(
                 "row_hash", blank
             ),
         ]
@@ -238,7 +239,7 @@ def _crosswalk(
             "run": pa.repeat(lane.session.run, count),
             "plan": pa.repeat(pa.scalar(plan_number(lane.plan.digest), pa.int64()), count),
             "source_hash": rows["__hash"],
-            "target_hash": rows["__expected"],
+            "target_hash": rows["__final"],
             "row_hash": rows["row_hash"],
         }
     )

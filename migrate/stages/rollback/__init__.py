@@ -19,7 +19,7 @@ from migrate.connectors.protocol import Transaction
 from migrate.context import Context
 from migrate.errors import GateClosed, UsageError
 from migrate.ledger.receipts import meta_table
-from migrate.model import Schema, Verdict
+from migrate.model import Verdict
 from migrate.stages.load.rejected import meta_rows
 from migrate.stages.planning import state_columns
 from migrate.stages.proven import proven_backups
