@@ -61,7 +61,7 @@ def quarantine_export(run: str, folder: Path, *, home: Path | None = None) -> li
         path = folder / f"{name}.csv"
         with (
             atomic_file(path, point="quarantine.export") as temporary,
-            temporary.open("w", newline="") as file,
+            temporary.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file)
             writer.writerow(["_key", "_stage", "_line", "_codes", "_reasons", *columns])
