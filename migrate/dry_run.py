@@ -15,6 +15,7 @@ from migrate.run import home_of, opened, run_stage
 from migrate.stages import STAGE_NAMES, STAGES
 from migrate.stages.backup import capture_target
 from migrate.stages.load.assign import part_indexes
+from migrate.stages.settled import settled_counts
 from migrate.stages.transform import transform
 from migrate.vault.capture import captured_rows
 
@@ -44,14 +45,11 @@ def _counted(mapping: Mapping, home: Path, progress: Progress | None) -> dict[st
             _transform(ctx)
         except (GateClosed, TooManyQuarantined) as error:
             problems.append(_problem("quarantine" if error.exit_code == 4 else "gate", error))
-        facts = ctx.ledger.run_facts(ctx.run).get("transform")
-        counts = facts if isinstance(facts, dict) else {}
+        counts = settled_counts(ctx)
         entities = {}
         for name in ctx.entities:
-            found = counts.get(name)
-            count = found if isinstance(found, dict) else {}
-            operations = count.get("operations")
-            done = operations if isinstance(operations, dict) else {}
+            count = counts.get(name, {})
+            done = count.get("operations", {})
             entities[name] = {
                 "rows": count.get("in", 0),
                 "inserts": done.get("insert", 0),

@@ -13,7 +13,7 @@ from migrate import canon, failpoints
 from migrate.arrow import arrow_schema
 from migrate.connectors.protocol import Transaction
 from migrate.context import Context
-from migrate.errors import TooManyQuarantined
+from migrate.errors import Corrupt, TooManyQuarantined
 from migrate.ledger.receipts import LAYOUT, meta_table, meta_tables
 from migrate.model import Kind, Schema, Type
 from migrate.stages.load.assign import assign, part_indexes, part_path
@@ -32,6 +32,7 @@ from migrate.stages.planning import limit_of, state_columns
 from migrate.stages.proven import proven_backups
 from migrate.stages.quarantine import write_rejects
 from migrate.stages.result import Result
+from migrate.stages.settled import settled_counts
 
 NAME = "load"
 __all__ = ["NAME", "TargetDrifted", "run"]
@@ -56,6 +57,7 @@ def run(ctx: Context) -> Result:
     started = written_parts(ctx)
     if not started:
         verdicts += (check_target(ctx, backups["target"].manifest.digests),)
+    _check_staged(ctx, inputs)
     session = _open_session(ctx)
     assign(ctx, declared, inputs)
     failpoints.hit("load.assigned")
@@ -66,16 +68,22 @@ def run(ctx: Context) -> Result:
     return Result(rows=rows, verdicts=verdicts)
 
 
+def _check_staged(ctx: Context, inputs: str) -> None:
+    """What is expected of the target is made from the transformed rows: they are hashed before they are believed."""
+    for part in ctx.ledger.checkpoints(ctx.run, "transform"):
+        if part.inputs == inputs and ctx.ledger.checkpoint(ctx.run, "transform", part.part, inputs) is None:
+            raise Corrupt(
+                "transformed rows are not as they were written",
+                where=part.part,
+                kept="Nothing was loaded by this command.",
+                hint="Run the same command again: they are made again from the backup.",
+            )
+
+
 def _nothing_to_write(ctx: Context) -> bool:
     """Every row is as an earlier run left it."""
-    counts = _settled_counts(ctx)
+    counts = settled_counts(ctx)
     return all(set(counts[name]["operations"]) <= {"unchanged"} for name in ctx.entities)
-
-
-def _settled_counts(ctx: Context) -> dict[str, dict[str, Any]]:
-    """Per entity what the transform settled: in, quarantined, kept, operations."""
-    counts: Any = ctx.ledger.run_facts(ctx.run)["transform"]
-    return dict(counts)
 
 
 def _nothing(ctx: Context, inputs: str) -> Result:
@@ -176,7 +184,7 @@ def _digest(rows: pa.Table) -> str:
 
 def _first_pass(ctx: Context, session: Session, lane: Lane, rejected: Rejected) -> int:
     name = lane.entity.name
-    counts = _settled_counts(ctx)[name]
+    counts = settled_counts(ctx)[name]
     allowed = int(limit_of(ctx.mapping, lane.entity) * counts["in"]) - counts["quarantined"]
     total = 0
     for index in part_indexes(ctx, name):

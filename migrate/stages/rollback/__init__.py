@@ -188,8 +188,8 @@ def _stands_so(
     keys = rows.select(list(table.primary_key))
     found = transaction.fetch(table, table.primary_key, keys, list(table.column_names))
     hashes = canon.row_hashes(found, table.types, state_columns(ctx.mapping, table))
-    names = canon.source_keys(found, table.primary_key, table.types).to_pylist()
-    entries = _entries(ctx, undo.entity, [sources[n] for n in names]).append_column(
+    names = pa.table({"key": canon.source_keys(found, table.primary_key, table.types)}).to_pylist()
+    entries = _entries(ctx, undo.entity, [sources[n["key"]] for n in names]).append_column(
         "row_hash", canon.as_binary(hashes).cast(pa.binary())
     )
     crosswalk = meta_table("crosswalk", ctx.target.meta)
