@@ -30,6 +30,7 @@ from migrate.connectors.postgres.session import (
     translated,
 )
 from migrate.connectors.postgres.types import as_text, travels_as_string
+from migrate.connectors.postgres.violations import violations
 from migrate.errors import Drift, UsageError
 from migrate.model import Column, FileRef, Kind, Schema, Table, Type
 
@@ -219,7 +220,7 @@ class PostgresSnapshot:
         return ()
 
     def violations(self) -> Sequence[str] | None:
-        return None
+        return violations(self._coordinator, self._declared)
 
     def verify_unchanged(self) -> None:
         names = self._declared.table_names
@@ -272,11 +273,11 @@ def open_snapshot(url: str, tables: Sequence[str]) -> Iterator[PostgresSnapshot]
     reader = None
     try:
         reader = Session(url, settings=READING)
-        with translated(
-            "locking the tables for reading", where=mask(url), grant="GRANT SELECT ON the tables TO the user"
-        ):
+        with translated("opening a snapshot", where=mask(url)):
             coordinator.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            for table in tables:
+        for table in tables:
+            grant = f"GRANT SELECT ON {quote_table(table)} TO the user of this URL"
+            with translated(f"reading {table}", where=mask(url), grant=grant):
                 coordinator.execute(f"LOCK TABLE {quote_table(table)} IN ACCESS SHARE MODE")
         with translated("reading a snapshot", where=mask(url)):
             yield PostgresSnapshot(url, coordinator, reader, tables)

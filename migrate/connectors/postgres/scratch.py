@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,12 +27,14 @@ from migrate.connectors.postgres.session import (
     translated,
 )
 from migrate.connectors.postgres.target import PostgresTarget
+from migrate.connectors.postgres.violations import violations
 from migrate.connectors.postgres.write import checked, direct, one_array, staged
 from migrate.errors import GateClosed, MigrateError, Unreachable, UsageError
 from migrate.model import Schema, Table
 from migrate.model import Sequence as SequenceState
 
 MARKER = f"{META}.migrate_marker"
+_OUR_NAME = re.compile(r"migrate_scratch_[0-9a-f]{12}")
 
 
 def open_scratch(url: str | None, *, folder: Path, name: str, run: str) -> PostgresScratch:
@@ -94,7 +97,9 @@ def drop_leftovers(url: str, names: Iterable[str]) -> tuple[str, ...]:
         with connect(url) as server:
             there = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
         inside = _inside(url, name)
-        if there is None or ((_marked(inside) or _is_empty(inside)) and _drop(url, name)):
+        # A process killed between CREATE DATABASE and the mark leaves an empty one under a name only we make.
+        unmarked = _OUR_NAME.fullmatch(name) is not None
+        if there is None or ((_marked(inside) or (unmarked and _is_empty(inside))) and _drop(url, name)):
             gone.append(name)
     return tuple(gone)
 
@@ -351,22 +356,7 @@ class PostgresScratch(PostgresTarget):
         failpoints.hit("postgres.scratch.constraints")
 
     def violations(self) -> list[str]:
-        """Constraints that are NOT VALID and that the rows really break; their state is left as it is."""
-        side = self._side()
-        with translated("looking for violations", where=self.name):
-            found = side.execute(
-                "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE NOT convalidated AND conrelid <> 0 ORDER BY 1, 2"
-            ).fetchall()
-        broken = []
-        for table, name in found:
-            try:
-                with side.transaction(force_rollback=True):
-                    side.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {quote(name)}".encode())
-            except psycopg.IntegrityError:
-                broken.append(f"{table}: {name}")
-            except psycopg.Error as error:
-                raise raised(from_psycopg(error), "looking for violations", where=str(table)) from None
-        return broken
+        return violations(self._side(), self.schema())
 
     def drop(self) -> None:
         """Idempotent. Raises GateClosed if the database there does not carry this run's mark."""
