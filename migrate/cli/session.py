@@ -162,7 +162,7 @@ def command(
             "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
         )
         parameters = [first, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *_COMMON]
-        carried_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        carried_out.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
         carried_out.__annotations__ = {p.name: p.annotation for p in parameters}
         carried_out.__doc__ = function.__doc__
         first_line = inspect.cleandoc(function.__doc__ or "").partition("\n")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 
 from migrate.context import Context
@@ -87,9 +88,9 @@ def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verd
     )
 
 
-def _one(db: object, sql: str) -> int:
-    row = db.execute(sql).fetchone()  # type: ignore[attr-defined]
-    return int(row[0])
+def _one(db: duckdb.DuckDBPyConnection, sql: str) -> int:
+    row = db.execute(sql).fetchone()
+    return int(row[0]) if row else 0
 
 
 def read_crosswalk(ctx: Context) -> Path:

@@ -59,7 +59,7 @@ def from_stored(array: Any, stored: Type, declared: Type, where: str) -> Any:
     if stored.kind is declared.kind and array.type == layout(declared):
         return array
     if array.null_count == len(array):
-        return pa.nulls(len(array), layout(declared))  # type: ignore[call-overload]
+        return pa.nulls(len(array), layout(declared))  # type: ignore[call-overload]  # stubs list types one by one
     if stored.kind is Kind.MIXED:
         values = _mixed_values(array, where)
         return decode(values, declared, where)

@@ -6,7 +6,7 @@ so that a killed rollback goes on where it stood when the command is given again
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -135,10 +135,10 @@ def _execute(ctx: Context, undos: Sequence[Undo]) -> None:
     _restore_crosswalk(ctx, undos)
 
 
-def _committed(ctx: Context, work: object) -> None:
+def _committed(ctx: Context, work: Callable[..., object]) -> None:
     transaction = ctx.target.begin()
     try:
-        work(transaction)  # type: ignore[operator]
+        work(transaction)
         failpoints.hit("rollback.before_commit")
         transaction.commit()
         failpoints.hit("rollback.committed")

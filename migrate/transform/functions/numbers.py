@@ -205,7 +205,9 @@ def round_exactly(texts: pl.Series, places: int, even: bool) -> pl.Series:
 
     def one(text: str) -> str:
         number = Decimal(text)
-        if number.as_tuple().exponent >= -places:  # type: ignore[operator]
+        exponent = number.as_tuple().exponent
+        assert isinstance(exponent, int)  # a plain number, never NaN or infinity
+        if exponent >= -places:
             return text
         result = number.quantize(
             Decimal(1).scaleb(-places), ROUND_HALF_EVEN if even else ROUND_HALF_UP, EXACT
