@@ -17,6 +17,7 @@ from migrate.stages.backup import capture_target
 from migrate.stages.load.assign import part_indexes
 from migrate.stages.settled import settled_counts
 from migrate.stages.transform import transform
+from migrate.stages.usage import unused_problems
 from migrate.vault.capture import captured_rows
 
 
@@ -66,7 +67,7 @@ def _counted(mapping: Mapping, home: Path, progress: Progress | None) -> dict[st
             "order": list(ctx.plan.order),
             "deferred": {n: list(e.deferred) for n, e in ctx.plan.entities.items() if e.deferred},
             "entities": entities,
-            "problems": [*ctx.plan.problems, *problems],
+            "problems": [*ctx.plan.problems, *unused_problems(ctx), *problems],
         }
 
 

@@ -65,8 +65,13 @@ def migrate(
     """
     mapping = load_mapping(path)
     _check_words(mapping, to, only)
-    with opened(mapping, home=home, only=only, fresh=fresh, progress=progress) as (ctx, resumed):
-        return _walk(ctx, resumed, STAGES[: STAGE_NAMES.index(to) + 1] if to else STAGES)
+    try:
+        with opened(mapping, home=home, only=only, fresh=fresh, progress=progress) as (ctx, resumed):
+            return _walk(ctx, resumed, STAGES[: STAGE_NAMES.index(to) + 1] if to else STAGES)
+    except MigrateError as error:  # before the first stage: what stops a stage is in the outcome
+        error.kept = error.kept or "Nothing was read or changed."
+        error.hint = error.hint or _HINTS.get(error.exit_code, "").format(run="latest")
+        raise
 
 
 def _check_words(mapping: Mapping, to: str | None, only: Sequence[str]) -> None:

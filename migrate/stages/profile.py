@@ -58,6 +58,7 @@ def run(ctx: Context) -> Result:
             rows += sum(p.rows for p in taken.parts[table])
             ctx.progress.advance(sum(p.rows for p in taken.parts[table]))
             notes += [f"{table}.{c} is filled and nothing uses it" for c in unused]
+    ctx.ledger.put_run_facts(ctx.run, {"unused": [*notes]})
     _unmapped_gate(ctx, notes)
     unknown = {f"{name}.{field}": found for name in ctx.entities for field, found in _unknown(ctx, name)}
     write_bytes(

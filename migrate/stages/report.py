@@ -17,6 +17,7 @@ from migrate import __version__
 from migrate.context import Context
 from migrate.report.document import build_report, write_report
 from migrate.stages.result import Result
+from migrate.stages.usage import unused_problems
 
 NAME = "report"
 _LIBRARIES = ("pyarrow", "polars", "duckdb", "psycopg", "adbc-driver-postgresql", "sqlalchemy")
@@ -106,7 +107,7 @@ def _plan(ctx: Context) -> dict[str, Any]:
         "order": list(plan.order),
         "deferred": {name: list(e.deferred) for name, e in plan.entities.items() if e.deferred},
         "touched": list(plan.touched),
-        "problems": list(plan.problems),
+        "problems": [*plan.problems, *unused_problems(ctx)],
         "left_behind": [item.model_dump() for item in ctx.mapping.left_behind],
     }
 

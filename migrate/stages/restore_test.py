@@ -7,7 +7,7 @@ import secrets
 from migrate import failpoints
 from migrate.connectors.registry import open_scratch
 from migrate.context import Context
-from migrate.errors import GateClosed
+from migrate.errors import Corrupt, GateClosed
 from migrate.model import Verdict
 from migrate.stages.planning import scratch_url
 from migrate.stages.proven import proven_backups
@@ -32,6 +32,13 @@ def run(ctx: Context) -> Result:
         verdicts += found
         rows += sum(p.rows for p in backup.manifest.parts)
         failed = next((v for v in found if not v.passed), None)
+        if failed is not None and failed.check.startswith(("L0", "L1", "L2", "L3")):
+            raise Corrupt(
+                f"the backup is damaged: {failed.check} failed. {failed.reason}".strip(),
+                where=backup.manifest.id,
+                kept="Nothing was loaded; the backup is kept for inspection.",
+                hint="Run with --fresh to take the backup again.",
+            )
         if failed is not None:
             raise GateClosed(
                 f"the backup does not restore: {failed.check} failed. {failed.reason}".strip(),

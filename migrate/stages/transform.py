@@ -48,7 +48,7 @@ class Files:
 
 def run(ctx: Context) -> Result:
     inputs = inputs_digest(ctx)
-    if ctx.ledger.checkpoint(ctx.run, NAME, "settled", inputs) is not None:
+    if ctx.ledger.checkpoint(ctx.run, NAME, "settled", inputs) is not None and not damaged_parts(ctx, inputs):
         return Result(resumed=True)
     return transform(ctx, {s: source_rows(ctx, s) for s in ctx.plan.source_tables}, target_rows(ctx), inputs)
 
@@ -59,6 +59,16 @@ def inputs_digest(ctx: Context) -> str:
         (c.part, str(c.facts.get("manifest_sha256"))) for c in ctx.ledger.checkpoints(ctx.run, "backup")
     )
     return hashlib.sha256(json.dumps([ctx.plan.digest, backups]).encode()).hexdigest()
+
+
+def damaged_parts(ctx: Context, inputs: str) -> list[str]:
+    """Parts whose files are not as `apply` left them; `run` makes them again."""
+    return [
+        part
+        for name, entity in ctx.entities.items()
+        for ref in source_rows(ctx, entity.source).parts[entity.table]
+        if ctx.ledger.checkpoint(ctx.run, NAME, part := f"{name}/{ref.index}", inputs) is None
+    ]
 
 
 def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: str) -> Result:

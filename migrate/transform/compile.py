@@ -427,6 +427,7 @@ class _Compiler:
                 "target_key",
                 "into",
                 f"the target table {self.target.name} has no primary key, so its rows cannot be named",
+                "add one to the target table: rows could not be read back or undone without",
             )
         elif self.entity.write != "link":
             for name in self.target.primary_key:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from migrate import canon, failpoints
 from migrate.context import Context
-from migrate.errors import Drift, GateClosed
+from migrate.errors import Corrupt, Drift, GateClosed
 from migrate.model import Schema, Verdict
 from migrate.stages.planning import schema_digest, what_changed
 from migrate.stages.proven import proven_backups
@@ -37,6 +37,13 @@ def check_gate(ctx: Context) -> tuple[Verdict, ...]:
             reason=now[0].reason if now else "",
         )
         ctx.ledger.put_verdict(ctx.run, "load", verdict)
+        if now:
+            raise Corrupt(
+                f"the backup {backup.manifest.id} is damaged: {now[0].check} failed. {verdict.reason}".strip(),
+                where=backup.manifest.id,
+                kept="Nothing was loaded.",
+                hint="Run with --fresh to take and prove the backup again.",
+            )
         if not verdict.passed:
             raise GateClosed(
                 f"the backup {backup.manifest.id} is not proven: {verdict.found}. {verdict.reason}".strip(),
