@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -291,3 +292,34 @@ def test_f18_the_balance_fails_where_a_persisted_file_was_tampered_with(tmp_path
     said = str(done.document)
     assert "contacts" in said
     assert world.command("status", "--json").document["state"] != "running"
+
+
+@pytest.mark.fineprint(19)
+@pytest.mark.promise(32)
+def test_f19_rows_without_a_key_and_out_of_order_are_all_extracted(
+    tmp_path: Path, make_pg_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heap order is not key order, keys are NULL or equal: the rows extracted are as many as count(*), each once."""
+    monkeypatch.setattr(
+        parts.write_parts, "__kwdefaults__", {**parts.write_parts.__kwdefaults__, "max_rows": 100}
+    )
+    source, target = Db(make_pg_database()), Db(make_pg_database())
+    source.run(
+        "CREATE TABLE calls(no integer, at timestamp, n integer)",
+        "INSERT INTO calls SELECT CASE WHEN n % 10 > 0 THEN n END, '2024-05-01', n FROM generate_series(1, 2000) n",
+        "UPDATE calls SET at = at WHERE n % 3 = 0",  # these rows move to the end of the heap
+        "DELETE FROM calls WHERE n BETWEEN 301 AND 500",
+        "INSERT INTO calls VALUES (1, '2024-05-01', 9999)",
+    )
+    target.run("CREATE TABLE calls(id text PRIMARY KEY, n integer UNIQUE)")
+    world = World(
+        tmp_path,
+        source,
+        target,
+        more=f"scratch: {{source: '{source.url}', target: '{target.url}'}}",
+        entities="  calls: {from: calls, key: no, into: calls, fields: {n: n}}\n",
+    )
+    found = balance(world.run(), "calls")
+    assert found["in"] == source.one("SELECT count(*) FROM calls") == 1801
+    assert found["quarantined"] == 180 + 2  # keys that are missing, and the one that is there twice
+    assert target.one("SELECT count(DISTINCT n) FROM calls") == found["loaded"] == 1801 - 182

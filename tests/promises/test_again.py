@@ -321,3 +321,28 @@ def test_f10_a_value_that_a_trigger_changes_fails_unless_target_sets_names_it(
     assert world.run()["state"] == "verified"
     mails = [m for (m,) in world.target.rows("SELECT email FROM contacts ORDER BY name")]
     assert mails == ["ADA@EXAMPLE.COM", "BOB@EXAMPLE.COM", None]
+
+
+@pytest.mark.fineprint(17)
+def test_f17_nothing_to_write_needs_no_gate(tmp_path: Path) -> None:
+    """The second run finds every row unchanged: a backup that went bad meanwhile does not stop what writes nothing."""
+    world = small(tmp_path)
+    world.run()
+    receipts = world.target.rows("SELECT * FROM _migrate_receipt ORDER BY run, part")
+    before = content(world)
+
+    def damage() -> None:
+        for path in world.objects():
+            path.chmod(0o600)
+            path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+    with at_point("stage.load.started", damage):
+        document = world.run()
+    assert document["state"] == "verified"
+    assert content(world) == before
+    assert world.target.rows("SELECT * FROM _migrate_receipt ORDER BY run, part") == receipts
+    # as soon as there is a row to write, the same damage closes the gate
+    world.source.run("INSERT INTO people VALUES (4, 1, 'Dee', NULL)")
+    with at_point("stage.load.started", damage):
+        world.run(code=6)
+    assert content(world) == before
