@@ -175,6 +175,7 @@ def _inside(mapping: str) -> None:
             "stage": s["stage"],
             "seconds": round(s["seconds"], 2),
             "rows": s["rows"],
+            "cpu": round(peaks.cpu(s["stage"]), 2),
             "peak_mb": peaks.of(s["stage"]),
         }
         for s in result["stages"]
@@ -185,10 +186,12 @@ def _inside(mapping: str) -> None:
 
 
 class Peaks:
-    """A run's progress that takes the peak of resident memory per stage from the kernel."""
+    """A run's progress that takes peak resident memory and processor time per stage from the kernel."""
 
     def __init__(self) -> None:
         self._peaks: dict[str, int] = {}
+        self._worked: dict[str, float] = {}
+        self._mark = time.process_time()
         self._now = "start"
 
     def stage(self, name: str, total: int | None) -> None:
@@ -204,10 +207,17 @@ class Peaks:
 
     def close(self) -> None:
         self._peaks[self._now] = max(peak_mb(), self._peaks.get(self._now, 0))
+        now = time.process_time()
+        self._worked[self._now] = self._worked.get(self._now, 0.0) + now - self._mark
+        self._mark = now
         Path("/proc/self/clear_refs").write_text("5")  # start the high-water mark anew
 
     def of(self, stage: str) -> int:
         return self._peaks.get(stage, 0)
+
+    def cpu(self, stage: str) -> float:
+        """Seconds of processor time of this process; the server's own are not in it."""
+        return self._worked.get(stage, 0.0)
 
 
 def peak_mb() -> int:
@@ -218,12 +228,14 @@ def peak_mb() -> int:
 
 def table(figures: dict[str, Any]) -> str:
     rows = figures["rows"]
-    lines = [f"{'stage':<14}{'seconds':>9}{'rows/s':>12}{'peak MB':>9}"]
+    lines = [f"{'stage':<14}{'seconds':>9}{'our cpu':>9}{'rows/s':>12}{'peak MB':>9}"]
     for stage in figures["stages"]:
         rate = f"{rows / stage['seconds']:,.0f}" if stage["seconds"] >= 0.01 else "–"
-        lines.append(f"{stage['stage']:<14}{stage['seconds']:>9.2f}{rate:>12}{stage['peak_mb']:>9}")
-    rate = f"{rows / figures['seconds']:,.0f}"
-    lines.append(f"{'in all':<14}{figures['seconds']:>9.2f}{rate:>12}{figures['peak_mb']:>9}")
+        lines.append(
+            f"{stage['stage']:<14}{stage['seconds']:>9.2f}{stage['cpu']:>9.2f}{rate:>12}{stage['peak_mb']:>9}"
+        )
+    rate, cpu = f"{rows / figures['seconds']:,.0f}", sum(s["cpu"] for s in figures["stages"])
+    lines.append(f"{'in all':<14}{figures['seconds']:>9.2f}{cpu:>9.2f}{rate:>12}{figures['peak_mb']:>9}")
     if figures["floor_seconds"]:
         lines.append(
             f"psql COPY binary, piped: {figures['floor_seconds']:.2f} s; a verified migration takes "
