@@ -488,7 +488,7 @@ def worlds(draw: st.DrawFn) -> World:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(worlds())
 def test_every_row_ends_where_the_model_says(world: World) -> None:
