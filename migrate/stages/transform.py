@@ -105,7 +105,12 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
         for kind in ("settled", "quarantine", "patches", "events")
     ]
     ctx.ledger.put_checkpoint(
-        ctx.run, NAME, "settled", inputs, [ctx.output(p) for p in decided], {"rows": total}
+        ctx.run,
+        NAME,
+        "settled",
+        inputs,
+        [ctx.output(p) for p in [*decided, *targets.values()]],
+        {"rows": total},
     )
     failpoints.hit("transform.checkpointed")
     return Result(rows=total)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from tests.runs import World, at_point, complete, is_one_clear_paragraph, small
@@ -79,12 +81,33 @@ def test_a_staged_part_that_is_damaged_is_made_again_not_trusted(tmp_path: Path,
         assert len(world.target.rows("SELECT * FROM contacts")) == 3
 
 
-def test_rows_that_were_settled_and_changed_afterwards_are_never_loaded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["transform/contacts/settled.parquet", "targets/contacts.parquet"])
+def test_decisions_that_changed_afterwards_are_never_carried_out(tmp_path: Path, file: str) -> None:
     world = small(tmp_path)
+    world.entities = world.entities.replace("into: contacts\n", "into: contacts\n    match: [legacy_id]\n")
+    world.target.fill("contacts", [("c", None, "Old", None, "1")])
     run = world.run("--to", "transform")["run"]
-    flip(world.run_folder(run) / "transform" / "contacts" / "settled.parquet")
+    flip(world.run_folder(run) / file)
     assert world.run()["state"] == "verified"
     assert len(world.target.rows("SELECT * FROM contacts")) == 3
+
+
+def test_transformed_rows_that_change_right_before_the_load_are_not_believed(tmp_path: Path) -> None:
+    """Expectations are made from these rows, so that no comparison with the target could find the change."""
+    world = small(tmp_path)
+
+    def damage() -> None:
+        for path in world.home.rglob("transform/contacts/rows-*.parquet"):
+            rows = pq.read_table(path)
+            names = pc.replace_substring(rows["name"], "Ada", "Eve")
+            pq.write_table(rows.set_column(rows.column_names.index("name"), "name", names), path)
+
+    with at_point("stage.load.started", damage):
+        error = world.run(code=6)
+    complete(error)
+    assert untouched(world)
+    assert world.run()["state"] == "verified"
+    assert world.target.rows("SELECT name FROM contacts ORDER BY name") == [("Ada",), ("Bob",), ("Cy",)]
 
 
 def test_a_damaged_ledger_is_told_and_left_alone(tmp_path: Path) -> None:

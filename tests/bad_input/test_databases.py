@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -248,11 +250,46 @@ def test_source_rows_of_one_key_stay_behind_together(tmp_path: Path) -> None:
     assert found == [("", "key_missing"), ('["1"]', "key_not_unique"), ('["1"]', "key_not_unique")]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    world = small(tmp_path)
-    world.home.mkdir(mode=0o500)
-    is_one_clear_paragraph(world.says(code=5), ".migrate")
+@contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """Root may write everywhere: meanwhile this process is nobody, who owns `folder`. Others stay who they are."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, 65534, 65534)
+    os.setegid(65534)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A folder that nobody, too, can reach; that of pytest is private."""
+    with tempfile.TemporaryDirectory(prefix="migrate-test-") as name:
+        yield Path(name)
+
+
+def test_places_that_cannot_be_written_are_named(reachable: Path, tmp_path: Path) -> None:
+    """The state folder, the vault, the target; and once they can be, the same command goes on."""
+    small(tmp_path).run()  # every module is loaded: the library's folder may be private too
+    world = small(reachable)
+    world.write()
+    for path, kind in ((world.home, "folder"), (world.vault, "folder"), (world.target.path, "file")):
+        if kind == "folder":
+            path.mkdir(mode=0o700)
+        with as_nobody(reachable):
+            path.chmod(0o500 if kind == "folder" else 0o400)
+            said = world.says(code=5)
+            path.chmod(0o700 if kind == "folder" else 0o600)
+        is_one_clear_paragraph(said, "migrate_layout" if kind == "file" else path.name)
+        assert world.target.rows("SELECT 1 FROM accounts") == []
+    with as_nobody(reachable):
+        assert world.run()["state"] == "verified"
 
 
 def test_a_home_that_is_a_file_is_named(tmp_path: Path) -> None:
