@@ -34,7 +34,8 @@ class Plan:
     touched: tuple[str, ...]  # target tables that are backed up, proven and watched for drift
     problems: tuple[dict[str, str], ...]  # warnings: the run goes on
     now: str
-    shapes: dict[str, dict[str, str]] = field(default_factory=dict)  # "side.table" → column → digest: to name drift
+    # "side.table" → column → digest: to name drift
+    shapes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
