@@ -166,6 +166,7 @@ def _finished(ctx: Context, last: RunInfo) -> bool:
 
 def _clean(ctx: Context) -> None:
     """What a killed process left in this run's folder and of the copies it read: it holds rows."""
+    failpoints.hit("run.opened")
     drop_snapshot_leftovers(ctx.home / "work")
     shutil.rmtree(ctx.folder / "temp", ignore_errors=True)
     for folder, _, _ in os.walk(ctx.folder):
@@ -180,6 +181,7 @@ def _clean_scratch(ctx: Context) -> None:
         role, _, source = left.location.partition(":")
         engine, url = scratch_url(ctx.mapping, role, source)
         drop_scratch(engine, url, folder=ctx.home / "runs" / left.run / "scratch", name=left.name)
+        failpoints.hit("run.scratch_cleaned")
         ctx.ledger.remove_scratch(left.name)
 
 

@@ -154,3 +154,4 @@ def _drop_staged(folder: Path) -> None:
     for child in folder.iterdir():
         if child.is_dir():
             shutil.rmtree(child)
+            failpoints.hit("backup.staged_dropped")

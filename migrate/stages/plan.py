@@ -306,6 +306,7 @@ def prove_scratch(ctx: Context) -> None:
         except MigrateError as error:
             error.kept = error.kept or f"The scratch database {name} may still be there."
             raise
+        failpoints.hit("plan.scratch.dropped")
         ctx.ledger.remove_scratch(name)
 
 

@@ -78,5 +78,6 @@ def _restore(ctx: Context, part: str, backup: Backup) -> list[Verdict]:
         failpoints.hit("restore_test.compared")
     finally:
         scratch.drop()
+    failpoints.hit("restore_test.scratch_dropped")
     ctx.ledger.remove_scratch(name)
     return found

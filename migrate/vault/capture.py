@@ -77,6 +77,7 @@ def capture(
     """
     if folder.exists():
         shutil.rmtree(folder)
+        failpoints.hit(f"{point}.cleared")
     make_private_folder(folder)
     with database.snapshot(tables) as snapshot:
         failpoints.hit(f"{point}.snapshot_open")

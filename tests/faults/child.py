@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest  # noqa: F401 - a child of `python -m pytest` imports it again, which preloading makes cheap
-
 import migrate.connectors.postgres.scratch
 import migrate.connectors.sqlite.scratch
 import migrate.ledger.upgrade
 import migrate.vault.restore  # noqa: F401
+import pytest  # noqa: F401 - a child of `python -m pytest` imports it again, which preloading makes cheap
 from migrate import api, failpoints, parts
 from migrate.cli.failure import failure_of
 
@@ -46,10 +45,16 @@ def server() -> Any:
 
 
 def start(
-    what: str, mapping: Path, *, arm: str = "", log: Path | None = None, answer: Path | None = None, stage: str = ""
+    what: str,
+    mapping: Path,
+    *,
+    arm: str = "",
+    log: Path | None = None,
+    answer: Path | None = None,
+    since: str = "",
 ) -> Any:
-    """Start `run`, or `rollback`, of a mapping; returns the process. `arm` holds from the start of `stage` on."""
-    arguments = (what, str(mapping), arm, stage, str(log) if log else None, str(answer or os.devnull))
+    """Start `run`, or `rollback`, of a mapping; returns the process. `arm` holds from the first passing of `since` on."""
+    arguments = (what, str(mapping), arm, since, str(log) if log else None, str(answer or os.devnull))
     process = server().Process(target=_main, args=arguments)
     process.start()
     return process
@@ -66,34 +71,34 @@ def ended(process: Any, answer: Path | None = None) -> Ended:
     return Ended(process.exitcode, json.loads(text) if text else {})
 
 
-def command(what: str, mapping: Path, *, arm: str = "", log: Path | None = None, stage: str = "") -> Ended:
+def command(what: str, mapping: Path, *, arm: str = "", log: Path | None = None, since: str = "") -> Ended:
     """Run to the end of the process, however it ends."""
     answer = mapping.parent / "answer.json"
     answer.unlink(missing_ok=True)
-    return ended(start(what, mapping, arm=arm, log=log, answer=answer, stage=stage), answer)
+    return ended(start(what, mapping, arm=arm, log=log, answer=answer, since=since), answer)
 
 
-def _arm_from(stage: str, arm: str) -> None:
-    """Arm once `stage` starts, so that passings count from there."""
-    waiting = failpoints.hit
+def _arm_from(since: str, arm: str) -> None:
+    """Arm at the first passing of `since`, so that passings count from there."""
+    armed = failpoints.hit
 
     def hit(name: str) -> None:
-        if name == f"stage.{stage}.started":
-            failpoints.hit = waiting
+        if name == since:
+            failpoints.hit = armed
             failpoints.arm(arm)
-        failpoints.hit(name) if failpoints.hit is waiting else None
+            armed(name)
 
     failpoints.hit = hit
 
 
-def _main(what: str, mapping: str, arm: str, stage: str, log: str | None, answer: str) -> None:
+def _main(what: str, mapping: str, arm: str, since: str, log: str | None, answer: str) -> None:
     os.environ["POLARS_MAX_THREADS"] = "1"
     keywords = parts.write_parts.__kwdefaults__
     assert keywords is not None
     keywords["max_rows"] = ROWS_PER_PART
     home = Path(mapping).parent / ".migrate"
-    if stage:
-        _arm_from(stage, arm)
+    if since:
+        _arm_from(since, arm)
     else:
         failpoints.arm(arm, log)
     code = 0
@@ -120,23 +125,27 @@ def passings(log: Path) -> list[str]:
     return log.read_text().split()
 
 
+# Points that a process passes once, in every run that has not got beyond them: a long stage in two halves.
+_HALVES = ("backup.checkpointed", "transform.before_settle", "load.assigned")
+
+
 def cases(passed: Sequence[str], *, all_of_them: bool = False) -> dict[str, list[tuple[str, int]]]:
-    """Per stage ("" is what comes before the first): (point, which passing since the stage began), the first and
-    the last of the whole run, or every one."""
+    """By where passings count from (a stage's start or half; "" is what comes before): (point, which passing), the
+    first and the last of the whole run, or every one."""
     total: dict[str, int] = {}
     for name in passed:
         total[name] = total.get(name, 0) + 1
     seen: dict[str, int] = {}
     within: dict[str, int] = {}
     found: dict[str, list[tuple[str, int]]] = {"": []}
-    stage = ""
+    since = ""
     for name in passed:
-        if name.startswith("stage.") and name.endswith(".started"):
-            stage = name.split(".")[1]
-            found[stage] = []
-            within = {}
         seen[name] = seen.get(name, 0) + 1
+        if (name.startswith("stage.") and name.endswith(".started")) or (name in _HALVES and seen[name] == 1):
+            since = name
+            found[since] = []
+            within = {}
         within[name] = within.get(name, 0) + 1
         if all_of_them or seen[name] in (1, total[name]):
-            found[stage].append((name, within[name]))
+            found[since].append((name, within[name]))
     return found

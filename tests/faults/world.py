@@ -122,7 +122,13 @@ entities:
     into: notes
     fields: {{deal_id: {{from: offer, ref: deals}}, body: {{from: body, check: [required]}}}}
 """
-_KEYS = {"users": ("users", "id"), "accounts": ("accounts", "id"), "contacts": ("contacts", "id"), "deals": ("deals", "id"), "notes": ("notes", "id")}
+_KEYS = {
+    "users": ("users", "id"),
+    "accounts": ("accounts", "id"),
+    "contacts": ("contacts", "id"),
+    "deals": ("deals", "id"),
+    "notes": ("notes", "id"),
+}
 _REFERENCES = {
     ("accounts", "parent_id"): "accounts", ("accounts", "contact_id"): "contacts", ("accounts", "owner_id"): "users",
     ("contacts", "account_id"): "accounts", ("deals", "account_id"): "accounts", ("notes", "deal_id"): "deals",
@@ -146,17 +152,17 @@ class World:
     def home(self) -> Path:
         return self.folder / ".migrate"
 
-    def run(self, arm: str = "", log: Path | None = None, stage: str = "") -> Ended:
+    def run(self, arm: str = "", log: Path | None = None, since: str = "") -> Ended:
         """A killed process' session in PostgreSQL may hold the lock for a moment longer: exit 8 is tried again."""
-        return self._patient("run", arm, log, stage)
+        return self._patient("run", arm, log, since)
 
     def rollback(self, arm: str = "", log: Path | None = None) -> Ended:
         return self._patient("rollback", arm, log, "")
 
-    def _patient(self, what: str, arm: str, log: Path | None, stage: str) -> Ended:
+    def _patient(self, what: str, arm: str, log: Path | None, since: str) -> Ended:
         until = time.monotonic() + 20
         while True:
-            found = command(what, self.mapping, arm=arm, log=log, stage=stage)
+            found = command(what, self.mapping, arm=arm, log=log, since=since)
             if found.code != 8 or self.engine == "sqlite" or time.monotonic() > until:
                 return found
             time.sleep(0.05)
@@ -178,14 +184,30 @@ class World:
         with closing(sqlite3.connect(self.home / "ledger.db")) as ledger:
             return ledger.execute(text).fetchall()
 
+    def states(self) -> list[str]:
+        """Of all runs that the ledger knows, oldest first."""
+        if not (self.home / "ledger.db").exists():
+            return []
+        tables = {name for (name,) in self.ledger("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return (
+            [s for (s,) in self.ledger("SELECT state FROM run ORDER BY started")] if "run" in tables else []
+        )
+
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """All business rows as they are, keys and all."""
         return {name: self.query(f"SELECT * FROM {name} ORDER BY id") for name in TABLES}
 
     def standing(self) -> dict[str, Any]:
-        """Target and our own records of it, serial keys replaced by source keys: what must not depend on a kill."""
+        """Target and our own records of the first run, serial keys replaced by source keys: what must not depend on a kill."""
         entries = self.meta("crosswalk")
-        names = {(e["entity"], json.loads(e["target_key"])[0]): f"{e['entity']} {e['source_key']}" for e in entries}
+        run = min(r["run"] for r in self.meta("run"))  # names of runs begin with their time
+
+        def mine(name: str) -> list[dict[str, Any]]:
+            return [r for r in self.meta(name) if r["run"] == run]
+
+        names = {
+            (e["entity"], json.loads(e["target_key"])[0]): f"{e['entity']} {e['source_key']}" for e in entries
+        }
 
         def named(entity: str, key: object) -> object:
             return None if key is None else names.get((entity, str(key)), f"own {key}")
@@ -206,15 +228,18 @@ class World:
                       e["origin"], e["plan"], bytes(e["source_hash"]), e["target_hash"] is None, e["row_hash"] is None))
                 for e in entries
             ),
-            "receipts": sorted((r["part"], r["row_count"], r["rejected"]) for r in self.meta("receipt")),
-            "rejects": sorted((r["part"], r["entity"], r["rid"], r["source_key"], r["code"]) for r in self.meta("reject")),
-            "journal": sorted((r["part"], r["kind"], r["entity"], r["row_count"]) for r in self.meta("journal")),
-            "runs": len(self.meta("run")),
+            "receipts": sorted((r["part"], r["row_count"], r["rejected"]) for r in mine("receipt")),
+            "rejects": sorted((r["part"], r["entity"], r["rid"], r["source_key"], r["code"]) for r in mine("reject")),
+            "journal": sorted((r["part"], r["kind"], r["entity"], r["row_count"]) for r in mine("journal")),
         }  # fmt: skip
 
     def left_over(self) -> list[str]:
         """What a killed process may leave for a while, and what must be gone once the run has been finished."""
-        found = [str(p.relative_to(self.folder)) for p in self.home.rglob("*") if p.name.startswith((".tmp-", "migrate-snapshot-"))]
+        found = [
+            str(p.relative_to(self.folder))
+            for p in self.home.rglob("*")
+            if p.name.startswith((".tmp-", "migrate-snapshot-"))
+        ]
         found += [str(p.relative_to(self.folder)) for p in self.home.glob("runs/*/scratch/*")]
         found += [str(p.relative_to(self.folder)) for p in self.home.glob("runs/*/temp/*")]
         found += [str(p.relative_to(self.folder)) for p in self.home.glob("runs/*/extract/*/*/*.parquet")]
@@ -228,14 +253,25 @@ class World:
     def _scratches(self) -> list[tuple[str]]:
         """Scratch databases on the server that carry the mark of one of our runs, or no mark at all while named by our ledger."""
         with psycopg.connect(self.target) as server:
-            names = [n for (n,) in server.execute("SELECT datname FROM pg_database WHERE datname LIKE 'migrate\\_scratch\\_%'").fetchall()]
+            names = [
+                n
+                for (n,) in server.execute(
+                    "SELECT datname FROM pg_database WHERE datname LIKE 'migrate\\_scratch\\_%'"
+                ).fetchall()
+            ]
         runs = {run for (run,) in self.ledger("SELECT run FROM run")}
         mine = []
         for name in names:
             try:
                 with psycopg.connect(with_database(self.target, name)) as inside:
-                    marked = inside.execute("SELECT to_regclass('migrate_meta.migrate_marker') IS NOT NULL").fetchone()
-                    whose = inside.execute("SELECT run FROM migrate_meta.migrate_marker").fetchall() if marked and marked[0] else []
+                    marked = inside.execute(
+                        "SELECT to_regclass('migrate_meta.migrate_marker') IS NOT NULL"
+                    ).fetchone()
+                    whose = (
+                        inside.execute("SELECT run FROM migrate_meta.migrate_marker").fetchall()
+                        if marked and marked[0]
+                        else []
+                    )
             except psycopg.OperationalError:
                 continue  # somebody else's, dropped meanwhile
             if {run for (run,) in whose} & runs:
@@ -274,7 +310,9 @@ def copied(template: World, folder: Path, name: str = "") -> Iterator[World]:
         target = with_database(template.target, name)
         world = World(template.engine, folder, target)
         _server(template.target, "CREATE DATABASE {} TEMPLATE {}", name, urlsplit(template.target).path[1:])
-    (folder / "mapping.yaml").write_text(_MAPPING.format(source=source, target=target))  # the same in every copy
+    (folder / "mapping.yaml").write_text(
+        _MAPPING.format(source=source, target=target)
+    )  # the same in every copy
     try:
         yield world
     finally:
@@ -305,7 +343,9 @@ def difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
             continue
         if isinstance(value, list):
             missing, extra = Counter(map(repr, value)), Counter(map(repr, found[name]))
-            told.append(f"{name}: missing {list((missing - extra).elements())}, extra {list((extra - missing).elements())}")
+            told.append(
+                f"{name}: missing {list((missing - extra).elements())}, extra {list((extra - missing).elements())}"
+            )
         else:
             told.append(f"{name}: {value!r} expected, {found[name]!r} found")
     return "\n".join(told)

@@ -140,6 +140,8 @@ class PostgresTarget:
             failpoints.hit("postgres.create.before")
             for sql in statements:
                 side.execute(sql.encode())
+            failpoints.hit("postgres.create.done")
+        failpoints.hit("postgres.create.committed")
 
     # -- one run at a time ------------------------------------------------------------------------
 

@@ -215,6 +215,7 @@ class PostgresTransaction:
         )
         failpoints.hit("postgres.search.before")
         self._run(f"DO {literal(body)}", table, right)
+        failpoints.hit("postgres.search.done")
         found = self._query(
             f"SELECT ordinal, state, coalesce(place, '') AS place FROM pg_temp.{refused}", table
         ).to_pylist()
@@ -230,6 +231,7 @@ class PostgresTransaction:
         failpoints.hit("postgres.delete.before")
         stage, condition = self._keys(table, key, keys)
         count = self._run(f"DELETE FROM {quote_table(table.name)} t WHERE {condition}", table, "DELETE")
+        failpoints.hit("postgres.delete.done")
         self._run(f"DROP TABLE pg_temp.{stage}", table)
         return count
 

@@ -89,3 +89,4 @@ def _read_back(
         }
     )
     update_crosswalk(lane, transaction, entries, entries.column_names)
+    failpoints.hit("load.links.crosswalk")

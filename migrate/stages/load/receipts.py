@@ -65,6 +65,7 @@ def once(session: Session, part: str, digest: str, work: Callable[[Transaction],
         done = work(transaction)
         if done.rejects:
             _must_insert(transaction, session.table("reject"), _rejects(session, part, done))
+            failpoints.hit("load.part.rejects_written")
         _must_insert(transaction, session.table("receipt"), _receipt_row(session, part, digest, done))
         failpoints.hit("load.part.before_commit")
         committing = True

@@ -60,9 +60,11 @@ def rollback(
     if not preview:
         ctx.ledger.audit("rollback started", ctx.run, {"only": list(only), "force": list(force)})
         _execute(ctx, undos)
+        failpoints.hit("rollback.executed")
         ctx.ledger.set_state(ctx.run, "rolled_back")
         if not _left(ctx, undos):
             _mark(ctx)
+        failpoints.hit("rollback.marked")
     proof = None if preview else _prove(ctx, undos)
     conflicts = [asdict(c) for u in undos for c in u.conflicts.values()]
     result = RolledBack(
