@@ -171,6 +171,9 @@ def _clean(ctx: Context) -> None:
     shutil.rmtree(ctx.folder / "temp", ignore_errors=True)
     for folder, _, _ in os.walk(ctx.folder):
         sweep_temporaries(Path(folder))
+    for other in ctx.ledger.runs():  # one that was killed over its last report, having ended already
+        if other.mapping == ctx.mapping.name and (ctx.home / "runs" / other.run).is_dir():
+            sweep_temporaries(ctx.home / "runs" / other.run)
 
 
 def _clean_scratch(ctx: Context) -> None:
