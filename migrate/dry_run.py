@@ -14,10 +14,10 @@ from migrate.mapping.model import Mapping
 from migrate.run import home_of, opened, run_stage
 from migrate.stages import STAGE_NAMES, STAGES
 from migrate.stages.backup import capture_target
-from migrate.stages.load.assign import part_indexes
 from migrate.stages.settled import settled_counts
 from migrate.stages.transform import transform
-from migrate.stages.usage import unused_problems
+from migrate.state.to_load import part_indexes
+from migrate.state.unused import unused_problems
 from migrate.vault.capture import captured_rows
 
 

@@ -22,11 +22,12 @@ from migrate.ledger.ledger import Ledger
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Mapping
 from migrate.model import RunInfo
+from migrate.planning import scratch_url
 from migrate.stages import STAGE_NAMES, STAGES, Stage
-from migrate.stages.load import TargetDrifted, written_parts
-from migrate.stages.planning import scratch_url
+from migrate.stages.load import TargetDrifted
 from migrate.stages.report import write as write_report
 from migrate.stages.result import Result
+from migrate.state.records import written_parts
 from migrate.stores.registry import open_store
 
 REFRESHES = 3  # how often a drifting target is backed up anew before the gate closes

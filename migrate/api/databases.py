@@ -16,8 +16,8 @@ from migrate.connectors.registry import open_source, open_target
 from migrate.errors import MigrateError, UsageError
 from migrate.mapping.load import load_mapping
 from migrate.mapping.schema import json_schema
+from migrate.planning import scratch_url
 from migrate.rules.profiling import profile_table
-from migrate.stages.planning import scratch_url
 from migrate.vault.capture import capture
 
 _LIBRARIES = (

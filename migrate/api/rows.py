@@ -14,9 +14,9 @@ from migrate import canon
 from migrate.api.places import context_of
 from migrate.context import Context
 from migrate.errors import UsageError
-from migrate.stages.load.rejected import meta_rows
-from migrate.stages.proven import source_rows
-from migrate.stages.quarantine import with_originals
+from migrate.state.proven import source_rows
+from migrate.state.quarantine import with_originals
+from migrate.state.records import meta_rows
 
 
 def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from migrate.errors import Drift, GateClosed
 from migrate.ledger.receipts import meta_table
 from migrate.model import Manifest, Schema
 from migrate.parts import read_part, stream_rows
-from migrate.stages.planning import digest_of, schema_digest, what_changed
+from migrate.planning import digest_of, schema_digest, what_changed
 from migrate.stages.result import Result
 from migrate.vault.capture import Capture, capture, read_capture
 from migrate.vault.reader import open_backup

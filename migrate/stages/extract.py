@@ -12,7 +12,7 @@ from migrate.durable import sha256_file
 from migrate.errors import Drift
 from migrate.ledger.records import Output
 from migrate.model import PartRef
-from migrate.stages.planning import schema_digest, what_changed
+from migrate.planning import schema_digest, what_changed
 from migrate.stages.result import Result
 from migrate.vault.capture import Capture, capture, read_capture
 

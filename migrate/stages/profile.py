@@ -15,10 +15,10 @@ from migrate.context import Context
 from migrate.durable import write_bytes
 from migrate.errors import GateClosed
 from migrate.mapping.model import Entity
+from migrate.mapping.usage import used_columns
 from migrate.rules.profiling import TableProfile, orphans, profile_table, value_counts
-from migrate.stages.proven import extracted_parts
 from migrate.stages.result import Result
-from migrate.stages.usage import used_columns
+from migrate.state.proven import extracted_parts
 from migrate.vault.capture import table_folder
 
 NAME = "profile"

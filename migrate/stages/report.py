@@ -17,7 +17,7 @@ from migrate import __version__
 from migrate.context import Context
 from migrate.report.document import build_report, write_report
 from migrate.stages.result import Result
-from migrate.stages.usage import unused_problems
+from migrate.state.unused import unused_problems
 
 NAME = "report"
 _LIBRARIES = ("pyarrow", "polars", "duckdb", "psycopg", "adbc-driver-postgresql", "sqlalchemy")

@@ -9,9 +9,9 @@ from migrate.connectors.registry import open_scratch
 from migrate.context import Context
 from migrate.errors import Corrupt, GateClosed
 from migrate.model import Verdict
-from migrate.stages.planning import scratch_url
-from migrate.stages.proven import proven_backups
+from migrate.planning import scratch_url
 from migrate.stages.result import Result
+from migrate.state.proven import proven_backups
 from migrate.vault.capture import read_capture
 from migrate.vault.check import check
 from migrate.vault.reader import Backup

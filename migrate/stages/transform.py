@@ -23,10 +23,10 @@ from migrate.ledger.records import JSON
 from migrate.mapping.model import Entity, Find
 from migrate.model import PartRef, Schema, Table
 from migrate.parts import stream_rows, write_rows
-from migrate.stages.planning import compared_columns, finds, limit_of, plan_number, state_columns
-from migrate.stages.proven import source_rows, target_rows
-from migrate.stages.quarantine import RID_SHIFT, write_quarantine
+from migrate.planning import compared_columns, finds, limit_of, plan_number, state_columns
 from migrate.stages.result import Result
+from migrate.state.proven import source_rows, target_rows
+from migrate.state.quarantine import RID_SHIFT, write_quarantine
 from migrate.transform.apply import Transformed, apply
 from migrate.transform.compile import compile_entity
 from migrate.transform.entity import CompiledEntity

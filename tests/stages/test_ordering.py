@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from migrate.stages.ordering import Edge, load_order
+from migrate.stages.plan.ordering import Edge, load_order
 
 NAMES = ("a", "b", "c", "d", "e")
 

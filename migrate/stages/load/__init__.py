@@ -16,23 +16,19 @@ from migrate.context import Context
 from migrate.errors import Corrupt, TooManyQuarantined
 from migrate.ledger.receipts import LAYOUT, meta_table, meta_tables
 from migrate.model import Kind, Schema, Type
-from migrate.stages.load.assign import assign, part_indexes, part_path
+from migrate.planning import limit_of, state_columns
+from migrate.stages.load.assign import assign
+from migrate.stages.load.cascade import cascade, lost_values
 from migrate.stages.load.gate import TargetDrifted, check_gate, check_schema, check_target
 from migrate.stages.load.links import link_part
 from migrate.stages.load.parts import Lane, load_part
 from migrate.stages.load.receipts import Session, Work, once
-from migrate.stages.load.rejected import (
-    Rejected,
-    cascade,
-    lost_values,
-    meta_rows,
-    read_rejected,
-)
-from migrate.stages.planning import limit_of, state_columns
-from migrate.stages.proven import proven_backups
-from migrate.stages.quarantine import write_rejects
 from migrate.stages.result import Result
 from migrate.stages.settled import settled_counts
+from migrate.state.proven import proven_backups
+from migrate.state.quarantine import write_rejects
+from migrate.state.records import Rejected, meta_rows, read_rejected, written_parts
+from migrate.state.to_load import part_indexes, part_path
 
 NAME = "load"
 __all__ = ["NAME", "TargetDrifted", "run"]
@@ -98,11 +94,6 @@ def canonical_inputs(ctx: Context) -> str:
     """What the loaded rows depend on: the settled rows of the transform."""
     settled = ctx.ledger.checkpoints(ctx.run, "transform")
     return next(c.inputs for c in settled if c.part == "settled")
-
-
-def written_parts(ctx: Context) -> bool:
-    """Did an earlier process of this run commit anything to the target?"""
-    return any(ctx.run in set(rows["run"].to_pylist()) for rows in meta_rows(ctx.target, "receipt"))
 
 
 def _open_session(ctx: Context) -> Session:

@@ -27,22 +27,13 @@ from migrate.mapping.model import Entity
 from migrate.model import Kind, Schema, Table, Type
 from migrate.parts import write_rows
 from migrate.plan_model import EntityPlan
-from migrate.stages.planning import compared_columns
-from migrate.stages.quarantine import RID_SHIFT
+from migrate.planning import compared_columns
+from migrate.state.quarantine import RID_SHIFT
+from migrate.state.to_load import part_indexes, part_path
 from migrate.transform.settle import identifier, literal, parquet, workspace
 from migrate.vault.capture import table_folder
 
 _TEXT = Type(Kind.TEXT)
-
-
-def part_path(ctx: Context, entity: str, index: int) -> Path:
-    return ctx.place("load", entity, f"part-{index:05d}.parquet")
-
-
-def part_indexes(ctx: Context, entity: str) -> list[int]:
-    """Parts of an entity are the parts of its source table."""
-    folder = ctx.folder / "transform" / entity
-    return sorted(int(p.stem.removeprefix("rows-")) for p in folder.glob("rows-*.parquet"))
 
 
 def assign(ctx: Context, declared: Schema, inputs: str) -> None:

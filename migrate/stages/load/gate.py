@@ -8,8 +8,8 @@ from migrate import canon, failpoints
 from migrate.context import Context
 from migrate.errors import Corrupt, Drift, GateClosed
 from migrate.model import Schema, Verdict
-from migrate.stages.planning import schema_digest, what_changed
-from migrate.stages.proven import proven_backups
+from migrate.planning import schema_digest, what_changed
+from migrate.state.proven import proven_backups
 from migrate.vault.check import check
 
 LEVELS = ("L0", "L1", "L2", "L3", "L4", "L5")

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from migrate import canon, failpoints
 from migrate.connectors.protocol import Transaction
 from migrate.errors import GateClosed
+from migrate.planning import compared_columns
 from migrate.stages.load.parts import Lane, target_keys, update_crosswalk
 from migrate.stages.load.receipts import Work
-from migrate.stages.planning import compared_columns
 
 
 def link_part(

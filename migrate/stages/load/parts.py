@@ -16,8 +16,8 @@ from migrate.errors import GateClosed
 from migrate.mapping.model import Entity
 from migrate.model import Table
 from migrate.plan_model import EntityPlan
+from migrate.planning import compared_columns, plan_number
 from migrate.stages.load.receipts import Session, Work, insert_own, journal
-from migrate.stages.planning import compared_columns, plan_number
 
 Reject = tuple[int, str, str | None, str, str]
 

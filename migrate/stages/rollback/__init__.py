@@ -20,10 +20,10 @@ from migrate.context import Context
 from migrate.errors import GateClosed, UsageError
 from migrate.ledger.receipts import meta_table
 from migrate.model import Verdict
-from migrate.stages.load.rejected import meta_rows
-from migrate.stages.planning import state_columns
-from migrate.stages.proven import proven_backups
+from migrate.planning import state_columns
 from migrate.stages.rollback.victims import Undo, chunks, decide, images, key_table
+from migrate.state.proven import proven_backups
+from migrate.state.records import meta_rows
 
 SHOWN = 200
 

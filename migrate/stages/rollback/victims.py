@@ -19,8 +19,8 @@ from migrate import canon
 from migrate.connectors.protocol import Target
 from migrate.context import Context
 from migrate.model import Schema, Table
-from migrate.stages.load.rejected import meta_rows
-from migrate.stages.planning import state_columns
+from migrate.planning import state_columns
+from migrate.state.records import meta_rows
 
 CHUNK = 50_000
 

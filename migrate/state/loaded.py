@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from migrate import canon
 from migrate.context import Context
 from migrate.model import Table
-from migrate.stages.load.assign import part_indexes, part_path
-from migrate.stages.load.rejected import Rejected, read_rejected
-from migrate.stages.planning import compared_columns
+from migrate.planning import compared_columns
+from migrate.state.records import Rejected, read_rejected
+from migrate.state.to_load import part_indexes, part_path
 
 _IDENTITY = ("__rid", "__key", "__tkey", "__op", "__final")
 

@@ -25,11 +25,11 @@ from migrate.errors import GateClosed
 from migrate.mapping.model import Entity
 from migrate.model import Schema, Table, Verdict
 from migrate.parts import stream_rows
-from migrate.stages.balance import balance_of, read_crosswalk
-from migrate.stages.load.rejected import Rejected, read_rejected
-from migrate.stages.loaded import loaded_rows
-from migrate.stages.planning import compared_columns
+from migrate.planning import compared_columns
 from migrate.stages.result import Result
+from migrate.stages.verify.balance import balance_of, read_crosswalk
+from migrate.state.loaded import loaded_rows
+from migrate.state.records import Rejected, read_rejected
 from migrate.transform.settle import literal, parquet, workspace
 
 NAME = "verify"

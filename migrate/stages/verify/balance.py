@@ -10,9 +10,9 @@ import pyarrow as pa
 from migrate.context import Context
 from migrate.model import RowBalance, Verdict
 from migrate.parts import stream_rows
-from migrate.stages.load.rejected import meta_rows
-from migrate.stages.proven import source_rows
-from migrate.stages.quarantine import RID_SHIFT
+from migrate.state.proven import source_rows
+from migrate.state.quarantine import RID_SHIFT
+from migrate.state.records import meta_rows
 from migrate.transform.settle import literal, parquet, workspace
 
 

@@ -1,10 +1,8 @@
-"""Rows that only the database refused, and what goes with them."""
+"""Rows in the target whose parent was rejected later: found to a fixpoint, and removed with their records."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -12,56 +10,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from migrate import canon, failpoints
-from migrate.connectors.protocol import Target, Transaction
+from migrate.connectors.protocol import Transaction
 from migrate.context import Context
 from migrate.errors import GateClosed
-from migrate.ledger.receipts import meta_table
-from migrate.stages.load.assign import part_indexes, part_path
 from migrate.stages.load.parts import Lane, rejects_of, target_keys
 from migrate.stages.load.receipts import Session, Work, once
-
-
-@dataclass
-class Rejected:
-    """What this run's load has rejected so far: rids per entity, and the target values of keys that never came to be."""
-
-    rids: dict[str, set[int]] = field(default_factory=dict)
-    values: dict[str, set[str]] = field(default_factory=dict)
-
-    def count(self, entity: str) -> int:
-        return len(self.rids.get(entity, ()))
-
-
-def read_rejected(ctx: Context) -> Rejected:
-    """From the target's own table: the truth, also after a kill."""
-    result = Rejected()
-    for rows in meta_rows(ctx.target, "reject"):
-        mine = rows.filter(pc.equal(rows["run"], ctx.run))
-        for row in mine.select(["entity", "rid"]).to_pylist():
-            result.rids.setdefault(row["entity"], set()).add(row["rid"])
-    for entity in result.rids:
-        _add_values(ctx, result, entity)
-    return result
-
-
-def meta_rows(target: Target, name: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """All rows of one of our own tables in the target, or some `columns` of them; none where it does not exist."""
-    table = target.meta(name)
-    if table not in target.schema([table]).table_names:
-        return
-    declared = meta_table(name, target.meta)
-    with target.snapshot([table]) as snapshot:
-        stored = snapshot.schema.table(table)
-        for batch in snapshot.read(table, columns):
-            yield target.as_declared(pa.Table.from_batches([batch]), stored, declared)
-
-
-def _add_values(ctx: Context, rejected: Rejected, entity: str) -> None:
-    """Keys assigned to rejected new rows; a rejected update leaves its row, and its children, alone."""
-    keys = pq.read_table(ctx.folder / "load" / entity / "keys.parquet", columns=["rid", "op", "tkey"])
-    mine = np.isin(keys["rid"].to_numpy(), np.array(sorted(rejected.rids[entity]), dtype=np.int64))
-    chosen = keys.filter(pc.and_(pa.array(mine), pc.equal(keys["op"], "insert")))
-    rejected.values[entity] = {str(json.loads(row["tkey"])[0]) for row in chosen.select(["tkey"]).to_pylist()}
+from migrate.state.records import Rejected, add_values
+from migrate.state.to_load import part_indexes, part_path
 
 
 def lost_values(lane: Lane, rejected: Rejected) -> dict[str, set[str]]:
@@ -149,7 +104,7 @@ def _victims(
                     )
                 known.update(row["__rid"] for row in fresh.select(["__rid"]).to_pylist())
                 found.setdefault(name, []).append(fresh)
-                _add_values(ctx, rejected, name)
+                add_values(ctx, rejected, name)
                 grew = True
     return {name: pa.concat_tables(parts) for name, parts in found.items()}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from migrate.context import Context
 from migrate.mapping.expr import columns_of
 from migrate.mapping.model import Entity, Mapping
 
@@ -12,22 +11,6 @@ def used_columns(mapping: Mapping, source: str, table: str) -> set[str]:
     return set().union(
         *(_used(e) for e in mapping.entities.values() if (e.source, e.table) == (source, table))
     )
-
-
-def unused_problems(ctx: Context) -> list[dict[str, str]]:
-    """Filled columns that nothing uses, as warnings of the plan; none where the policy says ignore."""
-    found = ctx.ledger.run_facts(ctx.run).get("unused")
-    if not isinstance(found, list) or ctx.mapping.policy.unmapped == "ignore":
-        return []
-    return [
-        {
-            "code": "unmapped",
-            "where": ctx.mapping.path,
-            "message": str(note),
-            "hint": "map it, or name it in left_behind",
-        }
-        for note in found
-    ]
 
 
 def _used(entity: Entity) -> set[str]:

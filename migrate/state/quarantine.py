@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from migrate.context import Context
 from migrate.mapping.model import Entity
 from migrate.parts import write_rows
-from migrate.stages.proven import source_rows
+from migrate.state.proven import source_rows
 from migrate.vault.capture import Rows
 
 RID_SHIFT = 32  # a row's identity in a run: part index << 32 | ordinal in the part

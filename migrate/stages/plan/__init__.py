@@ -1,0 +1,158 @@
+"""Plan: both catalogues are read, the mapping is held against them, the order is fixed. Nothing is changed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+from migrate import failpoints
+from migrate.connectors.registry import open_scratch
+from migrate.context import Context
+from migrate.durable import write_bytes
+from migrate.errors import MappingError, MigrateError, Problem, UsageError
+from migrate.mapping.model import Mapping
+from migrate.model import Schema
+from migrate.plan_model import EntityPlan, Plan
+from migrate.planning import digest_of, finds, key_from, parents, schema_digest, scratch_url, shapes_of
+from migrate.stages.plan.checks import (
+    check_keys,
+    check_sqlite_decimals,
+    check_tables,
+    edges_of,
+    impossible_cycle,
+    where_is,
+)
+from migrate.stages.plan.ordering import Order, load_order
+from migrate.stages.result import Result
+from migrate.state.records import meta_rows
+from migrate.transform.compile import compile_entity
+
+NAME = "plan"
+
+
+def run(ctx: Context) -> Result:
+    if (ctx.folder / "plan.json").exists():
+        return Result(resumed=True)
+    source_schemas = _source_schemas(ctx)
+    target = ctx.target.schema(_target_tables(ctx.mapping))
+    problems, warnings = check_tables(ctx.mapping, source_schemas, target)
+    if not problems:
+        for name, entity in ctx.mapping.entities.items():
+            _, found = compile_entity(
+                ctx.mapping,
+                name,
+                source_schemas[entity.source].table(entity.table),
+                target.table(entity.into),
+                now=ctx.now,
+            )
+            problems += found
+        problems += check_keys(ctx.mapping, target)
+        if ctx.target.engine == "sqlite" and not problems:
+            problems += check_sqlite_decimals(ctx.mapping, target)
+    order = load_order(ctx.mapping.entities, edges_of(ctx.mapping, target)) if not problems else None
+    problems += [impossible_cycle(ctx.mapping, cycle) for cycle in (order.impossible if order else ())]
+    if problems or order is None:
+        raise MappingError(problems, hint="Nothing was read or changed.")
+    plan = _plan(ctx, source_schemas, target, order, warnings)
+    _refuse_missing_parents(ctx, plan)
+    prove_scratch(ctx)
+    failpoints.hit("plan.before_write")
+    write_bytes(ctx.place("plan.json"), json.dumps(plan.as_json(), indent=1).encode(), point="plan")
+    for warning in warnings:
+        ctx.progress.note(str(warning))
+    return Result(notes=tuple(str(w) for w in warnings))
+
+
+def _source_schemas(ctx: Context) -> dict[str, Schema]:
+    tables: dict[str, list[str]] = {}
+    for entity in ctx.mapping.entities.values():
+        wanted = tables.setdefault(entity.source, [])
+        if entity.table not in wanted:
+            wanted.append(entity.table)
+    return {name: ctx.sources[name].schema(wanted) for name, wanted in tables.items()}
+
+
+def _target_tables(mapping: Mapping) -> list[str]:
+    """Target tables that the mapping writes or looks into, and those it names for backup."""
+    names = [e.into for e in mapping.entities.values()]
+    names += [find.table for e in mapping.entities.values() for _, find in finds(e)]
+    names += [t for t in mapping.policy.backup.tables if t != "touched"]
+    return list(dict.fromkeys(names))
+
+
+def _refuse_missing_parents(ctx: Context, plan: Plan) -> None:
+    """Under `--only`, entities that others refer to are asked for too, or an earlier run loaded them (F34)."""
+    needed = {
+        name: {p for names in plan.entities[name].refs.values() for p in names} - set(ctx.only)
+        for name in ctx.only
+    }
+    if not any(needed.values()):
+        return
+    loaded: set[str] = set()
+    for rows in meta_rows(ctx.target, "crosswalk", ["entity"]):
+        loaded.update(str(e) for e in rows["entity"].unique().to_pylist())
+    for name, parents_ in needed.items():
+        missing = sorted(parents_ - loaded)
+        if missing:
+            raise UsageError(
+                f"{name} refers to {', '.join(missing)}, which this run leaves out and no run has loaded yet",
+                where=where_is(ctx.mapping, f"entities.{name}"),
+                kept="Nothing was read or changed.",
+                hint=f"Add {' '.join(f'--only {m}' for m in missing)}, or load them first.",
+            )
+
+
+def prove_scratch(ctx: Context) -> None:
+    """A scratch database for each side can be made and dropped (F27): found out now, not after the extract."""
+    places = {scratch_url(ctx.mapping, "source", name): f"source:{name}" for name in ctx.mapping.sources}
+    places[scratch_url(ctx.mapping, "target")] = "target"
+    for (engine, url), role in places.items():
+        name = f"migrate_scratch_{secrets.token_hex(6)}"
+        ctx.ledger.put_scratch(name, role, ctx.run)
+        failpoints.hit("plan.scratch.registered")
+        scratch = open_scratch(engine, url, folder=ctx.room("scratch"), name=name, run=ctx.run)
+        failpoints.hit("plan.scratch.created")
+        try:
+            scratch.drop()
+        except MigrateError as error:
+            error.kept = error.kept or f"The scratch database {name} may still be there."
+            raise
+        failpoints.hit("plan.scratch.dropped")
+        ctx.ledger.remove_scratch(name)
+
+
+def _plan(
+    ctx: Context, sources: dict[str, Schema], target: Schema, order: Order, warnings: list[Problem]
+) -> Plan:
+    entities = {}
+    for name in order.entities:
+        entity = ctx.mapping.entities[name]
+        table = target.table(entity.into)
+        entities[name] = EntityPlan(
+            source=entity.source,
+            table=entity.table,
+            into=entity.into,
+            key_columns=table.primary_key,
+            key_from=key_from(entity, table) or "link",
+            deferred=tuple(order.deferred.get(name, ())),
+            refs={f: parents(v.ref) for f, v in entity.fields.items() if v.ref},
+            digest=digest_of([entity.model_dump(mode="json"), repr(table.columns)]),
+        )
+    tables: dict[str, list[str]] = {}
+    for entity in ctx.mapping.entities.values():
+        if entity.table not in tables.setdefault(entity.source, []):
+            tables[entity.source].append(entity.table)
+    return Plan(
+        run=ctx.run,
+        mapping_digest=ctx.mapping.digest,
+        source_schemas={name: schema_digest(s) for name, s in sources.items()},
+        target_schema=schema_digest(target),
+        order=order.entities,
+        entities=entities,
+        source_tables={name: tuple(t) for name, t in tables.items()},
+        touched=tuple(_target_tables(ctx.mapping)),
+        problems=tuple({k: str(v) for k, v in vars(w).items()} for w in warnings),
+        now=ctx.now,
+        shapes={k: v for n, s in sources.items() for k, v in shapes_of(f"source:{n}", s).items()}
+        | shapes_of("target", target),
+    )
