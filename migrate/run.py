@@ -30,6 +30,15 @@ from migrate.stages.result import Result
 from migrate.state.records import written_parts
 from migrate.stores.registry import open_store
 
+STAGED = (
+    "extract",
+    "target",
+    "targets",
+    "transform",
+    "load",
+    "temp",
+    "cache",
+)  # folders of a run that hold rows
 REFRESHES = 3  # how often a drifting target is backed up anew before the gate closes
 
 
@@ -154,9 +163,16 @@ def _resumable(ctx: Context, fresh: bool) -> str | None:
             kept="Nothing was changed by this command.",
             hint=f"Finish it with the mapping as it was, or undo it with `migrate rollback {last.run}`.",
         )
-    ctx.ledger.set_state(last.run, "failed")
-    ctx.ledger.audit("run abandoned", last.run, {"fresh": fresh})
+    _abandon(ctx, last.run, fresh)
     return None
+
+
+def _abandon(ctx: Context, run: str, fresh: bool) -> None:
+    """A run that wrote nothing is given up: its rows on disk go (F15), what it found out stays."""
+    ctx.ledger.set_state(run, "failed")
+    ctx.ledger.audit("run abandoned", run, {"fresh": fresh})
+    for name in STAGED:
+        shutil.rmtree(ctx.home / "runs" / run / name, ignore_errors=True)
 
 
 def _finished(ctx: Context, last: RunInfo) -> bool:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from migrate import __version__, canon, failpoints
 from migrate.context import Context
+from migrate.durable import sha256_file
 from migrate.errors import Drift, GateClosed
 from migrate.ledger.receipts import meta_table
 from migrate.model import Manifest, Schema
 from migrate.parts import read_part, stream_rows
 from migrate.planning import digest_of, schema_digest, what_changed
 from migrate.stages.result import Result
+from migrate.state.proven import CROSSWALK
 from migrate.vault.capture import Capture, capture, read_capture
 from migrate.vault.reader import open_backup
 from migrate.vault.writer import write_backup
@@ -80,7 +82,7 @@ def _keep_crosswalk(ctx: Context, folder: Path, taken: Capture, name: str) -> No
         ctx.target.as_declared(read_part(folder / ref.path, ref), stored, declared)
         for ref in taken.parts[name]
     )
-    stream_rows(tables, folder / "crosswalk.parquet", point="backup.crosswalk")
+    stream_rows(tables, folder / CROSSWALK, point="backup.crosswalk")
 
 
 def _store(
@@ -137,13 +139,19 @@ def _store(
         raise GateClosed("the backup does not hold every part", where=written.id, kept="Nothing was loaded.")
     failpoints.hit("backup.manifest_written")
     ctx.ledger.put_backup(written, sha256)
+    crosswalk = folder / CROSSWALK
     ctx.ledger.put_checkpoint(
         ctx.run,
         NAME,
         part,
         ctx.plan.digest,
         [],
-        {"backup": written.id, "manifest_sha256": sha256, "role": role},
+        {
+            "backup": written.id,
+            "manifest_sha256": sha256,
+            "role": role,
+            "crosswalk_sha256": sha256_file(crosswalk) if crosswalk.exists() else None,
+        },
     )
     failpoints.hit("backup.checkpointed")
     _drop_staged(folder)

@@ -25,7 +25,7 @@ from migrate.model import PartRef, Schema, Table
 from migrate.parts import stream_rows, write_rows
 from migrate.planning import compared_columns, finds, limit_of, plan_number, state_columns
 from migrate.stages.result import Result
-from migrate.state.proven import source_rows, target_rows
+from migrate.state.proven import known_crosswalk, source_rows, target_rows
 from migrate.state.quarantine import RID_SHIFT, write_quarantine
 from migrate.transform.apply import Transformed, apply
 from migrate.transform.compile import compile_entity
@@ -74,8 +74,7 @@ def damaged_parts(ctx: Context, inputs: str) -> list[str]:
 def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: str) -> Result:
     """All entities of the run, from `sources` (by name) against the state of the `target`."""
     declared = ctx.target.schema(ctx.plan.touched)
-    crosswalk = ctx.folder / "target" / "crosswalk.parquet"
-    known = crosswalk if crosswalk.exists() else None
+    known = known_crosswalk(ctx)
     compiled = {name: _compile(ctx, name, sources, declared) for name in ctx.entities}
     targets = _target_files(ctx, target, declared, known is not None)
     total = 0

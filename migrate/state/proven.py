@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from migrate.context import Context
+from migrate.durable import sha256_file
 from migrate.errors import Corrupt, GateClosed
 from migrate.vault.capture import Capture, Rows, read_capture
 from migrate.vault.reader import Backup, open_backup
+
+CROSSWALK = "crosswalk.parquet"
 
 
 def proven_backups(ctx: Context) -> dict[str, Backup]:
@@ -54,3 +57,24 @@ def target_rows(ctx: Context) -> Rows:
 
 def _rows(ctx: Context, backup: Backup) -> Rows:
     return Rows(backup.schema, backup.parts_by_table, backup.part)
+
+
+def known_crosswalk(ctx: Context) -> Path | None:
+    """`target/crosswalk.parquet`: what earlier runs loaded, as it stood in the snapshot of the target's backup.
+
+    None where no run has loaded anything yet. Raises Corrupt where the file is not the one that was written."""
+    path = ctx.folder / "target" / CROSSWALK
+    recorded = [
+        c.facts.get("crosswalk_sha256")
+        for c in ctx.ledger.checkpoints(ctx.run, "backup")
+        if c.part == "target"
+    ]
+    found = sha256_file(path) if path.exists() else None
+    if recorded and found != recorded[0]:  # a dry run has no backup to record it
+        raise Corrupt(
+            "the staged copy of the crosswalk is not the one that was read",
+            where=str(path),
+            kept="The target and the backups are as they were.",
+            hint="Run with --fresh to read it again; if rows were loaded already, roll the run back first.",
+        )
+    return path if found else None

@@ -28,6 +28,7 @@ from migrate.model import Kind, Schema, Table, Type
 from migrate.parts import write_rows
 from migrate.plan_model import EntityPlan
 from migrate.planning import compared_columns
+from migrate.state.proven import known_crosswalk
 from migrate.state.quarantine import RID_SHIFT
 from migrate.state.to_load import part_indexes, part_path
 from migrate.transform.settle import identifier, literal, parquet, workspace
@@ -60,8 +61,8 @@ def _known_keys(ctx: Context, db: duckdb.DuckDBPyConnection) -> None:
     """`allkeys(entity, key, tkey)`: what references resolve to; rows of earlier runs come from the crosswalk."""
     db.execute("CREATE TABLE allkeys(entity VARCHAR, key VARCHAR, tkey VARCHAR)")
     db.execute("CREATE TABLE before(entity VARCHAR, key VARCHAR, tkey VARCHAR)")
-    crosswalk = ctx.folder / "target" / "crosswalk.parquet"
-    if not crosswalk.exists():
+    crosswalk = known_crosswalk(ctx)
+    if crosswalk is None:
         return
     for name, entity in ctx.mapping.entities.items():
         system = ctx.mapping.sources[entity.source].system
