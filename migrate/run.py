@@ -16,9 +16,10 @@ from pathlib import Path
 from migrate import failpoints
 from migrate.connectors.registry import drop_scratch, drop_snapshot_leftovers, open_source, open_target
 from migrate.context import Context, Progress, Silent
-from migrate.durable import make_private_folder, sweep_temporaries
+from migrate.durable import make_private_folder, sweep_temporaries, write_bytes
 from migrate.errors import Drift, GateClosed, MigrateError, Unreachable, UsageError
 from migrate.ledger.ledger import Ledger
+from migrate.ledger.records import JSON
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Mapping
 from migrate.model import RunInfo
@@ -39,6 +40,7 @@ STAGED = (
     "temp",
     "cache",
 )  # folders of a run that hold rows
+MAPPING_COPY = "mapping.yaml"  # in the run's folder; it names secrets, and holds none
 REFRESHES = 3  # how often a drifting target is backed up anew before the gate closes
 
 
@@ -138,12 +140,21 @@ def opened(
         name = found or f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         ctx = replace(ctx, run=name, folder=make_private_folder(root / "runs" / name))
         if found is None:
-            ledger.begin_run(name, mapping.name, mapping.digest, {"only": list(only), "source": mapping.path})
+            text = Path(mapping.path).read_bytes()
+            write_bytes(ctx.place(MAPPING_COPY), text, point="run.mapping")
+            facts: dict[str, JSON] = {"only": list(only), "source": mapping.path, "base": mapping.base}
+            ledger.begin_run(name, mapping.name, mapping.digest, facts)
             ledger.audit("run started", name)
         if hold:
             _clean(ctx)
             _clean_scratch(ctx)
         yield ctx, found is not None
+
+
+def mapping_of(folder: Path, source: str, base: str) -> Mapping:
+    """The mapping a run was started with: its own copy, since the file itself is edited between runs."""
+    copy = folder / MAPPING_COPY
+    return load_mapping(copy, base=Path(base)) if copy.is_file() and base else load_mapping(Path(source))
 
 
 def _resumable(ctx: Context, fresh: bool) -> str | None:
@@ -235,6 +246,11 @@ def _walk(ctx: Context, resumed: bool, stages: Sequence[Stage]) -> Outcome:
     except KeyboardInterrupt:
         ctx.ledger.set_state(ctx.run, "interrupted")
         raise
+    except RuntimeError as error:
+        if "Query interrupted" not in str(error):  # what DuckDB makes of Ctrl-C
+            raise
+        ctx.ledger.set_state(ctx.run, "interrupted")
+        raise KeyboardInterrupt from error
     state = "stopped" if stages[-1].name != "report" else "partial" if ctx.only else "verified"
     ctx.ledger.set_state(ctx.run, state)
     ctx.ledger.audit(f"run {state}", ctx.run)

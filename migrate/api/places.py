@@ -10,8 +10,7 @@ from pathlib import Path
 from migrate.context import Context, Progress
 from migrate.errors import Drift, UsageError
 from migrate.ledger.ledger import Ledger
-from migrate.mapping.load import load_mapping
-from migrate.run import opened
+from migrate.run import mapping_of, opened
 
 
 def find_home(home: Path | None = None) -> Path:
@@ -60,12 +59,13 @@ def run_id(ledger: Ledger, given: str | None) -> str:
 def context_of(
     run: str | None, home: Path | None, progress: Progress | None = None, *, hold: bool
 ) -> Iterator[Context]:
-    """The context of a run that exists, from the mapping it was started with, which must not have changed."""
+    """The context of a run that exists, from the copy of the mapping that it was started with."""
     place = find_home(home)
     with ledger_of(place) as ledger:
         name = run_id(ledger, run)
         info, facts = ledger.run(name), ledger.run_facts(name)
-    mapping = load_mapping(Path(str(facts["source"])))
+        folder = ledger.root / name
+    mapping = mapping_of(folder, str(facts["source"]), str(facts.get("base") or ""))
     if mapping.digest != info.mapping_digest:
         raise Drift(
             f"the mapping is no longer the one of run {name}",

@@ -16,14 +16,18 @@ from migrate.mapping.shapes import Reading, build
 from migrate.mapping.tree import Pairs, Problems, plain, read_tree
 
 
-def load_mapping(path: Path | str, environment: Environment[str, str] = os.environ) -> Mapping:
+def load_mapping(
+    path: Path | str, environment: Environment[str, str] = os.environ, *, base: Path | None = None
+) -> Mapping:
     """The mapping in a file, with references to `environment` replaced.
 
-    Connects to nothing. Raises MappingError with every problem found: file:line:column, what is wrong, the
+    `base` is the folder that relative paths resolve against; by default the parent of the `mappings` folder
+    that the file lies in, else the file's own. Connects to nothing. Raises MappingError with every problem found: file:line:column, what is wrong, the
     nearest right name. Messages never hold values of the environment."""
     shown, file = str(path), Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would leave the folder of a linked file
     tree = read_tree(file, shown)
-    base = file.parent.parent if file.parent.name == "mappings" else file.parent
+    if base is None:
+        base = file.parent.parent if file.parent.name == "mappings" else file.parent
     reading = Reading(Problems(shown), environment, base, homes())
     values = FILE.read(tree, reading, ())
     _one_source(tree, reading)

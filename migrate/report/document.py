@@ -37,7 +37,7 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The document of format 1; keys in a fixed order, all JSON-able.
 
     `facts`: the run's shape (`run`, `mapping`, `state`, `stages`, `balances`, `verdicts`) and, where known,
-    `started`, `ended` (ISO 8601 UTC or datetime), `exit_code`, `plan`, `quarantine` (dicts of entity, field,
+    `kept` (rows that a rollback left alone), `started`, `ended` (ISO 8601 UTC or datetime), `exit_code`, `plan`, `quarantine` (dicts of entity, field,
     code, count), `events` (name → count), `profile` (masked by whoever made it), `backups`, `timings`
     (name → seconds), `peak_mb`, `environment`. Raises UsageError where the run's shape is incomplete."""
     missing = [key for key in ("run", "mapping", "state") if not facts.get(key)]
@@ -54,10 +54,14 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         "exit_code": plain(facts.get("exit_code")),
         "started": plain(facts.get("started")),
         "ended": plain(facts.get("ended")),
-        "sentence": sentence(str(facts["state"]), balances, verdicts),
+        "sentence": sentence(
+            str(facts["state"]), balances, verdicts, edited=sum(_mapping(facts.get("edited")).values())
+        ),
+        "edited": {str(k): int(v) for k, v in sorted(_mapping(facts.get("edited")).items()) if v},
         "gates": lamps(verdicts),
         "balances": balances,
         "total": total(balances),
+        "kept": plain(facts.get("kept")),
         "balanced": all(balanced(b) for b in balances.values()),
         "quarantine": quarantine_counts(facts.get("quarantine") or ()),
         "verdicts": verdicts,
@@ -101,9 +105,14 @@ def read_report(path: Path) -> dict[str, Any]:
 
 
 def sentence(
-    state: str, balances: Mapping[str, Mapping[str, int]], verdicts: Iterable[Mapping[str, Any]] = ()
+    state: str,
+    balances: Mapping[str, Mapping[str, int]],
+    verdicts: Iterable[Mapping[str, Any]] = (),
+    *,
+    edited: int = 0,
 ) -> str:
-    """The run in one sentence; `Verified` is said of a verified run only."""
+    """The run in one sentence; `Verified` is said of a verified run only, and never of values that somebody
+    changed in the target since (`edited` rows)."""
     sums = total(balances)
     rows, arrived = sums["in"], sums["loaded"] + sums["unchanged"]
     kept = [f"{sums[m]:,} {word}" for m, word in _ELSEWHERE if sums[m]]
@@ -111,7 +120,8 @@ def sentence(
     failed = sum(not v.get("passed") for v in verdicts)
     match state:
         case "verified":
-            return f"Verified: {flow}; the target was read again and holds exactly what was expected."
+            theirs = f", but for {edited:,} rows edited there since they were loaded" if edited else ""
+            return f"Verified: {flow}; the target was read again and holds exactly what was expected{theirs}."
         case "failed" if failed:
             return f"Not verified: {failed} {'check' if failed == 1 else 'checks'} failed. Do not use the target before you know why."
         case "failed":

@@ -67,7 +67,13 @@ MEANINGS = {
 
 def console_on(stream: IO[str], *, width: int | None = None) -> Console:
     """A console that takes text as it is: no markup, no emoji codes, no highlighting."""
-    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
+    return _Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """A reader who went away is for the caller to see; the library would end the process with 1."""
+        raise BrokenPipeError
 
 
 def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> None:
@@ -77,12 +83,20 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     verdicts: Sequence[Mapping[str, Any]] = known.get("verdicts") or ()
     state = str(known.get("state", ""))
     style = "bold green" if state in _GOOD else "bold red" if state in _BAD else "bold yellow"
-    line(console, sentence(state, balances, verdicts), style)
+    line(console, sentence(state, balances, verdicts, edited=sum((known.get("edited") or {}).values())), style)
+    if known.get("kept"):
+        line(
+            console,
+            f"{int(known['kept']):,} rows were kept: somebody changed them after the load. "
+            f"`migrate rollback {known.get('run')} --preview` lists them.",
+            "bold yellow",
+        )
     line(console, _heading(known), "dim")
     _lamps(console, lamps(verdicts))
     _failed_checks(console, verdicts)
     _flow(console, balances)
     _needs_a_human(console, known)
+    _changed_on_the_way(console, known.get("events") or {})
     _stages(console, known.get("stages") or ())
     if known.get("report"):
         path(console, "Report", known["report"])
@@ -184,6 +198,41 @@ def _needs_a_human(console: Console, known: Mapping[str, Any]) -> None:
         line(console, f"... and {len(counts) - _TOP} more kinds.")
     console.print(Text(f"Look: migrate quarantine list {clean(known.get('run'))}"), soft_wrap=True)
     console.print()
+
+
+# What a rule of the mapping did to a value, so that the row could go on.
+_CHANGES = {
+    "emptied": "failed a check and was emptied",
+    "defaulted": "was replaced by the default",
+    "lossy_allowed": "lost something, as the mapping allows",
+    "warned": "failed a check that only warns",
+}
+
+
+def change(code: str) -> str:
+    """What an event's code says, in words; "" for a code that is not known."""
+    if code in _CHANGES:
+        return _CHANGES[code]
+    for word in ("emptied", "defaulted"):
+        cause = MEANINGS.get(code.removesuffix(f"_{word}"))
+        if code.endswith(f"_{word}") and cause:
+            return f"{cause}: {'emptied' if word == 'emptied' else 'the default instead'}"
+    return MEANINGS.get(code, "")
+
+
+def _changed_on_the_way(console: Console, events: Mapping[str, Any]) -> None:
+    """What rules of the mapping did to values; `events` is "entity.field: code" → count."""
+    if not events:
+        return
+    counts = sorted(events.items(), key=lambda item: (-int(item[1]), item[0]))
+    line(console, f"Changed on the way by rule: {sum(n for _, n in counts):,} values", "bold")
+    made = table(console, "values", "entity.field", "code", "what", numbers=("values",))
+    for name, count in counts[:_TOP]:
+        place, _, code = name.rpartition(": ")
+        row(made, f"{int(count):,}", place, code, change(code))
+    console.print(made)
+    if len(counts) > _TOP:
+        line(console, f"... and {len(counts) - _TOP} more kinds, see the report.")
 
 
 def _stages(console: Console, stages: Sequence[Mapping[str, Any]]) -> None:

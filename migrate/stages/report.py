@@ -49,8 +49,10 @@ def facts(ctx: Context, *, state: str, exit_code: int = 0) -> dict[str, Any]:
             {"stage": s.stage, "state": s.state, "seconds": s.seconds, "rows": s.rows} for s in stages
         ],
         "balances": known.get("balances") or {},
+        "kept": known.get("kept"),
         "verdicts": [v for _, v in ctx.ledger.verdicts(ctx.run)],
-        "quarantine": _quarantine(ctx),
+        "quarantine": quarantined(ctx),
+        "edited": known.get("edited") or {},
         "events": _events(ctx),
         "plan": _plan(ctx),
         "profile": _profile(ctx),
@@ -73,7 +75,7 @@ def peak_mb() -> float:
     return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)
 
 
-def _quarantine(ctx: Context) -> list[dict[str, Any]]:
+def quarantined(ctx: Context) -> list[dict[str, Any]]:
     """Counts by entity, field and code. A row with several reasons counts under each."""
     counts: Counter[tuple[str, str, str]] = Counter()
     for name in ctx.mapping.entities:

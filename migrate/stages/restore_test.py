@@ -59,6 +59,17 @@ def _prove(ctx: Context, part: str, backup: Backup) -> list[Verdict]:
     for verdict in verdicts:
         put_verdict(ctx.store, backup, verdict)
         ctx.ledger.put_verdict(ctx.run, NAME, verdict, subject=backup.manifest_sha256)
+    proven = all(v.passed for v in verdicts)
+    ctx.ledger.put_verdict(
+        ctx.run,
+        NAME,
+        Verdict(
+            check=f"backup {part}",
+            passed=proven,
+            expected="restored and equal",
+            found="restored and equal" if proven else next(v.check for v in verdicts if not v.passed),
+        ),
+    )
     failpoints.hit("restore_test.verdicts_written")
     return verdicts
 

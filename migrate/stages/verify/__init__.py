@@ -28,6 +28,7 @@ from migrate.parts import stream_rows
 from migrate.planning import compared_columns
 from migrate.stages.result import Result
 from migrate.stages.verify.balance import balance_of, read_crosswalk
+from migrate.stages.verify.kept import unchanged_of
 from migrate.state.loaded import loaded_rows
 from migrate.state.records import Rejected, read_rejected
 from migrate.transform.settle import literal, parquet, workspace
@@ -55,6 +56,7 @@ def run(ctx: Context) -> Result:
             table = declared.table(entity.into)
             verdicts.append(_values(ctx, target, name, entity, table, expected[name]))
             verdicts += _orphans(ctx, name, table, declared, expected[name])
+            verdicts.append(unchanged_of(ctx, name, expected[name], _found_path(ctx, name), crosswalk))
             verdicts.append(balance_of(ctx, name, expected[name], crosswalk))
             rows += pq.read_metadata(expected[name]).num_rows
             ctx.progress.advance(pq.read_metadata(expected[name]).num_rows)

@@ -96,7 +96,10 @@ def _one(db: duckdb.DuckDBPyConnection, sql: str) -> int:
 def read_crosswalk(ctx: Context) -> Path:
     """The target's crosswalk, read now, once for all entities: `verify/crosswalk.parquet`."""
     path = ctx.place("verify", "crosswalk.parquet")
-    names = ("system", "entity", "source_key", "run")
-    schema = pa.schema([(name, pa.string()) for name in names])
-    stream_rows(meta_rows(ctx.target, "crosswalk", names), path, point="verify.crosswalk", schema=schema)
+    names = ("system", "entity", "source_key", "target_key", "run")
+    texts = [pa.field(name, pa.string()) for name in names]
+    schema = pa.schema([*texts, pa.field("target_hash", pa.binary())])
+    stream_rows(
+        meta_rows(ctx.target, "crosswalk", schema.names), path, point="verify.crosswalk", schema=schema
+    )
     return path
