@@ -7,17 +7,21 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from migrate.connectors.protocol import Database
-from migrate.connectors.registry import open_source, open_target
-from migrate.errors import MigrateError, UsageError
+from migrate.connectors.registry import engine_of, open_source, open_target
+from migrate.errors import MappingError, MigrateError, Problem, Unreachable, UsageError
 from migrate.mapping.load import load_mapping
+from migrate.mapping.model import Mapping, Source, SourceTable
 from migrate.mapping.schema import json_schema
+from migrate.model import Schema
 from migrate.planning import scratch_url
 from migrate.rules.profiling import profile_table
+from migrate.stages.plan import held_against, target_tables
 from migrate.vault.capture import capture
 
 _LIBRARIES = (
@@ -31,6 +35,8 @@ _LIBRARIES = (
     "pydantic",
 )
 _NEEDED_MB = 500
+_SQLITE = (".db", ".sqlite", ".sqlite3")
+_FILES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
 def schema() -> dict[str, Any]:
@@ -39,22 +45,64 @@ def schema() -> dict[str, Any]:
 
 
 def profile(
-    url_or_path: str, *, tables: Sequence[str] = (), samples: bool = False, home: Path | None = None
+    url_or_path: str,
+    *,
+    tables: Sequence[str] = (),
+    samples: bool = False,
+    encoding: str | None = None,
+    home: Path | None = None,
 ) -> dict[str, Any]:
-    """Every column of a database's tables, or of a folder of files. Values are masked unless `samples`."""
+    """Every column of a database's tables, of a folder of files, or of one file. Values are masked unless `samples`.
+
+    `encoding`: of text files. Raises UsageError for a file that is neither a table nor a SQLite database."""
     del home
-    url = url_or_path if ":" in url_or_path else f"files:{Path(url_or_path).absolute()}"
+    url, only, options = _place(url_or_path, encoding)
+    tables = tables or only
     with tempfile.TemporaryDirectory(prefix="migrate-profile-") as name:
         folder = Path(name)
-        database = open_source(url, base=Path.cwd(), work=folder)
+        database = open_source(url, base=Path.cwd(), work=folder, options=options)
         try:
             found = database.schema(list(tables) or None)
             missing = [t for t in tables if t not in found.table_names]
             if missing:
                 raise UsageError(f"there is no table {', '.join(missing)}", where=database.url)
             return {t: _profile_one(database, t, folder, samples) for t in found.table_names}
+        except UsageError as error:
+            if encoding is None and "encoding" in error.message:
+                error.hint = f"{error.hint} Here: --encoding NAME.".strip()
+            raise
         finally:
             database.close()
+
+
+def _place(given: str, encoding: str | None) -> tuple[str, Sequence[str], Source | None]:
+    """What to open: its URL, the one table wanted (of one file), and how files are to be read."""
+    path = Path(given).expanduser()
+    only: list[str] = []
+    tables: dict[str, SourceTable] = {}
+    if ":" in given and not path.exists():
+        url = given
+    elif path.suffix.lower() in _SQLITE and not path.is_dir():
+        url = f"sqlite:///{path.absolute()}"
+    elif path.is_file():
+        if path.suffix.lower() not in _FILES:
+            raise UsageError(
+                "this file is no table and no SQLite database",
+                where=given,
+                hint=f"Known endings: {', '.join((*_FILES, *_SQLITE))}.",
+            )
+        twins = [p for p in path.absolute().parent.glob("*") if p.stem == path.stem and p.name != path.name]
+        name = path.name if twins else path.stem
+        url, only, tables = f"files:{path.absolute().parent}", [name], {name: SourceTable(file=path.name)}
+    elif path.is_dir():
+        url = f"files:{path.absolute()}"
+    else:
+        raise Unreachable("there is no such file or folder", where=given)
+    if not url.startswith("files:"):
+        if encoding is not None:
+            raise UsageError("--encoding is for files; a database knows its own", where=given)
+        return url, only, None
+    return url, only, Source(system="profile", url=url, encoding=encoding, tables=tables)
 
 
 def _profile_one(database: Database, table: str, folder: Path, samples: bool) -> dict[str, Any]:
@@ -102,10 +150,11 @@ def _databases(path: Path | str) -> Iterator[dict[str, Any]]:
     try:
         mapping = load_mapping(path)
     except MigrateError as error:
-        yield _check("mapping", False, str(error), "Correct the mapping.")
+        problems = error.problems if isinstance(error, MappingError) else []
+        yield _wrong_mapping(problems, error.message, error.exit_code)
         return
-    yield _check("mapping", True, mapping.name, "")
     base = Path(mapping.base)
+    reached: dict[str, Schema] = {}
     with tempfile.TemporaryDirectory(prefix="migrate-doctor-") as name:
         for source, spec in mapping.sources.items():
             wanted = sorted({e.table for e in mapping.entities.values() if e.source == source})
@@ -113,19 +162,53 @@ def _databases(path: Path | str) -> Iterator[dict[str, Any]]:
                 f"source {source}",
                 wanted,
                 lambda spec=spec: open_source(spec.url, base=base, work=Path(name), options=spec),
+                reached,
             )
-        wanted = sorted({e.into for e in mapping.entities.values()})
-        yield _reach("target", wanted, lambda: open_target(mapping.target.url, base=base, work=Path(name)))
+        yield _reach(
+            "target",
+            sorted(target_tables(mapping)),
+            lambda: open_target(mapping.target.url, base=base, work=Path(name)),
+            reached,
+        )
+    yield _held_against(mapping, reached)
     for role, source in [*(("source", s) for s in mapping.sources), ("target", "")]:
         label = f"scratch for {role} {source}".strip()
         try:
             engine, url = scratch_url(mapping, role, source)
             yield _check(label, True, f"{engine} {'server' if url else 'file'}", "")
         except MigrateError as error:
-            yield _check(label, False, str(error), error.hint)
+            yield _check(label, False, error.message, error.hint) | {"exit_code": error.exit_code}
 
 
-def _reach(label: str, wanted: list[str], open_it: Any) -> dict[str, Any]:
+def _held_against(mapping: Mapping, reached: dict[str, Schema]) -> dict[str, Any]:
+    """What plan would say of the mapping, as far as both sides can be reached; nothing is read but catalogues."""
+    names = [f"source {s}" for s in mapping.sources]
+    if not {*names, "target"} <= reached.keys():
+        return _check(
+            "mapping", True, f"{mapping.name}: its text is right; its databases were not reached", ""
+        )
+    problems, _, _ = held_against(
+        mapping,
+        {s: reached[f"source {s}"] for s in mapping.sources},
+        reached["target"],
+        engine=engine_of(mapping.target.url),
+        now=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    if problems:
+        return _wrong_mapping(problems, "", MappingError.exit_code)
+    return _check("mapping", True, f"{mapping.name} fits both databases", "")
+
+
+def _wrong_mapping(problems: Sequence[Problem], message: str, exit_code: int) -> dict[str, Any]:
+    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+    return {
+        **_check("mapping", False, count if problems else message, "Correct the mapping."),
+        "exit_code": exit_code,
+        "problems": [str(p) for p in problems],
+    }
+
+
+def _reach(label: str, wanted: list[str], open_it: Any, reached: dict[str, Schema]) -> dict[str, Any]:
     try:
         database = open_it()
         try:
@@ -133,11 +216,13 @@ def _reach(label: str, wanted: list[str], open_it: Any) -> dict[str, Any]:
         finally:
             database.close()
     except MigrateError as error:
-        return _check(label, False, error.message, error.hint or "Check the URL and the rights.")
+        hint = error.hint or "Check the URL and the rights."
+        return _check(label, False, error.message, hint) | {"exit_code": error.exit_code}
+    reached[label] = found
     missing = [t for t in wanted if t not in found.table_names]
     return _check(
         label,
         not missing,
         f"{database.url}, {len(found.tables)} of {len(wanted)} tables",
         f"Missing: {', '.join(missing)}",
-    )
+    ) | ({"exit_code": MappingError.exit_code} if missing else {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from migrate.api.places import ledger_of, run_id
 from migrate.durable import atomic_file, make_private_folder
 from migrate.errors import UsageError
+from migrate.state.quarantine import RID_SHIFT
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -32,25 +33,32 @@ def _rows(folder: Path) -> Iterator[dict[str, Any]]:
         name = path.name.removesuffix(".parquet")
         stage = "load" if name.endswith(".rejects") else "transform"
         for row in pq.read_table(path).to_pylist():
-            reasons = [
-                ": ".join(filter(None, (field, code, detail.strip())))
-                for field, code, detail in zip(row["fields"], row["codes"], row["details"], strict=True)
-            ]
             yield {
                 "entity": name.removesuffix(".rejects"),
                 "key": row["key"],
                 "stage": stage,
                 "codes": row["codes"],
-                "reasons": reasons,
+                "reasons": reasons_of(row),
                 "line": row["line"],
+                "place": f"part {row['rid'] >> RID_SHIFT}, row {row['rid'] & 0xFFFFFFFF}",
                 "raw": None if row["raw"] is None else row["raw"].decode("utf-8", "backslashreplace"),
                 "row": json.loads(row["row"]) if row["row"] else None,
             }
 
 
+def reasons_of(row: Mapping[str, Any]) -> list[str]:
+    """Each reason once, as `field: code (detail)`; of a row of a quarantine file."""
+    found = []
+    for field, code, detail in zip(row["fields"], row["codes"], row["details"], strict=True):
+        more = (detail or "").strip()
+        found.append(f"{f'{field}: ' if field else ''}{code}{f' ({more})' if more and more != code else ''}")
+    return found
+
+
 def quarantine_export(run: str, folder: Path, *, home: Path | None = None) -> list[str]:
-    """One CSV per entity, 0600: the row's columns as they were, then what is wrong. A value that a spreadsheet
-    would run as a formula gets a leading apostrophe."""
+    """One CSV per entity, 0600: what is wrong, a broken record as it stood in its file (`_raw`; bytes that are no
+    text escaped as \\xNN), then the row's columns. A value that a spreadsheet would run as a formula gets a
+    leading apostrophe."""
     by_entity: dict[str, list[dict[str, Any]]] = {}
     for row in quarantine(run, home=home):
         by_entity.setdefault(row["entity"], []).append(row)
@@ -64,7 +72,7 @@ def quarantine_export(run: str, folder: Path, *, home: Path | None = None) -> li
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file)
-            writer.writerow(["_key", "_stage", "_line", "_codes", "_reasons", *columns])
+            writer.writerow(["_key", "_stage", "_line", "_codes", "_reasons", "_raw", *columns])
             for row in rows:
                 content = row["row"] or {}
                 facts = [
@@ -73,6 +81,7 @@ def quarantine_export(run: str, folder: Path, *, home: Path | None = None) -> li
                     row["line"],
                     " ".join(row["codes"]),
                     "; ".join(row["reasons"]),
+                    row["raw"],
                 ]
                 writer.writerow([_safe(v) for v in [*facts, *(content.get(c) for c in columns)]])
         written.append(str(path))

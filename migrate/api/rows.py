@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 
 from migrate import canon
 from migrate.api.places import context_of
+from migrate.api.quarantined import reasons_of
 from migrate.context import Context
 from migrate.errors import UsageError
+from migrate.report.terminal import change
 from migrate.state.proven import source_rows
 from migrate.state.quarantine import with_originals
 from migrate.state.records import meta_rows
@@ -41,6 +43,7 @@ def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[
                 }
             )
             story.append({"stage": "transform", "what": where, "where": entity})
+        story += _events(ctx, entity, list(rids))
         story += _rejects(ctx, entity, list(rids))
         target = None
         if crosswalk is not None:
@@ -66,6 +69,7 @@ def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[
             "key": source_key,
             "story": story,
             "source": _source_row(ctx, entity, next(iter(rids), None)),
+            "sources": [_source_row(ctx, entity, rid) for rid in rids],
             "target": target,
         }
 
@@ -104,12 +108,28 @@ def _rids(ctx: Context, entity: str, key: str) -> dict[int, str]:
         }
     quarantine = ctx.folder / "quarantine" / f"{entity}.parquet"
     if quarantine.exists():
-        rows = pq.read_table(quarantine, columns=["rid", "key", "fields", "codes"])
+        rows = pq.read_table(quarantine, columns=["rid", "key", "fields", "codes", "details"])
         for row in rows.filter(pc.equal(rows["key"], key)).to_pylist():
-            reasons = ", ".join(
-                f"{f}: {c}" if f else c for f, c in zip(row["fields"], row["codes"], strict=True)
+            found[row["rid"]] = f"quarantined ({', '.join(reasons_of(row))})"
+    return found
+
+
+def _events(ctx: Context, entity: str, rids: list[int]) -> list[dict[str, str]]:
+    """What rules of the mapping changed in these rows: emptied, defaulted, let pass."""
+    found = []
+    wanted = pa.array(rids, pa.int64())
+    for path in sorted((ctx.folder / "transform" / entity).glob("events*.parquet")):
+        rows = pq.read_table(path, columns=["rid", "field", "code"])
+        for row in rows.filter(pc.is_in(rows["rid"], wanted)).to_pylist():
+            what = f"{row['field']}: {row['code']}"
+            meaning = change(row["code"])
+            found.append(
+                {
+                    "stage": "transform",
+                    "what": f"{what} ({meaning})" if meaning else what,
+                    "where": f"{entity}.{row['field']}",
+                }
             )
-            found[row["rid"]] = f"quarantined ({reasons})"
     return found
 
 

@@ -13,7 +13,7 @@ from migrate.dry_run import dry_run
 from migrate.errors import MigrateError, UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.records import UNFINISHED
-from migrate.model import RunInfo
+from migrate.model import RunInfo, Verdict
 from migrate.report.document import read_report
 from migrate.run import migrate
 from migrate.stages import verify as verify_stage
@@ -66,9 +66,17 @@ def status(run: str | None = None, *, home: Path | None = None) -> dict[str, Any
 
 
 def runs(*, home: Path | None = None) -> list[dict[str, Any]]:
-    """Newest first."""
+    """Newest first; `loaded` is how many rows a run wrote to the target, None where it was never counted;
+    `kept` how many of them its rollback left alone."""
     with ledger_of(home) as ledger:
-        return [_line(r) for r in ledger.runs()]
+        return [{**_line(r), **_wrote(ledger, r.run)} for r in ledger.runs()]
+
+
+def _wrote(ledger: Ledger, run: str) -> dict[str, Any]:
+    facts = ledger.run_facts(run)
+    balances: Any = facts.get("balances")
+    loaded = sum(int(b.get("loaded", 0)) for b in balances.values()) if balances else None
+    return {"loaded": loaded, "kept": facts.get("kept")}
 
 
 def _line(info: RunInfo) -> dict[str, Any]:
@@ -88,16 +96,19 @@ def _shape(ledger: Ledger, run: str) -> dict[str, Any]:
         **_line(info),
         "stages": [vars(s) for s in ledger.stages(run)],
         "balances": ledger.run_facts(run).get("balances") or {},
-        "verdicts": [
-            {
-                "check": v.check,
-                "passed": v.passed,
-                "expected": v.expected,
-                "found": v.found,
-                "reason": v.reason,
-            }
-            for _, v in ledger.verdicts(run)
-        ],
+        "kept": ledger.run_facts(run).get("kept"),
+        "verdicts": [_checked(v) for _, v in ledger.verdicts(run)],
+    }
+
+
+def _checked(v: Verdict) -> dict[str, Any]:
+    """Without its evidence, which may name rows."""
+    return {
+        "check": v.check,
+        "passed": v.passed,
+        "expected": v.expected,
+        "found": v.found,
+        "reason": v.reason,
     }
 
 
@@ -107,18 +118,36 @@ def _report_path(ledger: Ledger, run: str) -> str | None:
 
 
 def verify(run: str, *, home: Path | None = None, progress: Progress | None = None) -> dict[str, Any]:
-    """Read the target again now and compare; raises GateClosed where it is not as loaded."""
+    """Read the target again now and compare; `verdicts` are the checks made now.
+
+    Raises GateClosed where the target is not as loaded, UsageError where the run's load is not done."""
     with context_of(run, home, progress, hold=False) as ctx:
         info = ctx.ledger.run(ctx.run)
         if info.state == "rolled_back":
             raise UsageError(f"run {ctx.run} was rolled back: there is nothing to verify")
+        _refuse_unloaded(ctx)
         try:
             verify_stage.run(ctx)
         except MigrateError as error:
             write_report(ctx, state="failed", exit_code=error.exit_code)
             raise
         path = write_report(ctx, state=info.state)
-        return {**_shape(ctx.ledger, ctx.run), "report": str(path), "exit_code": 0}
+        shape = _shape(ctx.ledger, ctx.run)
+        shape["verdicts"] = [
+            _checked(v) for stage, v in ctx.ledger.verdicts(ctx.run) if stage == verify_stage.NAME
+        ]
+        return {**shape, "report": str(path), "exit_code": 0}
+
+
+def _refuse_unloaded(ctx: Context) -> None:
+    """Before its load is done there is nothing that the target should hold."""
+    if any(s.stage == "load" and s.state == "done" for s in ctx.ledger.stages(ctx.run)):
+        return
+    raise UsageError(
+        f"run {ctx.run} has not finished its load: there is nothing to verify yet",
+        kept="What was finished is kept.",
+        hint=f"Run the same command again, it resumes: migrate run {ctx.mapping.path}",
+    )
 
 
 def report(run: str, *, home: Path | None = None) -> dict[str, Any]:

@@ -44,19 +44,29 @@ def check(
         typer.Option(
             min=0,
             max=5,
-            help="0 manifest, 1 sizes, 2 every byte, 3 every row, 4 restored, 5 restored and equal.",
+            help="0 manifest, 1 sizes, 2 every byte, 3 every row, 4 and 5 restored and every value compared.",
         ),
     ] = 3,
+    scratch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="For PostgreSQL: a server where a scratch database may be made and dropped."
+        ),
+    ] = None,
     store: Store = None,
 ) -> None:
     """Check a backup, up to a level. Only 4 and 5 restore it, and only a restore proves.
+
+    The restore goes into a scratch database that is dropped again; its verdicts are kept beside the backup.
 
     Examples:
 
         migrate backup check latest --level 5
     """
     with session.at_work():
-        verdicts = session.api.backup_check(backup, level=level, store=store, home=session.home)
+        verdicts = session.api.backup_check(
+            backup, level=level, scratch=scratch, store=store, home=session.home
+        )
     from migrate.cli import views
 
     session.answer(verdicts, lambda console: views.verdicts(console, verdicts))
@@ -85,7 +95,7 @@ def restore(
         )
     from migrate.cli import views
 
-    session.answer(document, lambda console: views.anything(console, document))
+    session.answer(document, lambda console: views.restored(console, document))
     verdicts = document.get("verdicts")
     finish(int(document.get("exit_code", code_of_verdicts(verdicts) if verdicts else 0)))
 

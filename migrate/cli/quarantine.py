@@ -39,7 +39,12 @@ def list_(
 def show(
     session: Session,
     run: Run,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The row's source key, as list shows it.")],
+    key: Annotated[
+        str,
+        typer.Argument(
+            metavar="KEY", help="The row's source key, as list shows it; line:101 where it has none."
+        ),
+    ],
     entity: Entity = None,
 ) -> None:
     """Show a quarantined row as it came from the source, with all its reasons.
@@ -47,6 +52,8 @@ def show(
     Examples:
 
         migrate quarantine show latest 4711 --entity contacts
+
+        migrate quarantine show latest line:101
     """
     from migrate.cli import views
     from migrate.cli.keys import same_key
@@ -54,7 +61,7 @@ def show(
     found = [
         row
         for row in session.api.quarantine(run, entity=entity, home=session.home)
-        if same_key(row.get("key"), key)
+        if same_key(row.get("key"), key) or key in (f"line:{row.get('line')}", row.get("place"))
     ]
     if not found:
         raise UsageError(

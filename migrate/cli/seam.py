@@ -68,7 +68,13 @@ class Api(Protocol):
     def schema(self) -> dict[str, Any]: ...
 
     def profile(
-        self, url_or_path: str, *, tables: Sequence[str] = (), samples: bool = False, home: Path | None = None
+        self,
+        url_or_path: str,
+        *,
+        tables: Sequence[str] = (),
+        samples: bool = False,
+        encoding: str | None = None,
+        home: Path | None = None,
     ) -> dict[str, Any]: ...
 
     def backups(self, *, store: str | None = None, home: Path | None = None) -> list[dict[str, Any]]: ...
@@ -78,7 +84,13 @@ class Api(Protocol):
     ) -> dict[str, Any]: ...
 
     def backup_check(
-        self, id: str, *, level: int = 3, store: str | None = None, home: Path | None = None
+        self,
+        id: str,
+        *,
+        level: int = 3,
+        scratch: str | None = None,
+        store: str | None = None,
+        home: Path | None = None,
     ) -> list[dict[str, Any]]: ...
 
     def backup_restore(

@@ -25,20 +25,27 @@ def profile(
     samples: Annotated[
         bool, typer.Option("--samples", help="Show values; they may be personal data.")
     ] = False,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of files, such as cp1252; default: UTF-8.")
+    ] = None,
 ) -> None:
     """Look at the quality of a database or of files, with no migration.
 
     Examples:
 
-        migrate profile exports/
+        migrate profile exports/ --encoding cp1252
+
+        migrate profile exports/people.csv
 
         migrate profile sqlite:///acme.db --table people --json
     """
     with session.at_work():
-        document = session.api.profile(source, tables=tuple(table or ()), samples=samples, home=session.home)
+        document = session.api.profile(
+            source, tables=tuple(table or ()), samples=samples, encoding=encoding, home=session.home
+        )
     from migrate.cli import views
 
-    session.answer(document, lambda console: views.anything(console, document))
+    session.answer(document, lambda console: views.profile(console, document))
 
 
 @command(app, "schema")

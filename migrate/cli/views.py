@@ -32,9 +32,14 @@ def runs(console: Console, found: Sequence[Document]) -> None:
     if not found:
         line(console, "No runs yet. Start with: migrate run MAPPING, or migrate demo.")
         return
-    made = table(console, "run", "mapping", "state", "started", whole=("run",))
+    kept = ["kept"] if any(one.get("kept") for one in found) else []
+    columns = ("run", "mapping", "state", "loaded", *kept, "started")
+    made = table(console, *columns, whole=("run",), numbers=("loaded", "kept"))
     for one in found:
-        row(made, *(one.get(name) for name in ("run", "mapping", "state")), _moment(one.get("started")))
+        loaded = "" if one.get("loaded") is None else _count(one["loaded"])
+        cells = [one.get("run"), one.get("mapping"), one.get("state"), loaded]
+        cells += [_count(one["kept"]) if one.get("kept") else ""] if kept else []
+        row(made, *cells, _moment(one.get("started")))
     console.print(made)
 
 
@@ -64,20 +69,82 @@ def verified(console: Console, document: Document) -> None:
         line(console, f"Not verified: {failed} of {len(checks)} checks failed.", "bold red")
     else:
         line(console, f"Verified now: all {len(checks)} checks passed.", "bold green")
-    verdicts(console, checks)
+    by_entity: dict[str, list[Document]] = {}
+    for check in checks:  # "verify accounts", "orphans contacts.account_id", "balance accounts"
+        kind, _, about = str(check.get("check")).partition(" ")
+        entity = about.partition(".")[0].rpartition(" ")[2]  # "verify unchanged owners" is about owners
+        by_entity.setdefault(entity or kind, []).append(check)
+    for entity, its in by_entity.items():
+        if all(v.get("passed") for v in its):
+            references = sum(str(v.get("check")).startswith("orphans ") for v in its)
+            said = [str(v.get("found")) for v in its if not str(v.get("check")).startswith("orphans ")]
+            said = [s for s in said if not s.startswith("0 rows in place")]
+            said += (
+                [f"{references} reference{'s hold' if references > 1 else ' holds'}"] if references else []
+            )
+            _checked(console, True, f"{entity}: {'; '.join(said)}")
+        else:
+            verdicts(console, its)
     if document.get("report"):
         path(console, "Report", document["report"])
 
 
 def verdicts(console: Console, found: Sequence[Document]) -> None:
-    made = table(console, "", "check", "expected", "found", "reason")
+    """One line per check, with its table where it is about one; a failed one tells what it expected."""
     for verdict in found:
-        row(
-            made,
-            mark(console, bool(verdict.get("passed"))),
-            *(verdict.get(c) for c in ("check", "expected", "found", "reason")),
+        evidence = verdict.get("evidence") or {}
+        about = f" {evidence['table']}" if evidence.get("table") else ""
+        says = f"{evidence['rows_found']:,} rows" if "rows_found" in evidence else verdict.get("found") or ""
+        what = f"{verdict.get('check')}{about}: {says}"
+        if not verdict.get("passed"):
+            what = f"{verdict.get('check')}{about}: expected {verdict.get('expected')}, found {verdict.get('found')}"
+        reason = verdict.get("reason")
+        _checked(console, bool(verdict.get("passed")), f"{what}. {reason}" if reason else what)
+
+
+def _checked(console: Console, passed: bool, what: str) -> None:
+    console.print(Text.assemble(mark(console, passed), " ", clean(what, limit=600)))
+
+
+def restored(console: Console, document: Document) -> None:
+    passed = document.get("passed", all(v.get("passed") for v in document.get("verdicts") or ()))
+    size = f"{_count(document.get('tables') or [])} tables, {_count(document.get('rows'))} rows"
+    if passed:
+        line(console, f"Restored and compared, every value is equal: {size}.", "bold green")
+    else:
+        line(console, f"Restored, but not equal to the backup: {size}.", "bold red")
+    if document.get("into"):
+        path(console, "Into", document["into"])
+    verdicts(console, document.get("verdicts") or ())
+
+
+def profile(console: Console, document: Document) -> None:
+    """One line per column; --json has everything."""
+    for name, found in document.items():
+        bad = ", ".join(f"{_count(n)} {code}" for code, n in (found.get("bad") or {}).items())
+        line(
+            console, f"{name}: {_count(found.get('rows'))} rows" + (f", broken: {bad}" if bad else ""), "bold"
         )
-    console.print(made)
+        numbers = ("filled", "distinct", "longest")
+        made = table(console, "column", "kind", *numbers, "most frequent", numbers=numbers)
+        for column in found.get("columns") or ():
+            rows = int(column.get("rows") or 0)
+            filled = rows - int(column.get("nulls") or 0) - int(column.get("empty") or 0)
+            top: Document = next((p for p in column.get("patterns") or () if p.get("pattern")), {})
+            often = f"{top.get('pattern')} ({_count(top.get('rows'))})" if top else ""
+            values: Document = next(iter(column.get("top") or ()), {})
+            if "value" in values:  # --samples
+                often = f"{values['value']} ({_count(values.get('rows'))})"
+            row(
+                made,
+                column.get("name"),
+                column.get("kind"),
+                f"{filled / rows:.0%}" if rows else "-",
+                _count(column.get("distinct")),
+                column.get("max_length"),
+                often,
+            )
+        console.print(made)
 
 
 def rollback(console: Console, document: Document) -> None:
@@ -108,10 +175,11 @@ def trace(console: Console, document: Document) -> None:
     for step in document.get("story") or ():
         row(made, step.get("stage"), step.get("what"), step.get("where"))
     console.print(made)
-    for name in ("source", "target"):
-        if document.get(name):
+    sources = [s for s in document.get("sources") or [document.get("source")] if s]
+    for name, content in (*(("source", s) for s in sources), ("target", document.get("target"))):
+        if content:
             line(console, name, "bold")
-            anything(console, document[name], "  ")
+            anything(console, content, "  ")
 
 
 def quarantine(console: Console, found: Sequence[Document], *, limit: int) -> None:
@@ -125,15 +193,14 @@ def quarantine(console: Console, found: Sequence[Document], *, limit: int) -> No
     for count in quarantine_counts(kinds):
         row(made, f"{count['count']:,}", count["entity"], count["code"])
     console.print(made)
-    made = table(console, "entity", "key", "stage", "codes", "reasons")
+    made = table(console, "entity", "key", "stage", "reasons")
     for one in found[:limit]:
         row(
             made,
             one.get("entity"),
-            one.get("key"),
+            _named(one),
             one.get("stage"),
-            ", ".join(one.get("codes") or ()),
-            _reasons(one),
+            "; ".join(map(str, one.get("reasons") or one.get("codes") or ())),
         )
     console.print(made)
     if len(found) > limit:
@@ -145,16 +212,22 @@ def quarantine(console: Console, found: Sequence[Document], *, limit: int) -> No
 
 def quarantined_rows(console: Console, found: Sequence[Document]) -> None:
     for one in found:
-        line(console, f"{one.get('entity')} {one.get('key')} (in {one.get('stage')})", "bold")
-        for code, reason in zip(
-            one.get("codes") or (), [*(one.get("reasons") or ()), *[""] * 99], strict=False
-        ):
-            line(console, f"  {code}: {reason}")
+        line(console, f"{one.get('entity')} {_named(one)} (in {one.get('stage')})", "bold")
+        for reason in one.get("reasons") or one.get("codes") or ():
+            line(console, f"  {reason}")
+        if one.get("line") is not None and one.get("key"):
+            line(console, f"  line {one['line']}")
+        if one.get("raw") is not None:
+            line(console, f"  as it stood in the file: {one['raw']}")
         anything(console, one.get("row") or {}, "    ")
 
 
 def exported(console: Console, paths: Sequence[str]) -> None:
     line(console, f"{len(paths)} files written; they hold personal data.", "bold")
+    line(
+        console,
+        "Correct the rows at the source or add a rule to the mapping, and run again: only what changed is loaded.",
+    )
     for one in paths:
         path(console, "  file", one)
 
@@ -181,6 +254,8 @@ def doctor(console: Console, found: Sequence[Document]) -> None:
         console.print(Text.assemble(mark(console, passed), clean(what, limit=600)))
         if not passed and check.get("hint"):
             line(console, f"    {check['hint']}")
+        for problem in check.get("problems") or ():
+            line(console, f"    {problem}")
 
 
 def anything(console: Console, document: Any, indent: str = "") -> None:
@@ -227,8 +302,11 @@ def _listed(console: Console, title: str, items: Sequence[Any], limit: int = 20)
         line(console, f"  ... and {len(items) - limit:,} more; --json lists them all.")
 
 
-def _reasons(one: Document) -> str:
-    return "; ".join(map(str, one.get("reasons") or ()))
+def _named(one: Document) -> str:
+    """How `show` finds the row: its key, or the line of a row without one."""
+    if one.get("key"):
+        return str(one["key"])
+    return f"line:{one['line']}" if one.get("line") is not None else str(one.get("place") or "")
 
 
 def _moment(value: Any) -> str:

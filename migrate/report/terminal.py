@@ -6,7 +6,10 @@ Works in 80 columns, without colour, and without anything but ASCII. All text fr
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 from rich import box
@@ -83,12 +86,14 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     verdicts: Sequence[Mapping[str, Any]] = known.get("verdicts") or ()
     state = str(known.get("state", ""))
     style = "bold green" if state in _GOOD else "bold red" if state in _BAD else "bold yellow"
-    line(console, sentence(state, balances, verdicts, edited=sum((known.get("edited") or {}).values())), style)
+    line(
+        console, sentence(state, balances, verdicts, edited=sum((known.get("edited") or {}).values())), style
+    )
     if known.get("kept"):
         line(
             console,
-            f"{int(known['kept']):,} rows were kept: somebody changed them after the load. "
-            f"`migrate rollback {known.get('run')} --preview` lists them.",
+            f"{int(known['kept']):,} rows were kept: changed since the load, or needed by rows that were. "
+            f"`migrate rollback {known.get('run')}{_home_option(known)} --preview` lists them.",
             "bold yellow",
         )
     line(console, _heading(known), "dim")
@@ -161,6 +166,24 @@ def _lamps(console: Console, shown: Mapping[str, bool | None]) -> None:
     console.print(text)
 
 
+def _home_option(known: Mapping[str, Any]) -> str:
+    """`--home` where a command given here would not find the run's state folder by itself."""
+    report = Path(str(known.get("report") or ""))
+    if len(report.absolute().parents) < 3:
+        return ""
+    home = report.absolute().parents[2]  # HOME/runs/RUN/report.json
+    if not (home / "ledger.db").is_file():
+        return ""
+    named = os.environ.get("MIGRATE_HOME")
+    here = Path.cwd()
+    above = (p / ".migrate" for p in (here, *here.parents))
+    found = Path(named).absolute() if named else next((p for p in above if (p / "ledger.db").is_file()), None)
+    if found is not None and found.resolve() == home.resolve():
+        return ""
+    shown = home.relative_to(here) if home.is_relative_to(here) else home
+    return f" --home {shlex.quote(clean(shown, limit=4096))}"
+
+
 def _failed_checks(console: Console, verdicts: Sequence[Mapping[str, Any]]) -> None:
     failed = [v for v in verdicts if not v.get("passed")]
     for verdict in failed[:_TOP]:
@@ -196,7 +219,8 @@ def _needs_a_human(console: Console, known: Mapping[str, Any]) -> None:
         console.print(made)
     if len(counts) > _TOP:
         line(console, f"... and {len(counts) - _TOP} more kinds.")
-    console.print(Text(f"Look: migrate quarantine list {clean(known.get('run'))}"), soft_wrap=True)
+    look = f"Look: migrate quarantine list {clean(known.get('run'))}{_home_option(known)}"
+    console.print(Text(look), soft_wrap=True)
     console.print()
 
 
@@ -226,10 +250,10 @@ def _changed_on_the_way(console: Console, events: Mapping[str, Any]) -> None:
         return
     counts = sorted(events.items(), key=lambda item: (-int(item[1]), item[0]))
     line(console, f"Changed on the way by rule: {sum(n for _, n in counts):,} values", "bold")
-    made = table(console, "values", "entity.field", "code", "what", numbers=("values",))
+    made = table(console, "values", "entity.field", "what", numbers=("values",))
     for name, count in counts[:_TOP]:
         place, _, code = name.rpartition(": ")
-        row(made, f"{int(count):,}", place, code, change(code))
+        row(made, f"{int(count):,}", place, change(code) or code)
     console.print(made)
     if len(counts) > _TOP:
         line(console, f"... and {len(counts) - _TOP} more kinds, see the report.")

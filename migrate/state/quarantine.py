@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +17,7 @@ import pyarrow.parquet as pq
 
 from migrate.context import Context
 from migrate.mapping.model import Entity
+from migrate.model import Kind
 from migrate.parts import write_rows
 from migrate.state.proven import source_rows
 from migrate.vault.capture import Rows
@@ -36,6 +39,8 @@ def with_originals(found: pa.Table, entity: Entity, source: Rows) -> pa.Table:
     texts: list[str | None] = [None] * len(rids)
     raws: list[bytes | None] = [None] * len(rids)
     lines: list[int | None] = [None] * len(rids)
+    types = source.schema.table(entity.table).types
+    mixed = [name for name, type_ in types.items() if type_.kind is Kind.MIXED]
     for ref in source.parts[entity.table]:
         places = np.flatnonzero(rids >> RID_SHIFT == ref.index)
         if not len(places):
@@ -44,12 +49,31 @@ def with_originals(found: pa.Table, entity: Entity, source: Rows) -> pa.Table:
         for place, row in zip(places, rows.to_pylist(), strict=True):
             raws[place], lines[place] = row.pop("_raw", None), row.pop("_line", None)
             row.pop("_bad", None)
+            for column in mixed:
+                row[column] = _of_mixed(row[column])
             texts[place] = json.dumps(row, ensure_ascii=False, default=_json)
     return (
         found.append_column("row", pa.array(texts, pa.string()))
         .append_column("raw", pa.array(raws, pa.binary()))
         .append_column("line", pa.array(lines, pa.int64()))
     )
+
+
+def _of_mixed(value: Mapping[str, Any] | None) -> object:
+    """The value itself of a cell whose column holds values of several types."""
+    if value is None:
+        return None
+    match value["tag"]:
+        case 1:
+            return value["int"]
+        case 2:
+            return value["real"]
+        case 3:
+            return value["bytes"].decode("utf-8", "backslashreplace")
+        case 4:
+            return {"base64": base64.b64encode(value["bytes"]).decode()}
+        case _:
+            return None
 
 
 def _json(value: object) -> object:

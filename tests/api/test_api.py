@@ -126,7 +126,7 @@ def test_trace_tells_every_kind_of_story(world: World, done: dict[str, Any]) -> 
     assert loaded["story"][-1]["what"] == "is in the target"
     assert "insert by run" in told("contacts", "1")
     assert "left out by where" in told("accounts", "4")
-    assert "quarantined (account_id: ref_missing)" in told("contacts", "2")
+    assert "quarantined (account_id: ref_missing (accounts))" in told("contacts", "2")
     assert "refused by the database: db_check" in told("contacts", "6")
     assert told("accounts", "5").count("key_not_unique") == 2
     assert api.trace("latest", "contacts", '["1"]', home=world.home)["key"] == '["1"]'

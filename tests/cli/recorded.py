@@ -129,14 +129,43 @@ ANSWERS: dict[str, Any] = {
     "quarantine": QUARANTINE,
     "quarantine_export": ["to-fix/contacts.csv"],
     "schema": {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"},
-    "profile": {"tables": {"people": {"rows": 3, "columns": [{"name": "mail", "empty": 1}]}}},
+    "profile": {
+        "people": {
+            "rows": 3,
+            "bad": {"ragged_row": 1},
+            "columns": [
+                {
+                    "name": "mail",
+                    "kind": "text",
+                    "rows": 2,
+                    "nulls": 0,
+                    "empty": 1,
+                    "distinct": 1,
+                    "max_length": 9,
+                    "patterns": [{"pattern": "aaa@aaa.aa", "rows": 1}],
+                }
+            ],
+        }
+    },
     "backups": [{"id": "b1", "role": "source", "level": 5}],
     "backup_show": {"id": "b1", "role": "source", "tables": {"people": 2000}},
     "backup_check": [{"check": "L2", "passed": True, "expected": "x", "found": "x", "reason": ""}],
     "backup_restore": {
-        "id": "b1",
-        "tables": {"people": 2000},
-        "verdicts": [{"check": "restore", "passed": True}],
+        "backup": "b1",
+        "into": "sqlite:///x.db",
+        "tables": ["people"],
+        "rows": 2000,
+        "passed": True,
+        "verdicts": [
+            {
+                "check": "L5 values",
+                "passed": True,
+                "expected": "canon-1:" + "ab" * 60,
+                "found": "canon-1:" + "ab" * 60,
+                "reason": "",
+                "evidence": {"table": "people", "rows_expected": 2000, "rows_found": 2000},
+            }
+        ],
     },
     "doctor": [{"check": "python", "passed": True, "found": "3.11.7", "hint": ""}],
 }

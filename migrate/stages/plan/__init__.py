@@ -34,23 +34,10 @@ def run(ctx: Context) -> Result:
     if (ctx.folder / "plan.json").exists():
         return Result(resumed=True)
     source_schemas = _source_schemas(ctx)
-    target = ctx.target.schema(_target_tables(ctx.mapping))
-    problems, warnings = check_tables(ctx.mapping, source_schemas, target)
-    if not problems:
-        for name, entity in ctx.mapping.entities.items():
-            _, found = compile_entity(
-                ctx.mapping,
-                name,
-                source_schemas[entity.source].table(entity.table),
-                target.table(entity.into),
-                now=ctx.now,
-            )
-            problems += found
-        problems += check_keys(ctx.mapping, target)
-        if ctx.target.engine == "sqlite" and not problems:
-            problems += check_sqlite_decimals(ctx.mapping, target)
-    order = load_order(ctx.mapping.entities, edges_of(ctx.mapping, target)) if not problems else None
-    problems += [impossible_cycle(ctx.mapping, cycle) for cycle in (order.impossible if order else ())]
+    target = ctx.target.schema(target_tables(ctx.mapping))
+    problems, warnings, order = held_against(
+        ctx.mapping, source_schemas, target, engine=ctx.target.engine, now=ctx.now
+    )
     if problems or order is None:
         raise MappingError(problems, hint="Nothing was read or changed.")
     plan = _plan(ctx, source_schemas, target, order, warnings)
@@ -63,6 +50,26 @@ def run(ctx: Context) -> Result:
     return Result(notes=tuple(str(w) for w in warnings))
 
 
+def held_against(
+    mapping: Mapping, sources: dict[str, Schema], target: Schema, *, engine: str, now: str
+) -> tuple[list[Problem], list[Problem], Order | None]:
+    """The mapping held against both live schemas: problems, warnings, and the load order where there are none.
+
+    `sources` by name, each with the tables that the mapping names as far as they are there; `engine`: the target's."""
+    problems, warnings = check_tables(mapping, sources, target)
+    if not problems:
+        for name, entity in mapping.entities.items():
+            source = sources[entity.source].table(entity.table)
+            _, found = compile_entity(mapping, name, source, target.table(entity.into), now=now)
+            problems += found
+        problems += check_keys(mapping, target)
+        if engine == "sqlite" and not problems:
+            problems += check_sqlite_decimals(mapping, target)
+    order = load_order(mapping.entities, edges_of(mapping, target)) if not problems else None
+    problems += [impossible_cycle(mapping, cycle) for cycle in (order.impossible if order else ())]
+    return problems, warnings, order
+
+
 def _source_schemas(ctx: Context) -> dict[str, Schema]:
     tables: dict[str, list[str]] = {}
     for entity in ctx.mapping.entities.values():
@@ -72,7 +79,7 @@ def _source_schemas(ctx: Context) -> dict[str, Schema]:
     return {name: ctx.sources[name].schema(wanted) for name, wanted in tables.items()}
 
 
-def _target_tables(mapping: Mapping) -> list[str]:
+def target_tables(mapping: Mapping) -> list[str]:
     """Target tables that the mapping writes or looks into, and those it names for backup."""
     names = [e.into for e in mapping.entities.values()]
     names += [find.table for e in mapping.entities.values() for _, find in finds(e)]
@@ -150,7 +157,7 @@ def _plan(
         order=order.entities,
         entities=entities,
         source_tables={name: tuple(t) for name, t in tables.items()},
-        touched=tuple(_target_tables(ctx.mapping)),
+        touched=tuple(target_tables(ctx.mapping)),
         problems=tuple({k: str(v) for k, v in vars(w).items()} for w in warnings),
         now=ctx.now,
         shapes={k: v for n, s in sources.items() for k, v in shapes_of(f"source:{n}", s).items()}
