@@ -11,6 +11,7 @@ from typing import Protocol
 
 from migrate.connectors.protocol import Database, Target
 from migrate.durable import make_private_folder, sha256_file
+from migrate.errors import UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.records import Output
 from migrate.mapping.model import Entity, Mapping
@@ -56,7 +57,14 @@ class Context:
     @cached_property
     def plan(self) -> Plan:
         """The plan that the first stage wrote."""
-        return Plan.from_json(json.loads((self.folder / "plan.json").read_text()))
+        path = self.folder / "plan.json"
+        if not path.is_file():
+            raise UsageError(
+                f"run {self.run} has no plan yet: it stopped before that",
+                kept="Nothing was changed.",
+                hint="Run the same command again to go on with it.",
+            )
+        return Plan.from_json(json.loads(path.read_text()))
 
     @property
     def entities(self) -> dict[str, Entity]:

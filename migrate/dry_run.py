@@ -63,12 +63,12 @@ def _counted(mapping: Mapping, home: Path, progress: Progress | None) -> dict[st
         for name in ctx.entities:
             count = counts.get(name, {})
             done = operations.get(name, Counter())
-            settled = count.get("operations", {})
+            written = done["insert"] + done["update"] + done["link"]
             entities[name] = {
                 "rows": count.get("in", 0),
                 "inserts": done["insert"],
                 "updates": done["update"],
-                "unchanged": settled.get("unchanged", 0) + done["refresh"],
+                "unchanged": sum(count.get("operations", {}).values()) - written,
                 "links": done["link"],
                 "quarantined": count.get("quarantined", 0),
                 "excluded": count.get("in", 0) - count.get("kept", 0),
@@ -101,9 +101,8 @@ def _operations(ctx: Context) -> dict[str, Counter[str]]:
     for name in ctx.entities:
         found[name] = Counter()
         for index in part_indexes(ctx, name):
-            found[name].update(
-                pq.read_table(part_path(ctx, name, index), columns=["__op"])["__op"].to_pylist()
-            )
+            rows = pq.read_table(part_path(ctx, name, index), columns=["__op"])
+            found[name].update(str(op) for op in rows["__op"].to_pylist())
     return found
 
 

@@ -124,3 +124,8 @@ def plan_number(digest: str) -> int:
 def limit_of(mapping: Mapping, entity: Entity) -> float:
     """The share of an entity's rows that may be quarantined."""
     return mapping.policy.max_quarantine if entity.max_quarantine is None else entity.max_quarantine
+
+
+def may_be_quarantined(mapping: Mapping, entity: Entity, rows: int) -> int:
+    """How many of an entity's `rows` may be quarantined or rejected before the run stops."""
+    return int(limit_of(mapping, entity) * rows + 1e-9)  # 0.29 * 100 is 28.999…

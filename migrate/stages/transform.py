@@ -23,7 +23,7 @@ from migrate.ledger.records import JSON
 from migrate.mapping.model import Entity, Find
 from migrate.model import PartRef, Schema, Table
 from migrate.parts import stream_rows, write_rows
-from migrate.planning import compared_columns, finds, limit_of, plan_number, state_columns
+from migrate.planning import compared_columns, finds, limit_of, may_be_quarantined, plan_number, state_columns
 from migrate.stages.result import Result
 from migrate.state.proven import known_crosswalk, source_rows, target_rows
 from migrate.state.quarantine import RID_SHIFT, write_quarantine
@@ -296,8 +296,8 @@ def _gates(ctx: Context, settled: Settled, sources: Mapping[str, Rows], stops: l
         )
     for name, entity in ctx.entities.items():
         rows = sum(p.rows for p in sources[entity.source].parts[entity.table])
-        share, limit = settled.quarantined[name] / rows if rows else 0.0, limit_of(ctx.mapping, entity)
-        if share > limit:
+        if settled.quarantined[name] > may_be_quarantined(ctx.mapping, entity, rows):
+            share, limit = settled.quarantined[name] / rows, limit_of(ctx.mapping, entity)
             raise TooManyQuarantined(
                 f"{settled.quarantined[name]} of {rows} rows are quarantined ({share:.1%}), the limit is {limit:.1%}",
                 where=name,

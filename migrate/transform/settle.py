@@ -12,6 +12,7 @@ is the canonical text of a match value. Target files, per target table: `tkey` (
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from migrate import failpoints
 from migrate.durable import atomic_file
 from migrate.mapping.model import Default, Find, Outcome, Ref
 
-MEMORY = "1GB"
+MEMORY = "512MB"
 CANDIDATES = 5
 
 
@@ -56,6 +57,11 @@ class Settled:
     stops: tuple[str, ...]
 
 
+def provisional(plan: int) -> int:
+    """The plan number of rows whose reference or lookup was replaced by rule: the next run looks at them again."""
+    return plan ^ 1
+
+
 def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
@@ -73,9 +79,7 @@ def parquet(paths: Sequence[Path]) -> str:
 def workspace(temp: Path, threads: int = 2) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB on disk with bounded memory, gone afterwards."""
     temp.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = temp / "settle.duckdb"
-    for old in temp.glob("settle.duckdb*"):
-        old.unlink()
+    path = temp / f"work-{secrets.token_hex(6)}.duckdb"
     connection = duckdb.connect(str(path))
     try:
         connection.execute(f"SET memory_limit = '{MEMORY}'; SET threads = {threads}")
@@ -84,7 +88,7 @@ def workspace(temp: Path, threads: int = 2) -> Iterator[duckdb.DuckDBPyConnectio
         yield connection
     finally:
         connection.close()
-        for old in temp.glob("settle.duckdb*"):
+        for old in temp.glob(f"{path.name}*"):
             old.unlink()
 
 
@@ -117,6 +121,7 @@ def settle(
         for road in roads:
             _operations(db, road, targets.get(road.into))
             _lookups(db, road, targets)
+        _one_writer(db, roads)
         _references(db, roads, targets, systems)
         return _write(db, roads, out)
 
@@ -245,6 +250,8 @@ def _operations(db: duckdb.DuckDBPyConnection, road: Road, target: Path | None) 
             db.execute(f"INSERT INTO op SELECT {name}, rid, 'insert', NULL, FALSE FROM {_good(road.entity)}")
         return
     hash_column = identifier(f"h.{road.entity}")
+    untouched = f"(x.target_hash IS NULL OR x.target_hash = t.{hash_column})"
+    again = f"CASE WHEN {road.write == 'add_or_update'} AND {untouched} THEN 'recheck' ELSE 'unchanged' END"
     changed = "'update'" if road.write == "add_or_update" else "'changed_since_load'"
     db.execute(
         f"""
@@ -253,13 +260,14 @@ def _operations(db: duckdb.DuckDBPyConnection, road: Road, target: Path | None) 
                CASE WHEN t.tkey IS NULL THEN 'target_gone'
                     WHEN {road.write == "link"} THEN 'unchanged'
                     WHEN x.source_hash = g.hash AND x.plan = {road.plan} THEN 'unchanged'
+                    WHEN x.source_hash = g.hash AND x.plan = {provisional(road.plan)} THEN {again}
                     WHEN x.target_hash IS NOT NULL AND x.target_hash <> t.{hash_column} THEN 'edited_in_target'
                     ELSE {changed} END AS verdict
         FROM {_good(road.entity)} g
         JOIN xw x ON x.system = {system} AND x.entity = {name} AND x.source_key = g.key
         LEFT JOIN {parquet([target])} t ON t.tkey = x.target_key;
-        INSERT INTO op SELECT {name}, rid, verdict, tkey, TRUE FROM known WHERE verdict IN ('unchanged', 'update');
-        INSERT INTO bad SELECT {name}, rid, '', verdict, '' FROM known WHERE verdict NOT IN ('unchanged', 'update');
+        INSERT INTO op SELECT {name}, rid, verdict, tkey, TRUE FROM known WHERE verdict IN ('unchanged', 'update', 'recheck');
+        INSERT INTO bad SELECT {name}, rid, '', verdict, '' FROM known WHERE verdict NOT IN ('unchanged', 'update', 'recheck');
         """
     )
     new = f"(SELECT g.* FROM {_good(road.entity)} g WHERE g.rid NOT IN (SELECT rid FROM known))"
@@ -302,6 +310,24 @@ def _operations(db: duckdb.DuckDBPyConnection, road: Road, target: Path | None) 
             WHERE o.entity = {name} AND NOT o.known;
             """
         )
+
+
+def _one_writer(db: duckdb.DuckDBPyConnection, roads: Sequence[Road]) -> None:
+    """Two entities that would update the same target row: neither may, for each would find the other's values."""
+    into = ", ".join(f"({literal(r.entity)}, {literal(r.into)})" for r in roads)
+    if len({r.into for r in roads}) == len(roads):
+        return
+    db.execute(
+        f"""
+        INSERT INTO bad
+        SELECT o.entity, o.rid, '', 'match_conflict', 'several entities update target row ' || o.tkey
+        FROM op o JOIN (VALUES {into}) i(entity, target) ON i.entity = o.entity
+        JOIN (SELECT i2.target, o2.tkey FROM op o2 JOIN (VALUES {into}) i2(entity, target) ON i2.entity = o2.entity
+              WHERE o2.op = 'update' GROUP BY ALL HAVING count(DISTINCT o2.entity) > 1) d
+          ON d.target = i.target AND d.tkey = o.tkey
+        WHERE o.op = 'update'
+        """
+    )
 
 
 def _conditions(find: Find) -> str:
@@ -491,7 +517,7 @@ def _write(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], out: Path) -> S
                 list(b.code ORDER BY b.field, b.code) AS codes, list(b.detail ORDER BY b.field, b.code) AS details
                 FROM (SELECT DISTINCT entity, rid, field, code, detail FROM bad WHERE entity = {name}) b
                 LEFT JOIN state s ON s.entity = b.entity AND s.rid = b.rid GROUP BY b.rid ORDER BY b.rid""",
-            "patches": f"""SELECT rid, field, any_value(value) AS value FROM patch
+            "patches": f"""SELECT rid, field, CASE WHEN bool_or(value IS NULL) THEN NULL ELSE any_value(value) END AS value FROM patch
                 WHERE entity = {name} AND rid NOT IN ({bad}) GROUP BY rid, field ORDER BY rid, field""",
             "events": f"SELECT rid, field, code, original FROM event WHERE entity = {name} ORDER BY rid, field, code",
         }

@@ -13,10 +13,10 @@ from migrate import canon, failpoints
 from migrate.arrow import arrow_schema
 from migrate.connectors.protocol import Transaction
 from migrate.context import Context
-from migrate.errors import Corrupt, TooManyQuarantined
+from migrate.errors import Corrupt, TooManyQuarantined, UsageError
 from migrate.ledger.receipts import LAYOUT, meta_table, meta_tables
 from migrate.model import Kind, Schema, Type
-from migrate.planning import limit_of, state_columns
+from migrate.planning import limit_of, may_be_quarantined, state_columns
 from migrate.stages.load.assign import assign
 from migrate.stages.load.cascade import cascade, lost_values
 from migrate.stages.load.gate import TargetDrifted, check_gate, check_schema, check_target
@@ -100,11 +100,23 @@ def _open_session(ctx: Context) -> Session:
     """Our own tables, made before the first part; then the fence, raised so that older workers fail."""
     ctx.target.create_tables(meta_tables(ctx.target.meta))
     failpoints.hit("load.tables_created")
+    _check_layout(ctx)
     fence = ctx.target.raise_fence(ctx.run)
     failpoints.hit("load.fence_raised")
     session = Session(ctx.run, ctx.target, fence)
     _register(ctx, session)
     return session
+
+
+def _check_layout(ctx: Context) -> None:
+    versions = [v for rows in meta_rows(ctx.target, "layout") for v in rows["version"].to_pylist()]
+    if any(v is not None and v > LAYOUT for v in versions):
+        raise UsageError(
+            f"our tables in the target have layout {max(v for v in versions if v is not None)}, this version knows {LAYOUT}",
+            where=ctx.target.url,
+            kept="Nothing was loaded.",
+            hint="Use the version of this program that wrote them, or a newer one.",
+        )
 
 
 def _register(ctx: Context, session: Session) -> None:
@@ -151,21 +163,34 @@ def _lanes(ctx: Context, session: Session, declared: Schema) -> dict[str, Lane]:
 
 def _load(ctx: Context, session: Session, lanes: dict[str, Lane]) -> int:
     rejected = read_rejected(ctx)
-    loaded: list[str] = []
-    linked: set[str] = set()
     rows = 0
     for name, lane in lanes.items():
         rows += _first_pass(ctx, session, lane, rejected)
-        loaded.append(name)
         if rejected.count(name):
             rejected = read_rejected(ctx)
-        for waiting in [n for n in loaded if lanes[n].plan.deferred and n not in linked]:
-            parents = {p for f in lanes[waiting].plan.deferred for p in lanes[waiting].plan.refs[f]}
-            if all(p in loaded or p not in lanes for p in parents):
-                cascade(ctx, session, lanes, loaded, rejected, waiting)
-                _second_pass(ctx, session, lanes[waiting], rejected)
-                linked.add(waiting)
+    # Only now: a row may fall with a parent that any later entity lost, and while it does, the columns that
+    # close cycles must still be empty.
+    cascade(ctx, session, lanes, rejected)
+    for name, lane in lanes.items():
+        if rejected.count(name) > _allowed(ctx, lane):
+            raise _too_many(
+                ctx,
+                name,
+                part_indexes(ctx, name)[-1],
+                _allowed(ctx, lane),
+                settled_counts(ctx)[name],
+                committed=True,
+            )
+    for lane in lanes.values():
+        if lane.plan.deferred:
+            _second_pass(ctx, session, lane, rejected)
     return rows
+
+
+def _allowed(ctx: Context, lane: Lane) -> int:
+    """How many rows of an entity the database may still refuse."""
+    counts = settled_counts(ctx)[lane.entity.name]
+    return max(0, may_be_quarantined(ctx.mapping, lane.entity, counts["in"]) - int(counts["quarantined"]))
 
 
 def _digest(rows: pa.Table) -> str:
@@ -176,7 +201,7 @@ def _digest(rows: pa.Table) -> str:
 def _first_pass(ctx: Context, session: Session, lane: Lane, rejected: Rejected) -> int:
     name = lane.entity.name
     counts = settled_counts(ctx)[name]
-    allowed = int(limit_of(ctx.mapping, lane.entity) * counts["in"]) - counts["quarantined"]
+    allowed = _allowed(ctx, lane)
     total = 0
     for index in part_indexes(ctx, name):
         rows = pq.read_table(part_path(ctx, name, index))
@@ -197,7 +222,7 @@ def _first_pass(ctx: Context, session: Session, lane: Lane, rejected: Rejected) 
             except TooManyQuarantined as error:
                 raise _too_many(ctx, name, index, allowed, counts) from error
             rejected.rids.setdefault(name, set()).update(found)
-            if rejected.count(name) > max(0, allowed):  # also rows that went with their rejected parents
+            if rejected.count(name) > allowed:  # also rows that went with their rejected parents
                 raise _too_many(ctx, name, index, allowed, counts, committed=True)
             total += rows.num_rows
         ctx.progress.advance(rows.num_rows)
@@ -217,7 +242,7 @@ def _too_many(
     limit = limit_of(ctx.mapping, ctx.mapping.entities[name])
     back = f"Part {index} was rolled back; what was loaded before it stays."
     return TooManyQuarantined(
-        f"the database refused more than {max(0, allowed)} rows (with the children of refused ones), and "
+        f"the database refused more than {allowed} rows (with the children of refused ones), and "
         f"{counts['quarantined']} of {counts['in']} were quarantined before: the limit is {limit:.1%}",
         where=name,
         kept=f"What was loaded up to part {index} stays." if committed else back,

@@ -197,7 +197,8 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
     final = pa.table(columns)
     compared = compared_columns(entity)
     final_hash = canon.as_binary(canon.row_hashes(final, table.types, compared))
-    operation = _operation(decided, final_hash)
+    patched = _patched(ctx, name, fields, decided)
+    operation = _operation(decided, final_hash, patched)
     first = [c for c in compared if c not in plan.deferred]
     out: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {
         "__rid": decided["rid"],
@@ -206,6 +207,7 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
         "__op": operation,
         "__tkey": decided["tkey"],
         "__known": decided["known"],
+        "__patched": patched,
         "__before": decided["row_hash"],
         "__expected": final_hash
         if first == compared
@@ -215,7 +217,9 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
     for fld, column in columns.items():
         out[f"d.{fld}" if fld in plan.deferred else fld] = column
     result = part_path(ctx, name, index)
-    write_rows(pa.table(out), result, point="load.assigned")
+    rows_out = pa.table(out)
+    rows_out = rows_out.filter(pc.not_equal(rows_out["__op"], "unchanged"))
+    write_rows(rows_out, result, point="load.assigned")
     return result
 
 
@@ -233,7 +237,7 @@ def _decided(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, index: int)
     target = ctx.folder / "targets" / f"{table_folder(ctx.mapping.entities[name].into)}.parquet"
     low, high = index << RID_SHIFT, (index + 1) << RID_SHIFT
     if target.exists():
-        join = f"LEFT JOIN {parquet([target])} t ON t.tkey = k.tkey AND k.op = 'update'"
+        join = f"LEFT JOIN {parquet([target])} t ON t.tkey = k.tkey AND k.op IN ('update', 'recheck')"
         hashes = f"t.row_hash AS row_hash, t.{identifier(f'h.{name}')} AS map_hash"
     else:
         join, hashes = "", "NULL::BLOB AS row_hash, NULL::BLOB AS map_hash"
@@ -244,15 +248,28 @@ def _decided(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, index: int)
     return found
 
 
-def _operation(decided: pa.Table, final: pa.Array[Any]) -> pa.Array[Any]:
-    """An update that would change nothing is none: refresh (known before) or link (found by match)."""
+def _patched(ctx: Context, name: str, fields: Sequence[str], decided: pa.Table) -> pa.Array[Any]:
+    """Rows whose reference or lookup was emptied or replaced by rule, because what it names is not there."""
+    events = pq.read_table(ctx.folder / "transform" / name / "events.parquet", columns=["rid", "field"])
+    chosen = events.filter(pc.is_in(events["field"], pa.array(list(fields), pa.string())))
+    hit: pa.Array[Any] = pc.is_in(_flat(decided["rid"]), _flat(chosen["rid"]))
+    return hit
+
+
+def _operation(decided: pa.Table, final: pa.Array[Any], patched: pa.Array[Any]) -> pa.Array[Any]:
+    """An update that would change nothing is none: refresh (known before) or link (found by match). A row looked at
+    again because a reference of it had been replaced is unchanged while that is still so."""
     op = _flat(decided["op"])
     same = pc.fill_null(
         pc.equal(_flat(decided["map_hash"]).cast(pa.binary()), final.cast(pa.binary())), False
     )
-    idle = pc.and_(pc.equal(op, "update"), same)
-    found: pa.Array[Any] = pc.if_else(idle, pc.if_else(_flat(decided["known"]), "refresh", "link"), op)
-    return found
+    again = pc.equal(op, "recheck")
+    idle = pc.and_(pc.or_(pc.equal(op, "update"), again), same)
+    calm = pc.if_else(
+        pc.and_(again, patched), "unchanged", pc.if_else(_flat(decided["known"]), "refresh", "link")
+    )
+    final_op: pa.Array[Any] = pc.if_else(idle, calm, pc.if_else(again, "update", op))
+    return final_op
 
 
 def _patch_plain(

@@ -39,15 +39,15 @@ def cascade(
     ctx: Context,
     session: Session,
     lanes: Mapping[str, Lane],
-    loaded: list[str],
     rejected: Rejected,
-    step: str,
 ) -> None:
     """Remove rows that are in the target already but whose parent was rejected later (cycles, self-references).
 
-    Runs before the second pass of `step`, so the columns that close a cycle are still empty and
-    children can go before parents. One transaction with a receipt per entity.
+    Runs before any second pass, so the columns that close a cycle are still empty and children can go
+    before parents. One transaction with a receipt per entity; the receipt's name has the rows' digest, for
+    a run that was killed here finds fewer of them.
     """
+    loaded = list(lanes)
     victims = _victims(ctx, lanes, loaded, rejected)
     for name in reversed(loaded):
         rows = victims.get(name)
@@ -72,7 +72,7 @@ def cascade(
             failpoints.hit("load.cascade.deleted")
             return Work(0, tuple(rejects_of(lane, rows, "parent_rejected")))
 
-        once(session, f"{name}/cascade/{step}", digest.text(), remove)
+        once(session, f"{name}/cascade/{digest.text()[-12:]}", digest.text(), remove)
 
 
 def _victims(

@@ -18,6 +18,7 @@ from migrate.model import Table
 from migrate.plan_model import EntityPlan
 from migrate.planning import compared_columns, plan_number
 from migrate.stages.load.receipts import Session, Work, insert_own, journal
+from migrate.transform.settle import provisional
 
 Reject = tuple[int, str, str | None, str, str]
 
@@ -200,9 +201,20 @@ def _changed(lane: Lane, rows: pa.Table, found: pa.Table, place: pa.Array[Any], 
     for column in lane.first_pass:
         one = canon.row_hashes(wrote, lane.table.types, [column])
         two = canon.row_hashes(stands, lane.table.types, [column])
-        if (one.low != two.low).any():
+        if (one.low != two.low).any() or (one.high != two.high).any():
             names.append(column)
     return "columns " + ", ".join(names)
+
+
+_CROSSWALK = ("__key", "__tkey", "__op", "__known", "__hash", "__final", "__patched")
+
+
+def _plans(lane: Lane, patched: pa.Array[Any]) -> pa.Array[Any]:
+    """The plan number of each row; that of rows with a replaced reference says so."""
+    number = plan_number(lane.plan.digest)
+    whole, again = pa.scalar(number, pa.int64()), pa.scalar(provisional(number), pa.int64())
+    numbers: pa.Array[Any] = pc.if_else(patched, again, whole)
+    return numbers
 
 
 def _crosswalk(
@@ -218,12 +230,8 @@ def _crosswalk(
     blank = pa.nulls(others.num_rows, pa.binary())
     rows = pa.concat_tables(
         [
-            written.select(["__key", "__tkey", "__op", "__known", "__hash", "__final"]).append_column(
-                "row_hash", hashes
-            ),
-            others.select(["__key", "__tkey", "__op", "__known", "__hash", "__final"]).append_column(
-                "row_hash", blank
-            ),
+            written.select(list(_CROSSWALK)).append_column("row_hash", hashes),
+            others.select(list(_CROSSWALK)).append_column("row_hash", blank),
         ]
     )
     if not rows.num_rows:
@@ -237,7 +245,7 @@ def _crosswalk(
             "target_key": rows["__tkey"],
             "origin": rows["__op"],
             "run": pa.repeat(lane.session.run, count),
-            "plan": pa.repeat(pa.scalar(plan_number(lane.plan.digest), pa.int64()), count),
+            "plan": _plans(lane, rows["__patched"].combine_chunks()),
             "source_hash": rows["__hash"],
             "target_hash": rows["__final"],
             "row_hash": rows["row_hash"],

@@ -17,13 +17,14 @@ from migrate import canon, failpoints
 from migrate.arrow import arrow_schema
 from migrate.connectors.protocol import Transaction
 from migrate.context import Context
-from migrate.errors import GateClosed, UsageError
+from migrate.errors import Busy, GateClosed, MigrateError, UsageError
 from migrate.ledger.receipts import meta_table
 from migrate.model import Verdict
 from migrate.planning import state_columns
-from migrate.stages.rollback.victims import Undo, chunks, decide, images, key_table
+from migrate.stages.rollback.victims import Conflict, Undo, chunks, decide, images, key_table
 from migrate.state.proven import proven_backups
 from migrate.state.records import meta_rows
+from migrate.vault.reader import Backup
 
 SHOWN = 200
 
@@ -55,17 +56,18 @@ def rollback(
     """Undo what this run wrote. Raises UsageError where a later run wrote too, or dependants are left out of `only`."""
     declared = ctx.target.schema(ctx.plan.touched)
     _refuse_later_runs(ctx)
+    backup = _backup(ctx)
     undos = decide(ctx, declared, only, force)
     _refuse_dependants(ctx, only)
     if not preview:
         ctx.ledger.audit("rollback started", ctx.run, {"only": list(only), "force": list(force)})
         _execute(ctx, undos)
         failpoints.hit("rollback.executed")
-        ctx.ledger.set_state(ctx.run, "rolled_back")
         if not _left(ctx, undos):
             _mark(ctx)
+            ctx.ledger.set_state(ctx.run, "rolled_back")
         failpoints.hit("rollback.marked")
-    proof = None if preview else _prove(ctx, undos)
+    proof = None if preview else _prove(ctx, undos, backup)
     conflicts = [asdict(c) for u in undos for c in u.conflicts.values()]
     result = RolledBack(
         preview=preview,
@@ -77,7 +79,9 @@ def rollback(
         proof=proof,
     )
     if proof is not None:
+        ctx.ledger.supersede_verdicts(ctx.run, "rollback")
         ctx.ledger.put_verdict(ctx.run, "rollback", proof)
+        ctx.ledger.put_run_facts(ctx.run, {"kept": len(conflicts)})
         ctx.ledger.audit("rolled back", ctx.run, {"equal": proof.passed, "conflicts": len(conflicts)})
     return result
 
@@ -87,7 +91,11 @@ def _refuse_later_runs(ctx: Context) -> None:
     runs = [r for rows in meta_rows(ctx.target, "run") for r in rows.to_pylist()]
     mine = next((r for r in runs if r["run"] == ctx.run), None)
     if mine is None:
-        raise UsageError(f"run {ctx.run} wrote nothing to this target", hint="`migrate runs` lists the runs.")
+        raise UsageError(
+            f"there is nothing to undo: run {ctx.run} wrote nothing to this target",
+            kept="Nothing was changed.",
+            hint="`migrate runs` shows how many rows each run loaded.",
+        )
     wrote = {r for rows in meta_rows(ctx.target, "receipt") for r in rows["run"].to_pylist()}
     later = [
         r["run"]
@@ -116,30 +124,46 @@ def _refuse_dependants(ctx: Context, only: Sequence[str]) -> None:
 
 
 def _execute(ctx: Context, undos: Sequence[Undo]) -> None:
-    ctx.target.raise_fence(ctx.run)
+    work = Steps(ctx, ctx.target.raise_fence(ctx.run), undos)
     failpoints.hit("rollback.fence_raised")
-    waiting = _restore(ctx, undos)
-    _open_cycles(ctx, undos)
+    waiting = _restore(work)
+    _open_cycles(work)
     for undo in undos:
         for keys in chunks(undo.deletes):
-            _committed(ctx, lambda t, undo=undo, keys=keys: _delete(ctx, t, undo, keys))
+            _committed(work, lambda t, undo=undo, keys=keys: _delete(work, t, undo, keys))
             ctx.progress.advance(len(keys))
         for keys in chunks(sorted(undo.linked)):
-            _committed(ctx, lambda t, undo=undo, keys=keys: _forget(ctx, t, undo.entity, keys))
+            _committed(work, lambda t, undo=undo, keys=keys: _forget(ctx, t, undo.entity, keys))
     if waiting:
-        left = _restore(ctx, undos)
+        left = _restore(work)
         if left:
             raise GateClosed(
                 f"{left} rows could not be given back their earlier values: the database refuses them",
                 kept="Everything else was undone; the journal is kept.",
                 hint="Something took their unique values since; free them and run the rollback again.",
             )
-    _restore_crosswalk(ctx, undos)
+    _restore_crosswalk(work)
 
 
-def _committed(ctx: Context, work: Callable[..., object]) -> None:
-    transaction = ctx.target.begin()
+@dataclass(frozen=True)
+class Steps:
+    """What all steps of one undo share: the fence it took, and what it decided."""
+
+    ctx: Context
+    fence: int
+    undos: Sequence[Undo]
+
+
+def _committed(steps: Steps, work: Callable[..., object]) -> None:
+    """One step in one transaction, if no other process took over meanwhile."""
+    transaction = steps.ctx.target.begin()
     try:
+        if transaction.fence() != steps.fence:
+            raise Busy(
+                "another process took over this target",
+                kept="What was undone so far stays undone.",
+                hint="Let the other process finish, then run the rollback again.",
+            )
         work(transaction)
         failpoints.hit("rollback.before_commit")
         transaction.commit()
@@ -149,12 +173,51 @@ def _committed(ctx: Context, work: Callable[..., object]) -> None:
         raise
 
 
-def _restore(ctx: Context, undos: Sequence[Undo]) -> int:
+def _still_ours(
+    steps: Steps, transaction: Transaction, undo: Undo, keys: Sequence[str], sources: Mapping[str, str]
+) -> list[str]:
+    """Those of `keys` that may be undone now, their rows locked: what was decided is looked at once more, for
+    somebody may have edited a row since, or pointed at it. The others become conflicts."""
+    table = undo.table
+    found = transaction.fetch(
+        table, table.primary_key, key_table(table, keys), list(table.column_names), lock=True
+    )
+    if not undo.forced:
+        crosswalk = meta_table("crosswalk", steps.ctx.target.meta)
+        entries = _entries(steps.ctx, undo.entity, [sources[k] for k in keys])
+        known = transaction.fetch(crosswalk, crosswalk.primary_key, entries, ["target_key", "row_hash"])
+        left = {r["target_key"]: r["row_hash"] for r in known.to_pylist()}
+        hashes = canon.as_binary(
+            canon.row_hashes(found, table.types, state_columns(steps.ctx.mapping, table))
+        )
+        names = pa.table({"key": canon.source_keys(found, table.primary_key, table.types), "hash": hashes})
+        for row in names.to_pylist():
+            if left.get(row["key"]) not in (None, row["hash"]):
+                undo.conflicts[row["key"]] = Conflict(
+                    undo.entity, table.name, row["key"], "changed since the load"
+                )
+    return [k for k in keys if k not in undo.conflicts]
+
+
+def _unreferenced(steps: Steps, undo: Undo, keys: Sequence[str]) -> list[str]:
+    """Those of `keys` that no row refers to which stays; asked while their rows are locked (F32)."""
+    table = undo.table
+    rows = steps.ctx.target.references_to(table, table.primary_key, key_table(table, keys))
+    if rows.num_rows:
+        going = {(u.table.name, k) for u in steps.undos for k in u.deletes}
+        for row in rows.to_pylist():
+            if (row["table"], row["row_key"]) not in going:
+                reason = f"a row of {row['table']} that stays refers to it"
+                undo.conflicts[row["ref_key"]] = Conflict(undo.entity, table.name, row["ref_key"], reason)
+    return [k for k in keys if k not in undo.conflicts]
+
+
+def _restore(steps: Steps) -> int:
     """Before-images of updated rows; returns how many the database refused (they wait until the inserted rows are gone)."""
-    by_table = {u.entity: u for u in undos}
+    by_entity = {u.entity: u for u in steps.undos}
     refused: list[int] = []
-    for row, before in images(ctx, "rows"):
-        undo = by_table.get(row["entity"])
+    for row, before in images(steps.ctx, "rows"):
+        undo = by_entity.get(row["entity"])
         if undo is None:
             continue
         table = undo.table
@@ -165,17 +228,23 @@ def _restore(ctx: Context, undos: Sequence[Undo]) -> int:
         plain = [c.name for c in table.columns if c.generated is None and c.name in before.column_names]
 
         _committed(
-            ctx,
-            lambda t, undo=undo, rows=chosen.select(plain): refused.append(_give_back(ctx, t, undo, rows)),
+            steps,
+            lambda t, undo=undo, rows=chosen.select(plain): refused.append(_give_back(steps, t, undo, rows)),
         )
     return sum(refused)
 
 
-def _give_back(ctx: Context, transaction: Transaction, undo: Undo, rows: pa.Table) -> int:
+def _give_back(steps: Steps, transaction: Transaction, undo: Undo, rows: pa.Table) -> int:
     """Before-images of one part; how many the database refused."""
+    keys = canon.source_keys(rows, undo.table.primary_key, undo.table.types)
+    names = [str(k) for k in keys.to_pylist()]
+    still = _still_ours(steps, transaction, undo, names, undo.updated)
+    rows = rows.filter(pc.is_in(keys, pa.array(still, pa.string())))
+    if not rows.num_rows:
+        return 0
     refused = transaction.update(undo.table, undo.table.primary_key, rows, stop_after=rows.num_rows)
     left = np.setdiff1d(np.arange(rows.num_rows), [r.ordinal for r in refused])
-    _stands_so(ctx, transaction, undo, rows.take(pa.array(left, pa.int64())), undo.updated)
+    _stands_so(steps.ctx, transaction, undo, rows.take(pa.array(left, pa.int64())), undo.updated)
     return len(refused)
 
 
@@ -199,31 +268,41 @@ def _stands_so(
     failpoints.hit("rollback.recorded")
 
 
-def _open_cycles(ctx: Context, undos: Sequence[Undo]) -> None:
+def _open_cycles(steps: Steps) -> None:
     """Empty the columns that close cycles, so that children can go before parents."""
-    for undo in undos:
-        deferred = ctx.plan.entities[undo.entity].deferred
+    for undo in steps.undos:
+        deferred = steps.ctx.plan.entities[undo.entity].deferred
         if not deferred:
             continue
         for keys in chunks(undo.deletes):
-            rows = key_table(undo.table, keys)
-            for field in deferred:
-                if field in undo.table.primary_key:
-                    continue
-                layout = arrow_schema([undo.table.column(field)]).field(0).type
-                rows = rows.append_column(field, pa.nulls(rows.num_rows, layout))
-            _committed(ctx, lambda t, undo=undo, rows=rows: _empty(ctx, t, undo, rows))
+            fields = [f for f in deferred if f not in undo.table.primary_key]
+            _committed(
+                steps, lambda t, undo=undo, keys=keys, fields=fields: _empty(steps, t, undo, keys, fields)
+            )
 
 
-def _empty(ctx: Context, transaction: Transaction, undo: Undo, rows: pa.Table) -> None:
+def _empty(
+    steps: Steps, transaction: Transaction, undo: Undo, keys: Sequence[str], fields: Sequence[str]
+) -> None:
+    still = _still_ours(steps, transaction, undo, keys, undo.inserted)
+    if not still or not fields:
+        return
+    rows = key_table(undo.table, still)
+    for field in fields:
+        layout = arrow_schema([undo.table.column(field)]).field(0).type
+        rows = rows.append_column(field, pa.nulls(rows.num_rows, layout))
     transaction.update(undo.table, undo.table.primary_key, rows, stop_after=0)
-    _stands_so(ctx, transaction, undo, rows, undo.inserted)
+    _stands_so(steps.ctx, transaction, undo, rows, undo.inserted)
 
 
-def _delete(ctx: Context, transaction: Transaction, undo: Undo, keys: Sequence[str]) -> None:
-    transaction.delete(undo.table, undo.table.primary_key, key_table(undo.table, keys))
+def _delete(steps: Steps, transaction: Transaction, undo: Undo, keys: Sequence[str]) -> None:
+    still = _still_ours(steps, transaction, undo, keys, undo.inserted)
+    still = _unreferenced(steps, undo, still) if still else []
+    if not still:
+        return
+    transaction.delete(undo.table, undo.table.primary_key, key_table(undo.table, still))
     failpoints.hit("rollback.deleted")
-    _forget(ctx, transaction, undo.entity, [undo.inserted[k] for k in keys])
+    _forget(steps.ctx, transaction, undo.entity, [undo.inserted[k] for k in still])
 
 
 def _forget(ctx: Context, transaction: Transaction, entity: str, source_keys: Sequence[str]) -> None:
@@ -245,8 +324,9 @@ def _entries(ctx: Context, entity: str, source_keys: Sequence[str]) -> pa.Table:
     )
 
 
-def _restore_crosswalk(ctx: Context, undos: Sequence[Undo]) -> None:
+def _restore_crosswalk(steps: Steps) -> None:
     """Entries that were there before get their earlier content; those of updated rows that were new go."""
+    ctx, undos = steps.ctx, steps.undos
     by_name = {u.entity: u for u in undos}
     table = meta_table("crosswalk", ctx.target.meta)
     had: dict[str, set[str]] = {}
@@ -260,18 +340,27 @@ def _restore_crosswalk(ctx: Context, undos: Sequence[Undo]) -> None:
         )
         had.setdefault(undo.entity, set()).update(r["source_key"] for r in before.to_pylist())
         if chosen.num_rows:
-            _committed(ctx, lambda t, chosen=chosen: t.update(table, table.primary_key, chosen, stop_after=0))
+            _committed(
+                steps, lambda t, chosen=chosen: t.update(table, table.primary_key, chosen, stop_after=0)
+            )
     for undo in undos:
         fresh = [undo.updated[k] for k in undo.restores if undo.updated[k] not in had.get(undo.entity, set())]
         for keys in chunks(sorted(fresh)):
-            _committed(ctx, lambda t, undo=undo, keys=keys: _forget(ctx, t, undo.entity, keys))
+            _committed(steps, lambda t, undo=undo, keys=keys: _forget(ctx, t, undo.entity, keys))
 
 
 def _mark(ctx: Context) -> None:
     """The run's row in the target says that it was rolled back."""
     table = meta_table("run", ctx.target.meta)
     rows = pa.table({"run": [ctx.run], "state": ["rolled_back"]})
-    _committed(ctx, lambda t: t.update(table, table.primary_key, rows, stop_after=0))
+    transaction = ctx.target.begin()
+    try:
+        transaction.update(table, table.primary_key, rows, stop_after=0)
+        failpoints.hit("rollback.before_mark")
+        transaction.commit()
+    except BaseException:
+        transaction.rollback()
+        raise
 
 
 def _left(ctx: Context, undos: Sequence[Undo]) -> bool:
@@ -283,9 +372,20 @@ def _left(ctx: Context, undos: Sequence[Undo]) -> bool:
     )
 
 
-def _prove(ctx: Context, undos: Sequence[Undo]) -> Verdict:
+def _backup(ctx: Context) -> Backup:
+    """What the undone target is proven against: opened before anything is undone, for afterwards is too late."""
+    try:
+        return proven_backups(ctx)["target"]
+    except MigrateError as error:
+        error.kept, error.hint = (
+            "Nothing was changed.",
+            "An undo is proven against this backup: bring it back first.",
+        )
+        raise
+
+
+def _prove(ctx: Context, undos: Sequence[Undo], backup: Backup) -> Verdict:
     """The touched tables against the backup taken before the load; under `--only` those that it names wholly."""
-    backup = proven_backups(ctx)["target"]
     undone = {u.entity for u in undos}
     others = {e.into for name, e in ctx.plan.entities.items() if name not in undone}
     tables = [name for name in ctx.plan.touched if name not in others]

@@ -45,6 +45,7 @@ class Undo:
     updated: dict[str, str] = field(default_factory=dict)
     linked: list[str] = field(default_factory=list)  # source keys
     conflicts: dict[str, Conflict] = field(default_factory=dict)
+    forced: bool = False  # edits since the load do not keep its rows
 
     @property
     def deletes(self) -> list[str]:
@@ -62,7 +63,8 @@ def decide(ctx: Context, declared: Schema, only: Sequence[str], force: Sequence[
     for name in reversed(ctx.plan.order):
         if only and name not in only:
             continue
-        undos[name] = Undo(name, declared.table(ctx.plan.entities[name].into))
+        table = declared.table(ctx.plan.entities[name].into)
+        undos[name] = Undo(name, table, forced=table.name in force)
         hashes[name] = {}
     systems = {n: ctx.mapping.sources[e.source].system for n, e in ctx.mapping.entities.items()}
     for rows in meta_rows(ctx.target, "crosswalk"):
@@ -77,7 +79,7 @@ def decide(ctx: Context, declared: Schema, only: Sequence[str], force: Sequence[
             place[row["target_key"]] = row["source_key"]
             hashes[row["entity"]][row["target_key"]] = row["row_hash"]
     for name, undo in undos.items():
-        if undo.table.name not in force:
+        if not undo.forced:
             _changed_since(ctx, undo, hashes[name])
     _kept_by_references(ctx, undos)
     return list(undos.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -97,8 +98,9 @@ def read_crosswalk(ctx: Context) -> Path:
     """The target's crosswalk, read now, once for all entities: `verify/crosswalk.parquet`."""
     path = ctx.place("verify", "crosswalk.parquet")
     names = ("system", "entity", "source_key", "target_key", "run")
-    texts = [pa.field(name, pa.string()) for name in names]
-    schema = pa.schema([*texts, pa.field("target_hash", pa.binary())])
+    texts: list[pa.Field[Any]] = [pa.field(name, pa.string()) for name in names]
+    hashes: pa.Field[Any] = pa.field("target_hash", pa.binary())
+    schema = pa.schema([*texts, hashes])
     stream_rows(
         meta_rows(ctx.target, "crosswalk", schema.names), path, point="verify.crosswalk", schema=schema
     )
