@@ -42,7 +42,7 @@ FACTS: dict[str, Any] = RUN | {
     "environment": {"python": "3.11.7", "hostname": "adas-laptop", "home": "/home/ada", "cpus": 2},
 }
 KEYS = [
-    "format", "run", "mapping", "state", "exit_code", "started", "ended", "sentence", "gates", "balances", "total", "balanced",
+    "format", "run", "mapping", "state", "exit_code", "started", "ended", "sentence", "edited", "gates", "balances", "total", "kept", "balanced",
     "quarantine", "verdicts", "stages", "timings", "peak_mb", "events", "backups", "plan", "profile", "environment",
 ]  # fmt: skip
 

@@ -158,3 +158,24 @@ def test_clean_text_has_no_controls_and_says_where_it_is_cut(text: str) -> None:
     assert not set(told) & set("\x1b\x9b\u202e\u2066\u200b\ufeff\n\r")
     assert clean(told, limit=40) == told
     told.encode("utf-8")
+
+
+def test_what_rules_changed_is_shown_the_most_frequent_first() -> None:
+    events = {f"contacts.f{n}: emptied": n for n in range(1, 11)} | {
+        "deals.owner_id: parent_excluded_defaulted": 126,
+        "deals.x: some_new_code": 99,
+    }
+    text = shown(RUN, facts={"events": events}, width=120)
+    lines = [line.split() for line in text.splitlines()]
+    assert "Changed on the way by rule: 280 values" in text
+    assert ["126", "deals.owner_id", "points", "at", "a", "row", "that", "is", "left", "out", "by", "rule:", "the", "default", "instead"] in lines  # fmt: skip
+    assert ["99", "deals.x", "some_new_code"] in lines
+    assert "contacts.f4 " not in text
+    assert "... and 4 more kinds, see the report." in text
+    assert "Changed on the way" not in shown(RUN)
+
+
+def test_rows_that_a_rollback_kept_are_said() -> None:
+    text = shown(RUN | {"state": "rolled_back", "kept": 3})
+    assert "3 rows were kept" in text
+    assert "kept" not in shown(RUN | {"state": "rolled_back", "kept": 0})
