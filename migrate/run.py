@@ -17,7 +17,7 @@ from migrate import failpoints
 from migrate.connectors.registry import drop_scratch, drop_snapshot_leftovers, open_source, open_target
 from migrate.context import Context, Progress, Silent
 from migrate.durable import make_private_folder, sweep_temporaries, write_bytes
-from migrate.errors import Drift, GateClosed, MigrateError, Unreachable, UsageError
+from migrate.errors import Corrupt, Drift, GateClosed, MigrateError, Unreachable, UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.records import JSON
 from migrate.mapping.load import load_mapping
@@ -239,7 +239,7 @@ def _walk(ctx: Context, resumed: bool, stages: Sequence[Stage]) -> Outcome:
     except MigrateError as error:
         return _failed(ctx, resumed, error)
     except OSError as error:
-        refused = disk_refused(error)
+        refused = disk_refused(error) or lost_file(ctx, error)
         if refused is None:
             raise
         return _failed(ctx, resumed, refused)
@@ -259,6 +259,19 @@ def _walk(ctx: Context, resumed: bool, stages: Sequence[Stage]) -> Outcome:
 
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def lost_file(ctx: Context, error: OSError) -> Corrupt | None:
+    """A file of this run that somebody removed. None where it is anything else."""
+    name = str(error.filename or "")
+    if not isinstance(error, FileNotFoundError) or not name.startswith(str(ctx.folder)):
+        return None
+    return Corrupt(
+        "a file of this run is gone",
+        where=name,
+        kept="The target and the backups are as they were.",
+        hint=f"Run with --fresh; if rows were loaded already, `migrate rollback {ctx.run}` first.",
+    )
 
 
 def disk_refused(error: OSError) -> Unreachable | None:

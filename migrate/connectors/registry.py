@@ -23,7 +23,8 @@ _ALIASES = {"postgres": "postgresql"}
 
 
 def engine_of(url: str) -> str:
-    """The engine a URL names. Raises UsageError for one that no connector speaks."""
+    """The engine a URL names. Raises UsageError for one that no connector speaks, or that would be read wrongly."""
+    _refuse_unescaped(url)
     scheme = url.split(":", 1)[0].split("+", 1)[0].lower()
     engine = _ALIASES.get(scheme, scheme)
     if engine in ("mysql", "mariadb"):
@@ -33,6 +34,17 @@ def engine_of(url: str) -> str:
     if engine not in MODULES:
         raise UsageError(f"no connector speaks {scheme!r}", hint=f"Known: {', '.join(sorted(MODULES))}.")
     return engine
+
+
+def _refuse_unescaped(url: str) -> None:
+    """A password with a bare @ or / would be cut in two, and its end shown as a host name. Nothing of the URL is said."""
+    scheme, separator, rest = url.partition("://")
+    authority, _, path = rest.partition("?")[0].partition("/")
+    if separator and scheme not in ("sqlite", "files") and (authority.count("@") > 1 or "@" in path):
+        raise UsageError(
+            f"the {scheme} URL has an @ or a / that is not escaped in its user name or password",
+            hint="Write @ as %40, / as %2F and : as %3A there.",
+        )
 
 
 def _module(name: str) -> ModuleType:

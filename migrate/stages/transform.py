@@ -18,7 +18,7 @@ import pyarrow as pa
 from migrate import canon, failpoints
 from migrate.arrow import arrow_schema
 from migrate.context import Context
-from migrate.errors import GateClosed, MappingError, TooManyQuarantined
+from migrate.errors import Drift, GateClosed, MappingError, TooManyQuarantined
 from migrate.ledger.records import JSON
 from migrate.mapping.model import Entity, Find
 from migrate.model import PartRef, Schema, Table
@@ -27,6 +27,7 @@ from migrate.planning import compared_columns, finds, limit_of, may_be_quarantin
 from migrate.stages.result import Result
 from migrate.state.proven import known_crosswalk, source_rows, target_rows
 from migrate.state.quarantine import RID_SHIFT, write_quarantine
+from migrate.state.records import meta_rows
 from migrate.transform.apply import Transformed, apply
 from migrate.transform.compile import compile_entity
 from migrate.transform.entity import CompiledEntity
@@ -89,11 +90,19 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     settled = settle(
         roads,
         systems={n: ctx.mapping.sources[e.source].system for n, e in ctx.mapping.entities.items()},
+        runs=_own_runs(ctx) if known else (),
         crosswalk=known,
         targets=targets,
         out=ctx.room("transform"),
         temp=ctx.room("temp"),
     )
+    if settled.strangers:
+        raise Drift(
+            f"rows are known under another identity and would be loaded a second time: {'; '.join(settled.strangers)}",
+            where=ctx.mapping.path,
+            kept="Nothing was loaded.",
+            hint="Give entity, system and key their earlier names. Saying what they were called (`was:`) is not built yet.",
+        )
     for name, entity in ctx.entities.items():
         write_quarantine(ctx, name, entity, sources[entity.source])
     ctx.ledger.put_run_facts(ctx.run, {"transform": _facts(ctx, settled, sources)})
@@ -113,6 +122,12 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     )
     failpoints.hit("transform.checkpointed")
     return Result(rows=total)
+
+
+def _own_runs(ctx: Context) -> list[str]:
+    """Earlier runs of this mapping, by its name, as the target remembers them."""
+    rows = [row for rows in meta_rows(ctx.target, "run") for row in rows.to_pylist()]
+    return [str(row["run"]) for row in rows if row["mapping"] == ctx.mapping.name]
 
 
 def _compile(ctx: Context, name: str, sources: Mapping[str, Rows], declared: Schema) -> CompiledEntity:

@@ -55,6 +55,7 @@ class Settled:
     kept: Mapping[str, int]
     operations: Mapping[str, Mapping[str, int]]
     stops: tuple[str, ...]
+    strangers: tuple[str, ...] = ()  # entities whose rows are known under another identity (F15), in words
 
 
 def provisional(plan: int) -> int:
@@ -96,6 +97,7 @@ def settle(
     roads: Sequence[Road],
     *,
     systems: Mapping[str, str],
+    runs: Sequence[str] = (),
     crosswalk: Path | None,
     targets: Mapping[str, Path],
     out: Path,
@@ -104,7 +106,7 @@ def settle(
     """Decide all rows of all `roads` and write `out/ENTITY/{settled,quarantine,patches,events}.parquet`.
 
     `systems`: entity → source system, also of entities that have no road in this run but whose rows an
-    earlier run may have loaded.
+    earlier run may have loaded. `runs`: earlier runs of this mapping.
 
     settled: rid, key, hash, op (insert|update|link|unchanged), tkey (JSON or null), known.
     quarantine: rid, key, fields, codes, details (lists). patches: rid, field, value (text or null):
@@ -112,6 +114,9 @@ def settle(
     """
     with workspace(temp) as db:
         _collect(db, roads, crosswalk)
+        strangers = _strangers(db, roads, systems, runs)
+        if strangers:
+            return Settled({}, {}, {}, (), strangers)
         for road in roads:
             _keys_and_uniques(db, road)
         # What `unique` emptied refers to nothing and looks up nothing any more.
@@ -138,12 +143,12 @@ def _collect(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], crosswalk: Pa
         CREATE TABLE stop(text VARCHAR);
         CREATE TABLE edge(entity VARCHAR, rid BIGINT, field VARCHAR, parent VARCHAR, parent_key VARCHAR);
         CREATE TABLE xw(system VARCHAR, entity VARCHAR, source_key VARCHAR, target_key VARCHAR,
-                        plan BIGINT, source_hash BLOB, target_hash BLOB);
+                        plan BIGINT, source_hash BLOB, target_hash BLOB, run VARCHAR);
         """
     )
     if crosswalk is not None:
         db.execute(
-            "INSERT INTO xw SELECT system, entity, source_key, target_key, plan, source_hash, target_hash "
+            "INSERT INTO xw SELECT system, entity, source_key, target_key, plan, source_hash, target_hash, run "
             f"FROM {parquet([crosswalk])}"
         )
     for road in roads:
@@ -162,6 +167,51 @@ def _collect(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], crosswalk: Pa
             db.execute(
                 f"INSERT INTO bad SELECT {name}, rid, field, code, detail FROM {parquet(road.reasons)}"
             )
+
+
+def _strangers(
+    db: duckdb.DuckDBPyConnection, roads: Sequence[Road], systems: Mapping[str, str], runs: Sequence[str]
+) -> tuple[str, ...]:
+    """Rows that earlier runs loaded under another name, system or key: they would be inserted a second time (F15).
+
+    Told by what runs of the same mapping left in the crosswalk: nothing of this entity, but these very keys under a
+    name that the mapping no longer has; or, after the entity's plan changed, keys of which not one is left.
+    (Another mapping's rows may well have the same keys: two companies both count from 1.)
+    """
+    if not runs:
+        return ()
+    found = []
+    own = f"x.run IN ({', '.join(literal(r) for r in runs)})"
+    ours = ", ".join(f"({literal(s)}, {literal(e)})" for e, s in systems.items())
+    for road in roads:
+        mine = f"x.system = {literal(road.system)} AND x.entity = {literal(road.entity)}"
+        keys = f"(SELECT DISTINCT key FROM state WHERE entity = {literal(road.entity)} AND key IS NOT NULL)"
+        known = _count(db, f"SELECT count(*) FROM xw x WHERE {mine} AND {own}")
+        same = _count(
+            db,
+            f"SELECT count(*) FROM xw x WHERE {mine} AND x.plan IN ({road.plan}, {provisional(road.plan)})",
+        )
+        if not known:
+            other = db.execute(
+                f"SELECT x.system, x.entity, count(*) FROM xw x SEMI JOIN {keys} k ON k.key = x.source_key "
+                f"WHERE {own} AND (x.system = {literal(road.system)} OR x.entity = {literal(road.entity)}) "
+                f"AND (x.system, x.entity) NOT IN ({ours}) GROUP BY ALL ORDER BY 3 DESC LIMIT 1"
+            ).fetchone()
+            if other:
+                found.append(
+                    f"{other[2]} rows of {road.entity} ({road.system}) are known as {other[1]} ({other[0]})"
+                )
+        elif (
+            not same
+            and _count(db, f"SELECT count(*) FROM {keys}")
+            and not _count(
+                db, f"SELECT count(*) FROM xw x SEMI JOIN {keys} k ON k.key = x.source_key WHERE {mine}"
+            )
+        ):
+            found.append(
+                f"{known} rows of {road.entity} are known, and not one of their keys is left at the source"
+            )
+    return tuple(found)
 
 
 def _good(entity: str) -> str:

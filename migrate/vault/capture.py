@@ -14,7 +14,7 @@ import pyarrow as pa
 from migrate import canon, failpoints
 from migrate.connectors.protocol import Database, Snapshot
 from migrate.durable import make_private_folder, write_bytes
-from migrate.errors import GateClosed, UsageError
+from migrate.errors import Corrupt, GateClosed, UsageError
 from migrate.model import FileRef, PartRef, Schema, Table
 from migrate.parts import read_part, write_parts
 from migrate.vault.schema_json import schema_from_json, schema_to_json
@@ -133,7 +133,15 @@ def _table(
 
 def read_capture(folder: Path) -> Capture:
     """What `capture` left in `folder`."""
-    data = json.loads((folder / "capture.json").read_text())
+    path = folder / "capture.json"
+    if not path.is_file():
+        raise Corrupt(
+            "what was read is no longer described here",
+            where=str(path),
+            kept="The target and the backups are as they were.",
+            hint="Run with --fresh to read it again; if rows were loaded already, roll the run back first.",
+        )
+    data = json.loads(path.read_text())
     return Capture(
         schema=schema_from_json(data["schema"]),
         snapshot=data["snapshot"],

@@ -85,13 +85,13 @@ def _settled(world: World, folder: Path) -> tuple[Fates, Settled]:
         crosswalk = folder / "crosswalk.parquet"
         columns = ("entity", "source_key", "target_key", "plan", "source_hash", "target_hash")
         rows = [
-            {"system": "s", **dict(zip(columns, (e, json_key(k), json_key(t), p, sh, th), strict=True))}
+            {"system": "s", "run": "before", **dict(zip(columns, (e, json_key(k), json_key(t), p, sh, th), strict=True))}
             for e, k, t, p, sh, th in world.crosswalk
         ]
         text, blob = pa.string(), pa.binary()
         types: list[tuple[str, pa.DataType]] = [
             ("system", text), ("entity", text), ("source_key", text), ("target_key", text),
-            ("plan", pa.int64()), ("source_hash", blob), ("target_hash", blob),
+            ("plan", pa.int64()), ("source_hash", blob), ("target_hash", blob), ("run", text),
         ]  # fmt: skip
         pq.write_table(pa.Table.from_pylist(rows, pa.schema(types)), crosswalk)
     targets = {}

@@ -11,6 +11,7 @@ from migrate.planning import finds, key_from, parents
 from migrate.stages.plan.ordering import Edge
 
 SQLITE_DIGITS = 15
+RESERVED = "__"  # what our own columns begin with
 
 
 def where_is(mapping: Mapping, path: str) -> str:
@@ -132,6 +133,16 @@ def check_keys(mapping: Mapping, target: Schema) -> list[Problem]:
     for name, entity in mapping.entities.items():
         table = target.table(entity.into)
         where = where_is(mapping, f"entities.{name}.into")
+        for field_name in entity.fields:
+            if field_name.startswith(RESERVED):
+                problems.append(
+                    Problem(
+                        "reserved_name",
+                        where_is(mapping, f"entities.{name}.fields.{field_name}"),
+                        f"column names that begin with {RESERVED} are used by this program itself",
+                        "give the target column another name",
+                    )
+                )
         if not table.primary_key:
             problems.append(
                 Problem(

@@ -17,7 +17,7 @@ from migrate import canon, failpoints
 from migrate.arrow import arrow_schema
 from migrate.connectors.protocol import Transaction
 from migrate.context import Context
-from migrate.errors import Busy, GateClosed, MigrateError, UsageError
+from migrate.errors import Busy, Drift, GateClosed, MigrateError, UsageError
 from migrate.ledger.receipts import meta_table
 from migrate.model import Verdict
 from migrate.planning import state_columns
@@ -55,6 +55,13 @@ def rollback(
 ) -> RolledBack:
     """Undo what this run wrote. Raises UsageError where a later run wrote too, or dependants are left out of `only`."""
     declared = ctx.target.schema(ctx.plan.touched)
+    gone = [name for name in ctx.plan.touched if name not in declared.table_names]
+    if gone:
+        raise Drift(
+            f"the target has no table {', '.join(gone)} any more",
+            kept="Nothing was changed.",
+            hint="Bring it back (the backup of the target holds it as it was before the load) and try again.",
+        )
     _refuse_later_runs(ctx)
     backup = _backup(ctx)
     undos = decide(ctx, declared, only, force)
@@ -134,14 +141,15 @@ def _execute(ctx: Context, undos: Sequence[Undo]) -> None:
             ctx.progress.advance(len(keys))
         for keys in chunks(sorted(undo.linked)):
             _committed(work, lambda t, undo=undo, keys=keys: _forget(ctx, t, undo.entity, keys))
-    if waiting:
+    while waiting:  # values that rows hand on to one another come free one after the other
         left = _restore(work)
-        if left:
+        if left >= waiting:
             raise GateClosed(
                 f"{left} rows could not be given back their earlier values: the database refuses them",
                 kept="Everything else was undone; the journal is kept.",
                 hint="Something took their unique values since; free them and run the rollback again.",
             )
+        waiting = left
     _restore_crosswalk(work)
 
 
