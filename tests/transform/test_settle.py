@@ -85,7 +85,11 @@ def _settled(world: World, folder: Path) -> tuple[Fates, Settled]:
         crosswalk = folder / "crosswalk.parquet"
         columns = ("entity", "source_key", "target_key", "plan", "source_hash", "target_hash")
         rows = [
-            {"system": "s", "run": "before", **dict(zip(columns, (e, json_key(k), json_key(t), p, sh, th), strict=True))}
+            {
+                "system": "s",
+                "run": "before",
+                **dict(zip(columns, (e, json_key(k), json_key(t), p, sh, th), strict=True)),
+            }
             for e, k, t, p, sh, th in world.crosswalk
         ]
         text, blob = pa.string(), pa.binary()
