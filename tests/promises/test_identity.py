@@ -107,6 +107,27 @@ def test_f8_two_entities_never_update_one_target_row(tmp_path: Path) -> None:
     assert world.target.one("SELECT name FROM accounts WHERE id = 'a'") == "old"
 
 
+@pytest.mark.fineprint(8)
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_f8_a_row_that_comes_into_the_target_before_ours_is_not_doubled(
+    tmp_path: Path, engine: str, request: pytest.FixtureRequest
+) -> None:
+    world = small(tmp_path, request.getfixturevalue("pg_database") if engine == "postgresql" else "")
+    world.entities = ACCOUNTS_MAPPED.replace("into: accounts", "into: accounts\n    match: [legacy_id]")
+
+    def another() -> None:
+        world.target.run("INSERT INTO accounts(id, name, legacy_id) VALUES ('x', 'by hand', '1')")
+
+    with at_point("load.assigned", another):
+        document = world.run()
+    assert balance(document, "accounts") == balance(document, "accounts") | {"loaded": 1, "quarantined": 1}
+    assert world.codes("accounts") == {'["1"]': ["target_changed"]}
+    assert world.target.one("SELECT count(*) FROM accounts WHERE legacy_id = '1'") == 1
+    assert balance(world.run(), "accounts") == balance(document, "accounts") | {
+        "loaded": 1, "unchanged": 1, "quarantined": 0,
+    }  # fmt: skip
+
+
 def test_columns_named_like_ours_are_refused(tmp_path: Path) -> None:
     world = small(tmp_path)
     world.target.run("ALTER TABLE accounts ADD COLUMN __key TEXT")

@@ -2,7 +2,8 @@
 stamped, and the hash that will be expected of it is fixed (F6).
 
 Leaves `load/ENTITY/part-NNNNN.parquet`: `__rid __key __hash __op __tkey __known __before __expected
-__final`, the columns to write, and `d.FIELD` for fields that the second pass fills. `__op` is
+__final`, the columns to write, `d.FIELD` for fields that the second pass fills, and `m.COLUMN`, the texts by which a
+row is matched. `__op` is
 insert | update | link | refresh | unchanged; `__before` the whole target row as it was decided on;
 `__expected` is over the compared columns after the first pass, `__final` after the second.
 """
@@ -216,6 +217,8 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
     }
     for fld, column in columns.items():
         out[f"d.{fld}" if fld in plan.deferred else fld] = column
+    for matched in entity.match if entity.write == "add_or_update" else ():
+        out[f"m.{matched}"] = rows[f"__m.{matched}"]
     result = part_path(ctx, name, index)
     rows_out = pa.table(out)
     rows_out = rows_out.filter(pc.not_equal(rows_out["__op"], "unchanged"))
