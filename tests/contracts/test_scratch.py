@@ -106,6 +106,7 @@ def test_changed_rows_are_noticed(
 
 
 def test_dropping_twice_does_no_harm(make_scratch: Callable[[], Scratch]) -> None:
-    scratch = make_scratch()
+    scratch, other = make_scratch(), make_scratch()
     scratch.drop()
     scratch.drop()
+    assert other.schema().table_names == ()

@@ -99,7 +99,9 @@ def test_target_without_a_key_and_keys_that_cannot_be_assigned() -> None:
 
 def test_link_needs_no_fields() -> None:
     target = table("contacts", ID, Column("mail", TEXT, nullable=False))
-    compiled(mapping({}, write="link", match={"mail": "name"}), SOURCE, target)
+    made = compiled(mapping({}, write="link", match={"mail": "name"}), SOURCE, target)
+    assert made.fields == ()
+    assert [m.name for m in made.matches] == ["mail"]
 
 
 def test_what_is_said_nearest_to_the_column_counts() -> None:

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from migrate import canon, failpoints
 from migrate.arrow import layout
 from migrate.context import Context
+from migrate.duck import identifier, literal, parquet, workspace
 from migrate.mapping.model import Entity
 from migrate.model import Kind, Schema, Table, Type
 from migrate.parts import write_rows
@@ -32,7 +33,6 @@ from migrate.planning import compared_columns
 from migrate.state.proven import known_crosswalk
 from migrate.state.quarantine import RID_SHIFT
 from migrate.state.to_load import part_indexes, part_path
-from migrate.transform.settle import identifier, literal, parquet, workspace
 from migrate.vault.capture import table_folder
 
 _TEXT = Type(Kind.TEXT)

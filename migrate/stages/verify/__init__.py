@@ -20,6 +20,7 @@ from migrate.compare import SetDifference, cell_differences, compare_sets
 from migrate.connectors.protocol import Snapshot, Target
 from migrate.connectors.registry import open_target
 from migrate.context import Context
+from migrate.duck import literal, parquet, workspace
 from migrate.durable import atomic_file, write_bytes
 from migrate.errors import GateClosed
 from migrate.mapping.model import Entity
@@ -31,7 +32,6 @@ from migrate.stages.verify.balance import balance_of, read_crosswalk
 from migrate.stages.verify.kept import unchanged_of
 from migrate.state.loaded import loaded_rows
 from migrate.state.records import Rejected, read_rejected
-from migrate.transform.settle import literal, parquet, workspace
 
 NAME = "verify"
 

@@ -9,12 +9,12 @@ import duckdb
 import pyarrow as pa
 
 from migrate.context import Context
+from migrate.duck import literal, parquet, workspace
 from migrate.model import RowBalance, Verdict
 from migrate.parts import stream_rows
 from migrate.state.proven import source_rows
 from migrate.state.quarantine import RID_SHIFT
 from migrate.state.records import meta_rows
-from migrate.transform.settle import literal, parquet, workspace
 
 
 def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verdict:

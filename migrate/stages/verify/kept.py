@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from migrate.context import Context
+from migrate.duck import literal, parquet, workspace
 from migrate.model import Verdict
-from migrate.transform.settle import literal, parquet, workspace
 
 
 def unchanged_of(ctx: Context, name: str, expected: Path, found: Path, crosswalk: Path) -> Verdict:

@@ -1,0 +1,169 @@
+"""All rows of all entities in one place, what speaks against each, and whether they are who they were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+
+from migrate.duck import count, identifier, literal, parquet
+from migrate.mapping.model import Default, Outcome
+from migrate.transform.settle.road import Road, provisional
+
+
+def collect(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], crosswalk: Path | None) -> None:
+    db.execute(
+        """
+        CREATE TABLE state(entity VARCHAR, rid BIGINT, key VARCHAR, hash BLOB);
+        CREATE TABLE gone(entity VARCHAR, rid BIGINT, key VARCHAR);
+        CREATE TABLE bad(entity VARCHAR, rid BIGINT, field VARCHAR, code VARCHAR, detail VARCHAR);
+        CREATE TABLE op(entity VARCHAR, rid BIGINT, op VARCHAR, tkey VARCHAR, known BOOLEAN);
+        CREATE TABLE patch(entity VARCHAR, rid BIGINT, field VARCHAR, value VARCHAR);
+        CREATE TABLE event(entity VARCHAR, rid BIGINT, field VARCHAR, code VARCHAR, original VARCHAR);
+        CREATE TABLE stop(text VARCHAR);
+        CREATE TABLE edge(entity VARCHAR, rid BIGINT, field VARCHAR, parent VARCHAR, parent_key VARCHAR);
+        CREATE TABLE xw(system VARCHAR, entity VARCHAR, source_key VARCHAR, target_key VARCHAR,
+                        plan BIGINT, source_hash BLOB, target_hash BLOB, run VARCHAR);
+        """
+    )
+    if crosswalk is not None:
+        db.execute(
+            "INSERT INTO xw SELECT system, entity, source_key, target_key, plan, source_hash, target_hash, run "
+            f"FROM {parquet([crosswalk])}"
+        )
+    for road in roads:
+        name = literal(road.entity)
+        if road.rows:
+            db.execute(f"INSERT INTO state SELECT {name}, __rid, __key, __hash FROM {parquet(road.rows)}")
+            for fld in road.refs:
+                key, to = identifier(f"__ref.{fld}"), identifier(f"__ref_to.{fld}")
+                db.execute(
+                    f"INSERT INTO edge SELECT {name}, __rid, {literal(fld)}, {to}, {key} "
+                    f"FROM {parquet(road.rows)} WHERE {key} IS NOT NULL"
+                )
+        if road.excluded:
+            db.execute(f"INSERT INTO gone SELECT {name}, rid, key FROM {parquet(road.excluded)}")
+        if road.reasons:
+            db.execute(
+                f"INSERT INTO bad SELECT {name}, rid, field, code, detail FROM {parquet(road.reasons)}"
+            )
+
+
+def strangers_among(
+    db: duckdb.DuckDBPyConnection, roads: Sequence[Road], systems: Mapping[str, str], runs: Sequence[str]
+) -> tuple[str, ...]:
+    """Rows that earlier runs loaded under another name, system or key: they would be inserted a second time (F15).
+
+    Told by what runs of the same mapping left in the crosswalk: nothing of this entity, but these very keys under a
+    name that the mapping no longer has; or, after the entity's plan changed, keys of which not one is left.
+    (Another mapping's rows may well have the same keys: two companies both count from 1.)
+    """
+    if not runs:
+        return ()
+    found = []
+    own = f"x.run IN ({', '.join(literal(r) for r in runs)})"
+    ours = ", ".join(f"({literal(s)}, {literal(e)})" for e, s in systems.items())
+    for road in roads:
+        mine = f"x.system = {literal(road.system)} AND x.entity = {literal(road.entity)}"
+        keys = f"(SELECT DISTINCT key FROM state WHERE entity = {literal(road.entity)} AND key IS NOT NULL)"
+        known = count(db, f"SELECT count(*) FROM xw x WHERE {mine} AND {own}")
+        same = count(
+            db,
+            f"SELECT count(*) FROM xw x WHERE {mine} AND x.plan IN ({road.plan}, {provisional(road.plan)})",
+        )
+        if not known:
+            other = db.execute(
+                f"SELECT x.system, x.entity, count(*) FROM xw x SEMI JOIN {keys} k ON k.key = x.source_key "
+                f"WHERE {own} AND (x.system = {literal(road.system)} OR x.entity = {literal(road.entity)}) "
+                f"AND (x.system, x.entity) NOT IN ({ours}) GROUP BY ALL ORDER BY 3 DESC LIMIT 1"
+            ).fetchone()
+            if other:
+                found.append(
+                    f"{other[2]} rows of {road.entity} ({road.system}) are known as {other[1]} ({other[0]})"
+                )
+        elif (
+            not same
+            and count(db, f"SELECT count(*) FROM {keys}")
+            and not count(
+                db, f"SELECT count(*) FROM xw x SEMI JOIN {keys} k ON k.key = x.source_key WHERE {mine}"
+            )
+        ):
+            found.append(
+                f"{known} rows of {road.entity} are known, and not one of their keys is left at the source"
+            )
+    return tuple(found)
+
+
+def good(entity: str) -> str:
+    """Rows of `entity` that nothing has spoken against so far."""
+    name = literal(entity)
+    return f"(SELECT * FROM state WHERE entity = {name} AND rid NOT IN (SELECT rid FROM bad WHERE entity = {name}))"
+
+
+def keys_and_uniques(db: duckdb.DuckDBPyConnection, road: Road) -> None:
+    name = literal(road.entity)
+    db.execute(
+        f"""
+        INSERT INTO bad SELECT {name}, s.rid, '', 'key_missing', '' FROM state s
+        WHERE s.entity = {name} AND s.key IS NULL
+          AND NOT EXISTS (SELECT 1 FROM bad b WHERE b.entity = s.entity AND b.rid = s.rid
+                          AND b.code IN ('key_missing', 'bad_row', 'ragged_row', 'bad_encoding', 'nul_byte') AND b.field = '');
+        INSERT INTO bad SELECT {name}, s.rid, '', 'key_not_unique', n || ' rows have this key'
+        FROM state s JOIN (SELECT key, count(*) AS n FROM state WHERE entity = {name} AND key IS NOT NULL
+                           GROUP BY key HAVING count(*) > 1) d ON d.key = s.key
+        WHERE s.entity = {name};
+        """
+    )
+    for fld, on_fail in road.unique.items():
+        column = identifier(
+            f"__ref.{fld}" if fld in road.refs else f"__find.{fld}" if fld in road.finds else fld
+        )
+        found = f"""
+            SELECT r.__rid AS rid, d.n || ' rows have this value' AS detail
+            FROM {parquet(road.rows)} r JOIN {good(road.entity)} g ON g.rid = r.__rid
+            JOIN (SELECT {column} AS v, count(*) AS n FROM {parquet(road.rows)} r2
+                  JOIN {good(road.entity)} g2 ON g2.rid = r2.__rid
+                  WHERE {column} IS NOT NULL GROUP BY 1 HAVING count(*) > 1) d ON d.v = r.{column}
+        """
+        if road.rows:
+            apply_outcome(db, road, fld, on_fail, "unique", found)
+
+
+def apply_outcome(
+    db: duckdb.DuckDBPyConnection,
+    road: Road,
+    fld: str,
+    outcome: Outcome | Default | str,
+    code: str,
+    found: str,
+) -> None:
+    """Apply a declared outcome to the rows that `found` (SELECT rid, detail) yields.
+
+    A field that may not end empty is never emptied: its rows are quarantined."""
+    entity = road.entity
+    name, field_name = literal(entity), literal(fld)
+    empties = outcome == "empty_and_flag" or (isinstance(outcome, Default) and outcome.default is None)
+    if empties and fld in road.required:
+        outcome = "quarantine"
+    db.execute(f"CREATE OR REPLACE TEMP TABLE hit AS {found}")
+    if isinstance(outcome, Default):
+        value = "NULL" if outcome.default is None else literal(outcome.default)
+        db.execute(f"INSERT INTO patch SELECT {name}, rid, {field_name}, {value} FROM hit")
+        db.execute(
+            f"INSERT INTO event SELECT {name}, rid, {field_name}, {literal(code + '_defaulted')}, NULL FROM hit"
+        )
+    elif outcome == "empty_and_flag":
+        db.execute(f"INSERT INTO patch SELECT {name}, rid, {field_name}, NULL FROM hit")
+        db.execute(
+            f"INSERT INTO event SELECT {name}, rid, {field_name}, {literal(code + '_emptied')}, NULL FROM hit"
+        )
+    elif outcome == "warn":
+        db.execute(f"INSERT INTO event SELECT {name}, rid, {field_name}, {literal(code)}, NULL FROM hit")
+    else:
+        db.execute(f"INSERT INTO bad SELECT {name}, rid, {field_name}, {literal(code)}, detail FROM hit")
+        if outcome == "stop":
+            db.execute(
+                f"INSERT INTO stop SELECT {literal(f'{entity}.{fld}: {code} in ')} || count(*) || ' rows' "
+                "FROM hit HAVING count(*) > 0"
+            )
