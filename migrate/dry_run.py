@@ -19,8 +19,9 @@ from migrate.errors import GateClosed, MigrateError, TooManyQuarantined
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Mapping
 from migrate.model import Table
+from migrate.opening import home_of, opened
 from migrate.report.document import quarantine_counts
-from migrate.run import home_of, opened, run_stage
+from migrate.run import run_stage
 from migrate.stages import STAGE_NAMES, STAGES
 from migrate.stages.backup import capture_target
 from migrate.stages.load.assign import assign

@@ -4,43 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
-import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from migrate import failpoints
-from migrate.connectors.registry import drop_scratch, drop_snapshot_leftovers, open_source, open_target
-from migrate.context import Context, Progress, Silent
-from migrate.durable import make_private_folder, sweep_temporaries, write_bytes
-from migrate.errors import Corrupt, Drift, GateClosed, MigrateError, Unreachable, UsageError
-from migrate.ledger.ledger import Ledger
-from migrate.ledger.records import JSON
+from migrate.context import Context, Progress
+from migrate.errors import Corrupt, GateClosed, MigrateError, Unreachable, UsageError
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Mapping
-from migrate.model import RunInfo
-from migrate.planning import scratch_url
+from migrate.opening import opened
 from migrate.stages import STAGE_NAMES, STAGES, Stage
 from migrate.stages.load import TargetDrifted
 from migrate.stages.report import write as write_report
 from migrate.stages.result import Result
-from migrate.state.records import written_parts
-from migrate.stores.registry import open_store
 
-STAGED = (
-    "extract",
-    "target",
-    "targets",
-    "transform",
-    "load",
-    "temp",
-    "cache",
-)  # folders of a run that hold rows
-MAPPING_COPY = "mapping.yaml"  # in the run's folder; it names secrets, and holds none
 REFRESHES = 3  # how often a drifting target is backed up anew before the gate closes
 
 
@@ -53,12 +32,6 @@ class Outcome:
     resumed: bool
     report: Path | None
     error: MigrateError | None = None
-
-
-def home_of(mapping: Mapping, home: Path | None) -> Path:
-    """`--home`, MIGRATE_HOME, or `.migrate` beside the mappings folder."""
-    given = home or (Path(os.environ["MIGRATE_HOME"]) if os.environ.get("MIGRATE_HOME") else None)
-    return given or Path(mapping.base) / ".migrate"
 
 
 def migrate(
@@ -94,126 +67,6 @@ def _check_words(mapping: Mapping, to: str | None, only: Sequence[str]) -> None:
             raise UsageError(
                 f"the mapping has no entity {name!r}", hint=f"Entities: {', '.join(mapping.entities)}."
             )
-
-
-@contextmanager
-def opened(
-    mapping: Mapping,
-    *,
-    home: Path | None = None,
-    only: Sequence[str] = (),
-    fresh: bool = False,
-    progress: Progress | None = None,
-    run: str | None = None,
-    hold: bool = True,
-) -> Iterator[tuple[Context, bool]]:
-    """The context of a new or resumed run (or of `run`), holding the target against other runs (exit 8)."""
-    root = make_private_folder(home_of(mapping, home))
-    with ExitStack() as stack:
-        ledger = stack.enter_context(Ledger.open(root / "ledger.db"))
-        base = Path(mapping.base)
-        work = make_private_folder(root / "work")
-        sources = {}
-        for name, source in mapping.sources.items():
-            sources[name] = open_source(source.url, base=base, work=work, options=source)
-            stack.callback(sources[name].close)
-        target = open_target(mapping.target.url, base=base, work=work)
-        stack.callback(target.close)
-        if hold:
-            stack.enter_context(target.hold())
-        store = open_store(mapping.policy.backup.to, base=base)
-        now = datetime.now(UTC)
-        ctx = Context(
-            run="",
-            mapping=mapping,
-            home=root,
-            folder=root,
-            ledger=ledger,
-            sources=sources,
-            target=target,
-            store=store,
-            progress=progress or Silent(),
-            now=now.isoformat(timespec="seconds"),
-            only=tuple(only),
-        )
-        found = run or _resumable(ctx, fresh)
-        name = found or f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-        ctx = replace(ctx, run=name, folder=make_private_folder(root / "runs" / name))
-        if found is None:
-            text = Path(mapping.path).read_bytes()
-            write_bytes(ctx.place(MAPPING_COPY), text, point="run.mapping")
-            facts: dict[str, JSON] = {"only": list(only), "source": mapping.path, "base": mapping.base}
-            ledger.begin_run(name, mapping.name, mapping.digest, facts)
-            ledger.audit("run started", name)
-        if hold:
-            _clean(ctx)
-            _clean_scratch(ctx)
-        yield ctx, found is not None
-
-
-def mapping_of(folder: Path, source: str, base: str) -> Mapping:
-    """The mapping a run was started with: its own copy, since the file itself is edited between runs."""
-    copy = folder / MAPPING_COPY
-    return load_mapping(copy, base=Path(base)) if copy.is_file() and base else load_mapping(Path(source))
-
-
-def _resumable(ctx: Context, fresh: bool) -> str | None:
-    """The unfinished run to go on with; a changed mapping may start anew only where nothing was written (exit 7)."""
-    last = ctx.ledger.latest_unfinished(ctx.mapping.name)
-    if last is None or _finished(ctx, last):
-        return None
-    same = last.mapping_digest == ctx.mapping.digest and ctx.ledger.run_facts(last.run).get("only") == list(
-        ctx.only
-    )
-    if same and not fresh:
-        return last.run
-    if written_parts(replace(ctx, run=last.run)):
-        what = "--fresh was given" if same else "the mapping changed"
-        raise Drift(
-            f"{what}, but run {last.run} is unfinished and has written to the target",
-            kept="Nothing was changed by this command.",
-            hint=f"Finish it with the mapping as it was, or undo it with `migrate rollback {last.run}`.",
-        )
-    _abandon(ctx, last.run, fresh)
-    return None
-
-
-def _abandon(ctx: Context, run: str, fresh: bool) -> None:
-    """A run that wrote nothing is given up: its rows on disk go (F15), what it found out stays."""
-    ctx.ledger.set_state(run, "failed")
-    ctx.ledger.audit("run abandoned", run, {"fresh": fresh})
-    for name in STAGED:
-        shutil.rmtree(ctx.home / "runs" / run / name, ignore_errors=True)
-
-
-def _finished(ctx: Context, last: RunInfo) -> bool:
-    """A run of some entities only ends partial: it is done, though the whole migration is not."""
-    done = {s.stage for s in ctx.ledger.stages(last.run) if s.state == "done"}
-    return last.state == "partial" and STAGE_NAMES[-1] in done
-
-
-def _clean(ctx: Context) -> None:
-    """What a killed process left in this run's folder and of the copies it read: it holds rows."""
-    failpoints.hit("run.opened")
-    drop_snapshot_leftovers(ctx.home / "work")
-    shutil.rmtree(ctx.folder / "temp", ignore_errors=True)
-    for folder, _, _ in os.walk(ctx.folder):
-        sweep_temporaries(Path(folder))
-    for other in ctx.ledger.runs():  # one that was killed over its last report, having ended already
-        if other.mapping == ctx.mapping.name and (ctx.home / "runs" / other.run).is_dir():
-            sweep_temporaries(ctx.home / "runs" / other.run)
-
-
-def _clean_scratch(ctx: Context) -> None:
-    """Scratch databases that a killed process left behind."""
-    for left in ctx.ledger.scratches():
-        if ctx.ledger.run(left.run).mapping != ctx.mapping.name:
-            continue  # another migration's, which may be running
-        role, _, source = left.location.partition(":")
-        engine, url = scratch_url(ctx.mapping, role, source)
-        drop_scratch(engine, url, folder=ctx.home / "runs" / left.run / "scratch", name=left.name)
-        failpoints.hit("run.scratch_cleaned")
-        ctx.ledger.remove_scratch(left.name)
 
 
 def _walk(ctx: Context, resumed: bool, stages: Sequence[Stage]) -> Outcome:

@@ -10,7 +10,7 @@ from pathlib import Path
 from migrate.context import Context, Progress
 from migrate.errors import Drift, UsageError
 from migrate.ledger.ledger import Ledger
-from migrate.run import mapping_of, opened
+from migrate.opening import mapping_of, opened
 
 
 def find_home(home: Path | None = None) -> Path:
