@@ -14,6 +14,8 @@ from migrate.mapping.model import Check, Default, Field, Find, Keep, Mapping, Re
 HERE = Path(__file__).parent
 SAMPLES = HERE / "samples"
 GOLDENS = HERE / "goldens"
+# Processor seconds: tells what runs away from what is slow on a busy machine; benchmarks/startup.py measures.
+RUNAWAY = 3.0
 ENVIRONMENT = {
     "ACME_URL": "files:exports/",
     "CRM_URL": "postgresql://me:hunter2@host/crm",
@@ -70,7 +72,7 @@ def test_every_problem_has_its_place(file: Path) -> None:
     assert found == wanted
     assert re.fullmatch(r"(\d+:\d+ \[[a-z_]+\] .+\n)+", found)
     assert "hunter2" not in str(caught.value)
-    assert seconds < 0.5
+    assert seconds < RUNAWAY
 
 
 def test_goldens_are_many() -> None:
@@ -275,7 +277,7 @@ def test_not_a_file(tmp_path: Path) -> None:
 def test_hostile_files_end_fast_and_clearly(tmp_path: Path, data: bytes, where: str, words: str) -> None:
     started = time.process_time()
     found = problems(tmp_path, data)
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < RUNAWAY
     assert len(found) == 1
     assert found[0].startswith(where)
     assert words in found[0]
@@ -309,5 +311,5 @@ def test_a_large_honest_mapping_is_fast(tmp_path: Path) -> None:
     assert len(text) < 1_000_000
     started = time.process_time()
     mapping = load(tmp_path, text)
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 10 * RUNAWAY
     assert len(mapping.entities) == 61
