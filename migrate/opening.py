@@ -81,14 +81,15 @@ def opened(
         name = found or f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         ctx = replace(ctx, run=name, folder=make_private_folder(root / "runs" / name))
         if found is None:
-            text = Path(mapping.path).read_bytes()
-            write_bytes(ctx.place(MAPPING_COPY), text, point="run.mapping")
             facts: dict[str, JSON] = {"only": list(only), "source": mapping.path, "base": mapping.base}
             ledger.begin_run(name, mapping.name, mapping.digest, facts)
             ledger.audit("run started", name)
         if hold:
             _clean(ctx)
             _clean_scratch(ctx)
+        if run is None and not (ctx.folder / MAPPING_COPY).exists():
+            # After the ledger knows the run: what a kill leaves half written is then found and swept.
+            write_bytes(ctx.place(MAPPING_COPY), Path(mapping.path).read_bytes(), point="run.mapping")
         yield ctx, found is not None
 
 
