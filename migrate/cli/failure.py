@@ -62,6 +62,15 @@ def failure_of(error: BaseException) -> Failure:
                 hint="Free some space and run the same command again.",
             )
         )
+    if isinstance(error, PermissionError) and error.filename is not None:
+        return _told(
+            Unreachable(
+                "the system does not allow this file or folder.",
+                where=str(error.filename),
+                kept="What was finished is kept.",
+                hint="Mend the rights of it, or of a folder above it, and run the same command again.",
+            )
+        )
     return _unexpected(error)
 
 

@@ -29,6 +29,7 @@ CODES = [
     (errors.Interrupted("stopped."), 9),
     (KeyboardInterrupt(), 9),
     (OSError(errno.ENOSPC, "No space left on device"), 5),
+    (PermissionError(errno.EACCES, "Permission denied", "crm/exports"), 5),
     (RuntimeError("password=hunter2 and the value Lovelace"), 1),
     (AssertionError(), 1),
 ]

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -569,33 +570,55 @@ def test_a_file_that_is_no_database_is_corrupt(tmp_path: Path) -> None:
         open_database("sqlite:///x.db", base=tmp_path)
 
 
-def test_a_file_without_write_permission_is_unreachable(path: Path) -> None:
-    run(path, "CREATE TABLE t (a)")
-    code = f"""
-import os, sys
+_AS_NOBODY = """
+import os
 from migrate.connectors.sqlite.target import open_database
 from migrate.errors import Unreachable
 if os.getuid() == 0:
     os.setuid(65534)
 os.chdir("/")
-target = open_database("sqlite:///{path}")
-assert target.schema().table_names == ("t",)
 try:
+    target = open_database("sqlite:///{path}")
+    print("opened", target.schema().table_names)
     target.begin()
 except Unreachable as error:
     print(error)
 """
+
+
+@pytest.fixture
+def shared_folder() -> Iterator[Path]:
+    """A folder that other users reach too; pytest's own are closed to them."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        yield folder
+
+
+def as_nobody(path: Path) -> subprocess.CompletedProcess[str]:
+    code = _AS_NOBODY.format(path=path)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_a_file_without_write_permission_is_unreachable(shared_folder: Path) -> None:
+    path = shared_folder / "crm.db"
+    run(path, "CREATE TABLE t (a)")
     path.chmod(0o444)
-    folders = [path.parent, *list(path.parents)[1:3]]
-    before = {f: f.stat().st_mode for f in folders}
-    for folder in folders:
-        folder.chmod(0o555)
-    try:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    finally:
-        for folder, mode in before.items():
-            folder.chmod(mode)
+    shared_folder.chmod(0o555)  # a folder of one's own, too, takes no file then
+    done = as_nobody(path)
+    shared_folder.chmod(0o755)
+    assert "opened ('t',)" in done.stdout, done.stderr
     assert "permission" in done.stdout, done.stderr
+
+
+def test_a_folder_that_may_not_be_entered_is_unreachable(shared_folder: Path) -> None:
+    path = shared_folder / "closed" / "crm.db"
+    path.parent.mkdir()
+    run(path, "CREATE TABLE t (a)")
+    path.parent.chmod(0o600 if os.getuid() == 0 else 0o000)
+    done = as_nobody(path)
+    path.parent.chmod(0o700)
+    assert "no permission to reach" in done.stdout, done.stderr
 
 
 # --- scratch ---

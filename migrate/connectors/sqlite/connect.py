@@ -26,7 +26,15 @@ def path_of(url: str, base: Path | None) -> Path:
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     """An existing database file. Raises Unreachable (missing, no permission, locked) or Corrupt (not SQLite)."""
     where = str(path)
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except PermissionError as error:  # a folder above it may not be entered
+        raise Unreachable(
+            "no permission to reach this database file",
+            where=where,
+            hint="The user who runs this needs the right to enter every folder above it.",
+        ) from error
+    if not there:
         raise Unreachable(
             "there is no such database file",
             where=where,
