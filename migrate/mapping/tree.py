@@ -385,6 +385,11 @@ _WORDS = (
         'quote a text that holds ": ", and indent the names of one block alike',
     ),
     (
+        "exceeded maximum nesting depth",  # of libyaml itself, which looks ahead of the events
+        f"nested deeper than {MAX_DEPTH} levels",
+        "a mapping needs fewer than ten",
+    ),
+    (
         "found character that cannot start any token",
         "no text can start with this character",
         "quote the text",

@@ -1,0 +1,126 @@
+"""An entity: one road from a source table to a target table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from migrate.mapping.language.field import EXPRESSION, FIELDS
+from migrate.mapping.model import (
+    Entity,
+)
+from migrate.mapping.reference_shapes import (
+    COLUMN,
+    TABLE,
+    TARGET_COLUMN,
+    name_check,
+)
+from migrate.mapping.shapes import (
+    ByKind,
+    Choice,
+    Key,
+    Many,
+    MapOf,
+    Reading,
+    Record,
+    Share,
+    Then,
+    Words,
+    build,
+)
+from migrate.mapping.tree import Node, Pairs, Path_, Text
+
+_ENTITY_LATER = frozenset(
+    [
+        *(
+            "with",
+            "let",
+            "explode",
+            "one_per",
+            "query",
+            "existing",
+            "create",
+            "on_gone",
+            "on_conflict",
+            "on_parent_excluded",
+            "was",
+        ),
+        *(
+            "duplicates",
+            "consent",
+            "retention",
+            "known_as",
+            "examples",
+            "defaults",
+            "pivot",
+            "when",
+            "split",
+            "checks",
+        ),
+    ]
+)
+
+
+def _key(value: Any, node: Node, reading: Reading, path: Path_) -> Any:
+    if isinstance(node, Text) and node.value == "line":
+        return ("line",), True
+    twice = next((c for i, c in enumerate(value) if c in value[:i]), None)
+    return reading.wrong("conflict", node.at, f"`key` names `{twice}` twice") if twice else (value, False)
+
+
+def _entity(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
+    origin = values.pop("from")
+    values["key"], values["key_is_line"] = values["key"]
+    if "write" not in values:
+        values["write"] = "add_or_update" if node.get("match") is not None else "add"
+    return build(Entity, {**values, **origin, "name": str(path[-1])}, node, reading)
+
+
+_MATCH = ByKind(
+    Then(TARGET_COLUMN, lambda value, node, reading, path: {value: None}),
+    Then(Many(TARGET_COLUMN), lambda value, node, reading, path: dict.fromkeys(value)),
+    MapOf(
+        Words("a source column or an SQL expression", raw=True),
+        "a map of target columns to source columns",
+        name_check("column"),
+    ),
+    words="a list of target columns, or {target column: source column}",
+)
+ENTITY = Record(
+    "an entity",
+    {
+        "from": Key(
+            ByKind(
+                Then(TABLE, lambda value, node, reading, path: {"table": value}),
+                pairs=Record(
+                    "the origin of an entity",
+                    {
+                        "source": Key(Words("the name of a source"), "One of `sources`.", required=True),
+                        "table": Key(TABLE, "The table there.", required=True),
+                    },
+                ),
+                words="the name of a source table, or {source: …, table: …}",
+            ),
+            "The source table.",
+            required=True,
+        ),
+        "where": Key(EXPRESSION, "An SQL condition on the extracted rows; the others are counted as excluded. NULL is not true."),
+        "key": Key(
+            Then(Many(COLUMN, "the column that identifies a row", single=True), _key),
+            "The source column that identifies a row, or a list of them; line: the line of a file without one.",
+            required=True,
+        ),
+        "into": Key(TABLE, "The target table.", required=True),
+        "match": Key(_MATCH, "Target columns that decide whether a row is there already."),
+        "write": Key(
+            Choice.of(Entity, "write", later=["update", "add_or_link"]), "link (found, never created), add, or add_or_update (default where `match` is given)."
+        ),
+        "target_sets": Key(
+            MapOf(Choice(("any", "at_least", "not_null")), "a map of target columns", name_check("column")), "Columns that triggers or defaults of the target change."
+        ),
+        "fields": Key(FIELDS, "Target columns and where their values come from."),
+        "max_quarantine": Key(Share(), "The entity's own limit; see policy."),
+        "why": Key(Words(raw=True), "The reason; shown in plan and report."),
+    },
+    later=_ENTITY_LATER,
+    finish=_entity,
+)  # fmt: skip

@@ -1,0 +1,89 @@
+"""The whole file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from migrate.mapping.language.entity import ENTITY
+from migrate.mapping.language.policy import POLICY
+from migrate.mapping.language.source import SCRATCH, SOURCE, TARGET
+from migrate.mapping.language.words import identifier
+from migrate.mapping.model import (
+    LeftBehind,
+    ValueMap,
+)
+from migrate.mapping.reference_shapes import (
+    Values,
+    name_check,
+)
+from migrate.mapping.shapes import (
+    ByKind,
+    Choice,
+    Key,
+    MapOf,
+    Reading,
+    Record,
+    Then,
+    Words,
+    records,
+)
+from migrate.mapping.tree import Node, Path_
+
+VERSION = "1"
+
+_LEFT = ByKind(
+    Then(Words(raw=True), lambda value, node, reading, path: LeftBehind(pattern=str(path[-1]), why=value)),
+    pairs=Record(
+        "left_behind",
+        {
+            "why": Key(Words(raw=True), "The reason."),
+            "decided": Key(Words(raw=True), "When and by whom."),
+        },
+        finish=lambda values, node, reading, path: LeftBehind(pattern=str(path[-1]), **values),
+    ),
+    words="the reason, or {why: …, decided: …}",
+)
+
+
+def _left_pattern(text: str) -> str | None:
+    if not text.strip() or any(not part.strip() for part in text.split(".")):
+        return f'"{text[:60]}" is no pattern of a table or table.column'
+    return name_check("table")(text)
+
+
+def _maps(values: dict[str, dict[str, Any]], node: Node, reading: Reading, path: Path_) -> Any:
+    return {name: ValueMap(name=name, values=data) for name, data in values.items()}
+
+
+FILE = Record(
+    "a mapping",
+    {
+        "migrate": Key(Choice((VERSION,)), "The version of the mapping language: 1.", required=True),
+        "name": Key(Words("a name", identifier("a mapping")), "The name of the migration; runs are kept under it.", required=True),
+        "description": Key(Words(raw=True), "One sentence for people."),
+        "source": Key(SOURCE, "Where the rows come from."),
+        "sources": Key(MapOf(SOURCE, "a map of sources", identifier("a source")), "Several sources by name; entities say from: {source: …, table: …}."),
+        "target": Key(TARGET, "Where the rows go.", required=True),
+        "scratch": Key(SCRATCH, "Where restore tests run; empty: beside source and target."),
+        "policy": Key(POLICY, "Limits and what happens by default."),
+        "maps": Key(Then(MapOf(Values(named=True), "a map of value maps", identifier("a map")), _maps), "Value maps by name."),
+        "entities": Key(MapOf(ENTITY, "a map of entities", identifier("an entity")), "What goes where.", required=True),
+        "left_behind": Key(
+            Then(MapOf(_LEFT, "a map of tables or table.column, with * and ?", _left_pattern, at_least=0), lambda value, node, reading, path: tuple(value.values())),
+            "What stays behind, decided: shown in plan and report.",
+        ),
+    },
+    later=frozenset(["recipes", "split", "checks", "glossary", "defaults", "duplicates", "consent", "retention"]),
+    rules={"oneOf": [{"required": ["source"]}, {"required": ["sources"]}]},
+    finish=lambda values, node, reading, path: values,
+)  # fmt: skip
+
+
+def homes() -> dict[str, list[str]]:
+    """Name of a key → titles of the records that have it (or will have it)."""
+    found: dict[str, list[str]] = {}
+    for record in records(FILE):
+        for name in (*record.keys, *sorted(record.later)):
+            if record.title not in found.setdefault(name, []):
+                found[name].append(record.title)
+    return found

@@ -1,0 +1,78 @@
+"""`policy`: limits, and what happens by default."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from migrate.mapping.environment import LATER_SCHEMES
+from migrate.mapping.model import (
+    Backup,
+    Keep,
+    Policy,
+)
+from migrate.mapping.reference_shapes import (
+    TABLE,
+)
+from migrate.mapping.shapes import (
+    Choice,
+    Key,
+    Many,
+    Reading,
+    Record,
+    Share,
+    Whole,
+    Words,
+    later,
+)
+from migrate.mapping.tree import Node, Path_
+
+
+class VaultPlace(Words):
+    def read(self, node: Node, reading: Reading, path: Path_) -> Any:
+        value = super().read(node, reading, path)
+        scheme = re.match(r"(\w+)://", value) if isinstance(value, str) else None
+        if scheme and scheme[1] not in LATER_SCHEMES:
+            return reading.wrong(
+                "wrong_value", node.at, "`to` is a folder, not an address", "for example backups/"
+            )
+        return reading.wrong("later", node.at, later(f"{scheme[1]}://")) if scheme else value
+
+
+KEEP = Record(
+    "keep",
+    {name: Key(Whole(1), f"How many {doc} backups stay.") for name, doc in {"last": "latest", "daily": "daily", "weekly": "weekly", "monthly": "monthly", "yearly": "yearly"}.items()},
+    Keep,
+)  # fmt: skip
+BACKUP = Record(
+    "backup",
+    {
+        "to": Key(VaultPlace("a folder"), "The vault: a folder, relative to the mapping's project."),
+        "tables": Key(
+            Many(TABLE, "touched, or a list of tables", single=True),
+            "touched (tables that the run may change), and further tables.",
+        ),
+        "keep": Key(KEEP, "How many backups stay."),
+    },
+    Backup,
+)
+POLICY = Record(
+    "policy",
+    {
+        "max_quarantine": Key(Share(), "More rows in quarantine than this share stop the run before load."),
+        "unmapped": Key(
+            Choice.of(Policy, "unmapped"),
+            "Filled source columns and tables that nothing uses and left_behind does not name.",
+        ),
+        "lossy": Key(
+            Choice.of(Policy, "lossy"),
+            "Truncation, rounding, encoding repair, zone shift; counted either way.",
+        ),
+        "target_drift": Key(
+            Choice.of(Policy, "target_drift"),
+            "The target changed since its backup: back up and prove again, or stop.",
+        ),
+        "backup": Key(BACKUP, "Where backups go and what they hold."),
+    },
+    Policy,
+)
