@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
 import tempfile
-from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from migrate.arrow import layout
 from migrate.connectors.protocol import Target
+from migrate.connectors.registry import drop_scratch
 from migrate.context import Context, Progress
 from migrate.durable import make_private_folder
 from migrate.errors import GateClosed, MigrateError, TooManyQuarantined
+from migrate.ledger.ledger import Ledger
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Mapping
 from migrate.model import Table
 from migrate.opening import home_of, opened
+from migrate.planning import scratch_url
 from migrate.report.document import quarantine_counts
 from migrate.run import run_stage
 from migrate.stages import STAGE_NAMES, STAGES
 from migrate.stages.backup import capture_target
 from migrate.stages.load.assign import assign
 from migrate.stages.report import quarantined
-from migrate.stages.settled import settled_counts
 from migrate.stages.transform import transform
-from migrate.state.to_load import part_indexes, part_path
+from migrate.state.counts import entity_counts, settled_counts
+from migrate.state.expected import digests_of
 from migrate.state.unused import unused_problems
 from migrate.vault.capture import captured_rows
+
+_ALIVE = "alive"  # locked while the plan is being made
 
 
 def dry_run(
@@ -41,12 +49,53 @@ def dry_run(
     Nothing is loaded and nothing goes to a vault. The copy lies below the state folder, where there is
     room and nobody else looks, and is gone afterwards."""
     mapping = load_mapping(path)
-    place = make_private_folder(home_of(mapping, home) / "plans")
-    with tempfile.TemporaryDirectory(prefix="plan-", dir=place) as folder:
-        return _counted(mapping, Path(folder), progress)
+    with workplace(mapping, home) as place:
+        return _dry(mapping, place, progress)
 
 
-def _counted(mapping: Mapping, home: Path, progress: Progress | None) -> dict[str, Any]:
+@contextmanager
+def workplace(mapping: Mapping, home: Path | None) -> Iterator[Path]:
+    """A private folder below the state folder for what a plan needs meanwhile; gone afterwards, and whatever a
+    killed plan of this mapping left goes first: its rows and its scratch databases."""
+    root = make_private_folder(home_of(mapping, home) / "plans")
+    _sweep(root, mapping)
+    with tempfile.TemporaryDirectory(prefix="plan-", dir=root) as name:
+        folder = Path(name)
+        alive = os.open(folder / _ALIVE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(alive, fcntl.LOCK_EX)
+            yield folder
+        finally:
+            os.close(alive)
+
+
+def _sweep(root: Path, mapping: Mapping) -> None:
+    for alive in root.glob(f"plan-*/{_ALIVE}"):
+        handle = os.open(alive, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if all(_scratches_gone(ledger, mapping) for ledger in alive.parent.glob("**/ledger.db")):
+                shutil.rmtree(alive.parent)
+        except BlockingIOError:
+            continue  # a plan that is being made
+        finally:
+            os.close(handle)
+
+
+def _scratches_gone(path: Path, mapping: Mapping) -> bool:
+    """Scratch databases that this ledger names are dropped; False where they are another mapping's to drop."""
+    with Ledger.open(path) as ledger:
+        for left in ledger.scratches():
+            if ledger.run(left.run).mapping != mapping.name:
+                return False
+            role, _, source = left.location.partition(":")
+            engine, url = scratch_url(mapping, role, source)
+            drop_scratch(engine, url, folder=path.parent / "runs" / left.run / "scratch", name=left.name)
+            ledger.remove_scratch(left.name)
+    return True
+
+
+def _dry(mapping: Mapping, home: Path, progress: Progress | None) -> dict[str, Any]:
     problems: list[dict[str, str]] = []
     with opened(mapping, home=home, progress=progress, hold=False) as (ctx, _):
         for stage in STAGES[: STAGE_NAMES.index("backup")]:
@@ -58,32 +107,23 @@ def _counted(mapping: Mapping, home: Path, progress: Progress | None) -> dict[st
             _transform(ctx)
         except (GateClosed, TooManyQuarantined) as error:
             problems.append(_problem("quarantine" if error.exit_code == 4 else "gate", error))
-        counts = settled_counts(ctx)
-        operations = _operations(ctx) if counts else {}
-        entities = {}
-        for name in ctx.entities:
-            count = counts.get(name, {})
-            done = operations.get(name, Counter())
-            written = done["insert"] + done["update"] + done["link"]
-            entities[name] = {
-                "rows": count.get("in", 0),
-                "inserts": done["insert"],
-                "updates": done["update"],
-                "unchanged": sum(count.get("operations", {}).values()) - written,
-                "links": done["link"],
-                "quarantined": count.get("quarantined", 0),
-                "excluded": count.get("in", 0) - count.get("kept", 0),
-                "parts": len(part_indexes(ctx, name)),
-            }
-        return {
-            "mapping": mapping.name,
-            "digest": ctx.plan.digest,
-            "order": list(ctx.plan.order),
-            "deferred": {n: list(e.deferred) for n, e in ctx.plan.entities.items() if e.deferred},
-            "entities": entities,
-            "quarantine": quarantine_counts(quarantined(ctx)),
-            "problems": [*ctx.plan.problems, *unused_problems(ctx), *problems],
-        }
+        if settled_counts(ctx):
+            _assigned(ctx)
+        return counted(ctx, problems)
+
+
+def counted(ctx: Context, problems: list[dict[str, str]]) -> dict[str, Any]:
+    """The plan's document, from what the stages so far left in the run's folder."""
+    return {
+        "mapping": ctx.mapping.name,
+        "digest": ctx.plan.digest,
+        "digests": digests_of(ctx.plan),
+        "order": list(ctx.plan.order),
+        "deferred": {n: list(e.deferred) for n, e in ctx.plan.entities.items() if e.deferred},
+        "entities": entity_counts(ctx),
+        "quarantine": quarantine_counts(quarantined(ctx)),
+        "problems": [*ctx.plan.problems, *unused_problems(ctx), *problems],
+    }
 
 
 def _problem(code: str, error: MigrateError) -> dict[str, str]:
@@ -91,20 +131,13 @@ def _problem(code: str, error: MigrateError) -> dict[str, str]:
     return {"code": code, "where": error.where, "message": error.message, "hint": hint}
 
 
-def _operations(ctx: Context) -> dict[str, Counter[str]]:
+def _assigned(ctx: Context) -> None:
     """What would be written, row by row decided as load does it: an update that changes nothing is none (P2)."""
     assign(
         replace(ctx, target=cast(Target, _Unreserved(ctx.target))),
         ctx.target.schema(ctx.plan.touched),
         ctx.plan.digest,
     )
-    found: dict[str, Counter[str]] = {}
-    for name in ctx.entities:
-        found[name] = Counter()
-        for index in part_indexes(ctx, name):
-            rows = pq.read_table(part_path(ctx, name, index), columns=["__op"])
-            found[name].update(str(op) for op in rows["__op"].to_pylist())
-    return found
 
 
 class _Unreserved:

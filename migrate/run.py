@@ -19,6 +19,7 @@ from migrate.stages import STAGE_NAMES, STAGES, Stage
 from migrate.stages.load import TargetDrifted
 from migrate.stages.report import write as write_report
 from migrate.stages.result import Result
+from migrate.state.expected import keep_plan, read_plan
 
 REFRESHES = 3  # how often a drifting target is backed up anew before the gate closes
 
@@ -40,19 +41,24 @@ def migrate(
     to: str | None = None,
     only: Sequence[str] = (),
     fresh: bool = False,
+    plan: Path | str | None = None,
     home: Path | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Run the mapping at `path` from where it stands to its end, or to the stage `to`.
 
+    `plan`: the file of a plan that the run is held to; what is not as it states stops the run (Drift).
     An error that is meant for the user ends the run in a state from which the same command resumes;
     it is in the outcome, and everything done so far is kept.
     """
     mapping = load_mapping(path)
     _check_words(mapping, to, only)
+    planned = read_plan(plan, mapping) if plan is not None else None
     try:
         with opened(mapping, home=home, only=only, fresh=fresh, progress=progress) as (ctx, resumed):
-            return _walk(ctx, resumed, STAGES[: STAGE_NAMES.index(to) + 1] if to else STAGES)
+            if planned is not None:
+                keep_plan(ctx, planned)
+            return walk(ctx, resumed, STAGES[: STAGE_NAMES.index(to) + 1] if to else STAGES)
     except MigrateError as error:  # before the first stage: what stops a stage is in the outcome
         error.kept = error.kept or "Nothing was read or changed."
         error.hint = error.hint or _HINTS.get(error.exit_code, "").format(run="latest")
@@ -69,7 +75,8 @@ def _check_words(mapping: Mapping, to: str | None, only: Sequence[str]) -> None:
             )
 
 
-def _walk(ctx: Context, resumed: bool, stages: Sequence[Stage]) -> Outcome:
+def walk(ctx: Context, resumed: bool, stages: Sequence[Stage]) -> Outcome:
+    """All `stages` in order; an error that is meant for the user is in the outcome."""
     ctx.ledger.set_state(ctx.run, "running")
     failpoints.hit("run.started")
     try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from migrate import rehearsal
 from migrate.api.places import context_of, ledger_of, run_id
 from migrate.context import Context, Progress
 from migrate.demo.generate import generate
@@ -28,15 +29,17 @@ def run(
     only: Sequence[str] = (),
     fresh: bool = False,
     workers: int = 1,
+    plan: Path | str | None = None,
     home: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """All stages, or up to `to`; an unfinished run of the same mapping is resumed.
+    """All stages, or up to `to`; an unfinished run of the same mapping is resumed. `plan`: the file of a plan that the
+    run is held to.
 
     Raises the MigrateError that stopped the run; everything done so far is kept."""
     if workers != 1:
         raise UsageError("more than one worker is not built yet in this version")
-    outcome = migrate(mapping, to=to, only=only, fresh=fresh, home=home, progress=progress)
+    outcome = migrate(mapping, to=to, only=only, fresh=fresh, plan=plan, home=home, progress=progress)
     if outcome.error is not None:
         raise outcome.error
     with ledger_of(outcome.ctx.home) as ledger:
@@ -50,11 +53,18 @@ def run(
 
 
 def plan(
-    mapping: Path | str, *, home: Path | None = None, progress: Progress | None = None
+    mapping: Path | str,
+    *,
+    rehearse: bool = False,
+    home: Path | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Check the mapping against both live schemas and count, from an extracted copy, what a run would do.
 
-    Changes nothing in either database; the copy is gone afterwards."""
+    `rehearse`: carry it out in a proven scratch copy of the target, so that its constraints speak.
+    Changes nothing in either database; the copies are gone afterwards."""
+    if rehearse:
+        return rehearsal.rehearse(mapping, home=home, progress=progress)
     return dry_run(mapping, home=home, progress=progress)
 
 

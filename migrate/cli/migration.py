@@ -51,7 +51,13 @@ def plan(
     session: Session,
     mapping: Mapping,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the plan as JSON.")] = None,
-    rehearse: Annotated[bool, typer.Option(hidden=True)] = False,
+    rehearse: Annotated[
+        bool,
+        typer.Option(
+            "--rehearse",
+            help="Also load into a proven scratch copy of the target, so that its constraints speak.",
+        ),
+    ] = False,
 ) -> None:
     """Check a mapping against both databases and say what a run would do; changes nothing in either.
 
@@ -60,11 +66,11 @@ def plan(
         migrate plan mappings/acme.yaml
 
         migrate plan mappings/acme.yaml --out plan.json
+
+        migrate plan mappings/acme.yaml --rehearse
     """
-    if rehearse:
-        raise not_built("plan --rehearse")
     with session.at_work() as progress:
-        document = session.api.plan(mapping, home=session.home, progress=progress)
+        document = session.api.plan(mapping, rehearse=rehearse, home=session.home, progress=progress)
     if out is not None:
         try:
             out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
@@ -93,7 +99,12 @@ def run(
         ),
     ] = False,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Parts worked on at the same time.")] = 1,
-    plan_file: Annotated[Path | None, typer.Option("--plan", hidden=True)] = None,
+    plan_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan", metavar="FILE", help="Hold the run to this plan; what differs from it stops the run."
+        ),
+    ] = None,
     engine: Annotated[str, typer.Option(hidden=True)] = "local",
 ) -> None:
     """Carry out a migration: all stages, or resume the unfinished run of the same mapping.
@@ -106,10 +117,10 @@ def run(
 
         migrate run mappings/acme.yaml --to restore-test
 
+        migrate run mappings/acme.yaml --plan plan.json
+
         migrate run mappings/acme.yaml --only accounts --only contacts --json
     """
-    if plan_file is not None:
-        raise not_built("run --plan")
     if engine != "local":
         raise not_built(f"run --engine {engine}")
     if to is not None and to not in STAGES:
@@ -121,6 +132,7 @@ def run(
             only=tuple(only or ()),
             fresh=fresh,
             workers=workers,
+            plan=plan_file,
             home=session.home,
             progress=progress,
         )

@@ -28,12 +28,18 @@ class Api(Protocol):
         only: Sequence[str] = (),
         fresh: bool = False,
         workers: int = 1,
+        plan: Path | str | None = None,
         home: Path | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Any]: ...
 
     def plan(
-        self, mapping: Path | str, *, home: Path | None = None, progress: Progress | None = None
+        self,
+        mapping: Path | str,
+        *,
+        rehearse: bool = False,
+        home: Path | None = None,
+        progress: Progress | None = None,
     ) -> dict[str, Any]: ...
 
     def status(self, run: str | None = None, *, home: Path | None = None) -> dict[str, Any]: ...

@@ -60,6 +60,38 @@ def plan(console: Console, document: Document) -> None:
         row(made, name, *(_count(entity.get(c)) for c in counts))
     console.print(made)
     _problems(console, document.get("problems") or ())
+    if document.get("rehearsal"):
+        _rehearsal(console, document["rehearsal"])
+
+
+def _rehearsal(console: Console, found: Document) -> None:
+    refused = found.get("rejected") or ()
+    if found.get("state") == "verified" and not refused:
+        line(
+            console,
+            "Rehearsed in a proven copy of the target: every row went in and was verified.",
+            "bold green",
+        )
+    elif found.get("state") == "verified":
+        line(
+            console,
+            "Rehearsed in a proven copy of the target: verified, but the database refused rows.",
+            "bold",
+        )
+    else:
+        error = found.get("error") or {}
+        line(
+            console,
+            f"The rehearsal did not end well: {error.get('message') or found.get('state')}",
+            "bold red",
+        )
+    for one in refused:
+        what = f"{one['code']} {one['constraint']}".strip()
+        line(console, f"  {one['entity']}: {one['rows']} rows refused ({what})")
+    for one in found.get("failed") or ():
+        line(console, f"  failed: {one.get('check')}: {one.get('reason') or one.get('found')}")
+    if found.get("not_rehearsed"):
+        line(console, "  Not in the copy: triggers of " + "; ".join(map(str, found["not_rehearsed"])))
 
 
 def verified(console: Console, document: Document) -> None:

@@ -138,6 +138,36 @@ class ValueMap(Strict):
     values: dict[str, str | None] = Key(default_factory=dict)
 
 
+class Item(Strict):
+    """One item of a list: exactly one of a bare value and an object of values."""
+
+    field: Field | None = None
+    keys: dict[str, Field] = Key(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, Field]:
+        """The values by name; that of a bare value is ""."""
+        return self.keys or ({"": self.field} if self.field is not None else {})
+
+
+class ListOf(Strict):
+    """Several values in one target column. Items are written out; or made by `each` from the rows of the join `of`,
+    or from the pieces of column `split` between `on`. `one_per`: ("item",), or names of an object's values;
+    `order`: columns of the join, "-column" descending."""
+
+    items: tuple[Item, ...] = ()
+    of: str | None = None
+    split: str | None = None
+    on: str | None = None
+    each: Item | None = None
+    one_per: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+
+    @property
+    def all_items(self) -> tuple[Item, ...]:
+        return self.items or ((self.each,) if self.each is not None else ())
+
+
 class Field(Strict):
     """Order: from → read_as → do → map → ref/find → default → check → target type. Exactly one of from_/value/expr."""
 
@@ -153,6 +183,7 @@ class Field(Strict):
     unmapped: Literal["quarantine", "keep", "stop"] | Default = "quarantine"
     ref: Ref | None = None
     find: Find | None = None
+    list: ListOf | None = None
     default: str | None = None
     check: tuple[Check, ...] = ()
     lossy: Literal["error", "quarantine", "allow"] | None = None  # None: policy's

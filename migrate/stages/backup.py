@@ -39,13 +39,14 @@ def run(ctx: Context) -> Result:
             _drop_staged(ctx.folder / "extract" / source)
     if ctx.ledger.checkpoint(ctx.run, NAME, "target", ctx.plan.digest) is None:
         resumed = False
-        rows += _target(ctx)
+        rows += backup_target(ctx)
     else:
         _drop_staged(ctx.folder / "target")
     return Result(rows=None if resumed else rows, resumed=resumed)
 
 
-def _target(ctx: Context) -> int:
+def backup_target(ctx: Context) -> int:
+    """The touched tables of the target into the vault; how many rows."""
     taken = capture_target(ctx)
     failpoints.hit("backup.target.captured")
     touched = ctx.plan.touched

@@ -24,7 +24,8 @@ from migrate.stages.load.links import link_part
 from migrate.stages.load.parts import Lane, load_part
 from migrate.stages.load.receipts import Session, Work, once
 from migrate.stages.result import Result
-from migrate.stages.settled import settled_counts
+from migrate.state.counts import settled_counts
+from migrate.state.expected import check_counts
 from migrate.state.proven import proven_backups
 from migrate.state.quarantine import write_rejects
 from migrate.state.records import Rejected, meta_rows, read_rejected, written_parts
@@ -56,6 +57,8 @@ def run(ctx: Context) -> Result:
     _check_staged(ctx, inputs)
     session = _open_session(ctx)
     assign(ctx, declared, inputs)
+    if not started:
+        check_counts(ctx)
     failpoints.hit("load.assigned")
     rows = _load(ctx, session, _lanes(ctx, session, declared))
     write_rejects(ctx, _all_rejects(ctx))
@@ -85,6 +88,7 @@ def _nothing_to_write(ctx: Context) -> bool:
 def _nothing(ctx: Context, inputs: str) -> Result:
     """No write needs no gate (F17); only the run's own folder gets its empty parts."""
     assign(ctx, ctx.target.schema(ctx.plan.touched), inputs)
+    check_counts(ctx)
     write_rejects(ctx, _all_rejects(ctx))
     ctx.ledger.put_checkpoint(ctx.run, NAME, "done", inputs, [], {"rows": 0})
     return Result(rows=0, notes=("nothing to write",))

@@ -24,6 +24,7 @@ from migrate.stages.plan.checks import (
 )
 from migrate.stages.plan.ordering import Order, load_order
 from migrate.stages.result import Result
+from migrate.state.expected import check_made_from
 from migrate.state.records import meta_rows
 from migrate.transform.compile import compile_entity
 
@@ -32,6 +33,7 @@ NAME = "plan"
 
 def run(ctx: Context) -> Result:
     if (ctx.folder / "plan.json").exists():
+        check_made_from(ctx)
         return Result(resumed=True)
     source_schemas = _source_schemas(ctx)
     target = ctx.target.schema(target_tables(ctx.mapping))
@@ -45,6 +47,7 @@ def run(ctx: Context) -> Result:
     prove_scratch(ctx)
     failpoints.hit("plan.before_write")
     write_bytes(ctx.place("plan.json"), json.dumps(plan.as_json(), indent=1).encode(), point="plan")
+    check_made_from(ctx)
     for warning in warnings:
         ctx.progress.note(str(warning))
     return Result(notes=tuple(str(w) for w in warnings))

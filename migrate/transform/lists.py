@@ -1,0 +1,114 @@
+"""Several values in one target column: items become a PostgreSQL array or a JSON text.
+
+Items of one batch lie in one table, one line an item: `rid`, `item` (its place in the list) and per value of the item
+`v.NAME`, canonical text, NULL where empty; the value of a bare item has the name "". An item all of whose values are
+empty vanishes; values that the mapping itself states do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from migrate.arrow import layout
+from migrate.canon import from_text
+from migrate.model import Kind, Type
+
+# Kinds whose canonical text is JSON already.
+_BARE_IN_JSON = (Kind.INT, Kind.BOOL, Kind.DECIMAL, Kind.FLOAT, Kind.JSON)
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"} | {
+    chr(code): f"\\u{code:04x}" for code in range(32) if chr(code) not in "\b\f\n\r\t"
+}
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One value of an item. `constant`: the mapping states it, so it alone makes no item."""
+
+    name: str
+    kind: Kind
+    constant: bool = False
+
+    @property
+    def column(self) -> str:
+        return f"v.{self.name}"
+
+
+def kept(items: pa.Table, slots: Sequence[Slot], also: Sequence[str] = ()) -> pa.Table:
+    """The items that do not vanish. `also`: columns that count as well (references not yet resolved)."""
+    counting = [s.column for s in slots if not s.constant] or [s.column for s in slots]
+    frame = pl.DataFrame(pl.from_arrow(items.select(list(dict.fromkeys([*counting, *also])))))
+    filled = [
+        frame[name].is_not_null() & (frame[name].cast(pl.String).str.strip_chars() != "")
+        for name in frame.columns
+    ]
+    mask = np.zeros(items.num_rows, dtype=np.bool_)
+    for one in filled:
+        mask |= one.fill_null(False).to_numpy()
+    return items.filter(pa.array(mask))
+
+
+def one_per(items: pa.Table, slots: Sequence[Slot], names: Sequence[str]) -> pa.Table:
+    """The first of the items of one row that agree in the named values (`item`: in all)."""
+    chosen = [s.column for s in slots if names == ("item",) or tuple(names) == ("item",) or s.name in names]
+    frame = pl.DataFrame(pl.from_arrow(items.select(["rid", "item", *chosen]))).with_row_index("__place")
+    first = frame.sort("rid", "item").unique(subset=["rid", *chosen], keep="first", maintain_order=True)
+    return items.take(pa.array(np.sort(first["__place"].to_numpy())))
+
+
+def composed(
+    items: pa.Table, slots: Sequence[Slot], type_: Type, rids: npt.NDArray[np.int64]
+) -> pa.Array[Any]:
+    """One list per id of `rids`, in their order, in the layout of `type_` (ARRAY, else JSON as text); a row without
+    items has the empty list. `items` are those that stay, in any order."""
+    frame = pl.DataFrame(pl.from_arrow(items)).sort("rid", "item")
+    places = pl.DataFrame({"rid": rids})
+    if type_.kind is Kind.ARRAY:
+        return _arrays(frame, slots[0], type_, places)
+    lists = (
+        frame.select("rid", _as_json(slots).alias("text"))
+        .group_by("rid", maintain_order=True)
+        .agg(pl.col("text").str.join(", "))
+    )
+    texts = places.join(lists, on="rid", how="left", maintain_order="left")["text"].fill_null("")
+    made: pa.Array[Any] = ("[" + texts + "]").to_arrow().cast(pa.string())
+    return made
+
+
+def _arrays(frame: pl.DataFrame, slot: Slot, type_: Type, places: pl.DataFrame) -> pa.Array[Any]:
+    assert type_.item is not None
+    order = places.with_row_index("place").join(frame, on="rid", how="inner", maintain_order="left_right")
+    values = from_text(order[slot.column].to_arrow().cast(pa.string()), type_.item)
+    counts = np.bincount(order["place"].to_numpy(), minlength=len(places))
+    offsets = pa.array(np.concatenate(([0], np.cumsum(counts))).astype(np.int32))
+    make: Any = pa.ListArray.from_arrays
+    made: pa.Array[Any] = make(offsets, values).cast(layout(type_))
+    return made
+
+
+def _as_json(slots: Sequence[Slot]) -> pl.Expr:
+    if len(slots) == 1 and slots[0].name == "":
+        return _value(slots[0])
+    parts: list[pl.Expr] = []
+    for number, slot in enumerate(slots):
+        name = _escaped_text(slot.name)
+        parts += [pl.lit(f'{"{" if not number else ", "}"{name}": '), _value(slot)]
+    return pl.concat_str([*parts, pl.lit("}")])
+
+
+def _value(slot: Slot) -> pl.Expr:
+    text = pl.col(slot.column)
+    if slot.kind in _BARE_IN_JSON:
+        return text.fill_null("null")
+    escaped = text.str.replace_many(list(_ESCAPES), list(_ESCAPES.values()))
+    return pl.when(text.is_null()).then(pl.lit("null")).otherwise('"' + escaped + '"')
+
+
+def _escaped_text(text: str) -> str:
+    return "".join(_ESCAPES.get(character, character) for character in text)
