@@ -166,11 +166,11 @@ def _ref(ref: Ref, path: Path_, names: _Names, entities: dict[str, Entity], read
         known = entities.get(to)
         if known is None:
             continue
-        if known.key_is_line:
+        if known.key_is_line or known.key_is_content:
             reading.wrong(
                 "conflict",
                 reading.at(*where),
-                f"rows of `{to}` are known by their line only, so nothing can refer to them",
+                f"rows of `{to}` are known by their {known.key[0]} only, so nothing can refer to them",
                 "give it a key",
             )
         elif len(known.key) > 1:

@@ -200,8 +200,9 @@ class Entity(Strict):
     source: str = "source"  # name of the source
     table: str  # source table
     where: str | None = None
-    key: tuple[str, ...]  # source columns; ("line",) with key_is_line for files without one
-    key_is_line: bool = False
+    key: tuple[str, ...]  # source columns; ("line",) with key_is_line, ("content",) with key_is_content
+    key_is_line: bool = False  # files without a key: the row's line
+    key_is_content: bool = False  # tables without a key: the row's values, and a number among equal rows
     into: str
     match: dict[str, str | None] = Key(default_factory=dict)
     write: Literal["link", "add", "add_or_update"] = "add"

@@ -14,7 +14,7 @@ def used_columns(mapping: Mapping, source: str, table: str) -> set[str]:
 
 
 def _used(entity: Entity) -> set[str]:
-    used = set(entity.key)
+    used = set() if entity.key_is_line or entity.key_is_content else set(entity.key)
     if entity.where:
         used.update(columns_of(entity.where))
     for expression in entity.match.values():

@@ -38,7 +38,7 @@ def run(ctx: Context) -> Result:
             done = ctx.ledger.checkpoint(ctx.run, NAME, part, ctx.plan.digest)
             if done is None:
                 key = next(
-                    () if e.key_is_line else e.key
+                    () if e.key_is_line or e.key_is_content else e.key
                     for e in ctx.mapping.entities.values()
                     if (e.source, e.table) == (source, table)
                 )
@@ -129,7 +129,7 @@ def _unknown(ctx: Context, name: str) -> Iterator[tuple[str, dict[str, int]]]:
             yield field_name, {"unseen_values": len(unseen), "rows": sum(unseen)}
         elif field.ref and field.ref.to:
             parent = ctx.mapping.entities[field.ref.to]
-            if len(parent.key) == 1 and not parent.key_is_line:
+            if len(parent.key) == 1 and not (parent.key_is_line or parent.key_is_content):
                 parents = extracted_parts(ctx, parent.source)[1][parent.table]
                 lost, _ = orphans(files[entity.table], field.from_, parents, parent.key[0], temp, nulls=nulls)
                 yield field_name, {"orphans": lost}

@@ -286,6 +286,7 @@ def _road(ctx: Context, name: str, entity: Entity, files: Files, declared: Schem
         unique={f: c.on_fail for f, v in entity.fields.items() for c in v.check if c.name == "unique"},
         match=tuple(entity.match),
         required=frozenset(required),
+        by_content=entity.key_is_content,
     )
 
 

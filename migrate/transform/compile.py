@@ -149,7 +149,12 @@ class _Compiler:
     # -- parts
 
     def key(self) -> tuple[str, ...]:
+        if self.entity.key_is_content:
+            return ()
         if self.entity.key_is_line:
+            if "_line" not in self.source.column_names:
+                hint = "name the columns, or write key: content"
+                self.wrong("key_type", "key", "rows of a database have no line", hint)
             return ("_line",)
         for column in self.entity.key:
             if (found := self.source_column(column, "key")) is not None and found.type.kind in (

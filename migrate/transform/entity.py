@@ -57,7 +57,7 @@ class CompiledField:
 
 @dataclass(frozen=True)
 class CompiledEntity:
-    """`key`: source columns (`_line` where the key is the line). `nulls`: NULL words by column, only where there are any.
+    """`key`: source columns (`_line` where the key is the line, none where it is the content). `nulls`: NULL words by column, only where there are any.
     `where_columns` and `expression_columns`: what the SQL names. `matches`: `match` values that are no fields."""
 
     entity: Entity

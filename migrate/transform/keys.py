@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 
 from migrate.canon import as_binary, row_hashes, source_keys
@@ -16,7 +17,12 @@ HIDDEN = frozenset({"_line", "_bad", "_raw"})
 
 
 def keys_of(rows: SourceRows, columns: Sequence[str]) -> pa.Array[Any]:
-    """`["17"]` per row, as string; NULL words count as NULL, and a NULL component makes the key NULL."""
+    """`["17"]` per row, as string; NULL words count as NULL, and a NULL component makes the key NULL.
+
+    No `columns`: the row is known by its content, `["HASH"]`; equal rows are told apart when all are
+    there (settle). A record that could not be read has no content, and no key."""
+    if not columns:
+        return _content_keys(rows)
     types = {c: rows.types[c] for c in columns}
     arrays: dict[str, pa.ChunkedArray[Any]] = {}
     for column in columns:
@@ -28,9 +34,20 @@ def keys_of(rows: SourceRows, columns: Sequence[str]) -> pa.Array[Any]:
 
 def hashes_of(rows: SourceRows) -> pa.Array[Any]:
     """16 bytes per row over the columns as they were read, hidden ones left out."""
-    columns = [c for c in rows.batch.column_names if c not in HIDDEN]
+    names = rows.batch.column_names
+    of_files = HIDDEN.issubset(names)  # a database's table may have a column of such a name
+    columns = [c for c in names if not (of_files and c in HIDDEN)]
     types = {c: rows.types[c] for c in columns}
     return as_binary(row_hashes(rows.batch.select(columns), types))
+
+
+def _content_keys(rows: SourceRows) -> pa.Array[Any]:
+    hashes = pl.Series("", pl.from_arrow(hashes_of(rows)), dtype=pl.Binary).bin.encode("hex")
+    keys = '["' + hashes + '"]'
+    if HIDDEN.issubset(rows.batch.column_names):
+        readable = pl.Series("", pl.from_arrow(rows.batch.column("_bad"))).is_null()
+        keys = keys.zip_with(readable, pl.repeat(None, len(rows), dtype=pl.String, eager=True))
+    return combined(keys.to_arrow()).cast(pa.string())
 
 
 def reference_keys(values: Values) -> pa.Array[Any]:

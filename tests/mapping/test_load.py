@@ -116,11 +116,14 @@ def test_short_forms(core: Mapping) -> None:
     assert core.policy.backup.keep == Keep(last=3, daily=7, monthly=12)
     assert core.left_behind[1].why == "nobody has one"
     assert core.entities["rows_of_a_log"].key_is_line
+    assert core.entities["rows_of_a_list"].key_is_content
     assert core.entities["calls"].key == ("id", "no")
 
 
-def test_a_column_named_line_is_a_column_in_a_list(tmp_path: Path) -> None:
-    assert not load(tmp_path, MINIMAL.replace("key: id", "key: [line]")).entities["accounts"].key_is_line
+@pytest.mark.parametrize("word", ["line", "content"])
+def test_columns_named_line_and_content_are_columns_in_a_list(tmp_path: Path, word: str) -> None:
+    entity = load(tmp_path, MINIMAL.replace("key: id", f"key: [{word}]")).entities["accounts"]
+    assert (entity.key, entity.key_is_line, entity.key_is_content) == ((word,), False, False)
 
 
 def test_write_follows_match(core: Mapping, tmp_path: Path) -> None:

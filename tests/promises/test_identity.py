@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from tests.runs import ACCOUNTS_MAPPED, CONTACTS_MAPPED, World, at_point, balance, complete, small
+from tests.runs import (
+    ACCOUNTS_MAPPED,
+    CONTACTS_MAPPED,
+    World,
+    at_point,
+    balance,
+    bare,
+    complete,
+    files,
+    small,
+)
 
 SYSTEM = "system: acme"
 
@@ -204,3 +214,38 @@ def test_p2_an_update_that_would_change_nothing_is_none_in_the_plan(tmp_path: Pa
     assert document["entities"]["accounts"]["updates"] == 0
     assert document["entities"]["accounts"]["unchanged"] == 2
     assert balance(world.run(), "accounts")["loaded"] == 0
+
+
+@pytest.mark.promise(2)
+@pytest.mark.parametrize("source", ["files", "sqlite"])
+def test_p2_rows_without_a_key_are_known_by_their_content(tmp_path: Path, source: str) -> None:
+    """Equal rows are two rows; whatever the order they come in, a second run finds all of them again."""
+    entity = "  notes: {from: log, key: content, into: notes, fields: {body: text}}\n"
+    target = ["CREATE TABLE notes(id TEXT PRIMARY KEY, body TEXT)"]
+    lines = [("1", "hello"), ("1", "hello"), ("2", "a"), ("1", "hello"), ("", "")]
+
+    def write(rows: list[tuple[str, str]]) -> None:
+        if source == "files":
+            data = "".join(f'"{n}","{text}"\n' for n, text in [("n", "text"), *rows])
+            (tmp_path / "exports" / "log.csv").write_text(data)
+        else:
+            world.source.run("DELETE FROM log")
+            world.source.fill("log", rows)
+
+    if source == "files":
+        world = files(tmp_path, {"log.csv": b""}, target, entity)
+    else:
+        world = bare(tmp_path, ["CREATE TABLE log(n TEXT, text TEXT)"], target, entity)
+    write(lines)
+    assert balance(world.run(), "notes")["loaded"] == 5
+    before = world.target.rows("SELECT id, body FROM notes ORDER BY id")
+    assert [body for _, body in sorted(before, key=lambda row: row[1])] == ["", "a", *["hello"] * 3]
+    write(lines[::-1])
+    assert balance(world.run(), "notes")["unchanged"] == 5
+    assert world.target.rows("SELECT id, body FROM notes ORDER BY id") == before
+    write([*lines[:3], ("2", "b")])  # one of the three is gone, and what changed is another row
+    found = balance(world.run(), "notes")
+    assert (found["in"], found["loaded"], found["unchanged"]) == (4, 1, 3)
+    keys = [k for (k,) in world.target.rows("SELECT source_key FROM _migrate_crosswalk")]
+    assert sorted(k.count(",") for k in keys) == [0, 0, 0, 0, 1, 1]
+    assert sorted(k[-4:] for k in keys if "," in k) == [',"2"]'[-4:], ',"3"]'[-4:]]

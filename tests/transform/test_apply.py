@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from migrate.mapping.model import Check, Default, Ref, Step
-from migrate.model import Kind, Type
+from migrate.model import Column, Kind, Type
 from migrate.transform.apply import apply
 from migrate.transform.expressions import _halve, locked_connection
 
@@ -22,6 +23,7 @@ from tests.transform.crm import (
     found,
     mapping,
     one_column,
+    problems,
     source_table,
     target_table,
 )
@@ -182,12 +184,40 @@ def test_bad_records_have_their_own_reason_only() -> None:
     assert result.excluded.num_rows == 0
 
 
+HIDDEN = (
+    Column("_line", Type(Kind.INT, bits=64)),
+    Column("_bad", Type(Kind.TEXT)),
+    Column("_raw", Type(Kind.BYTES)),
+)
+A_FILE = replace(SOURCE, columns=SOURCE.columns + HIDDEN)
+
+
 def test_key_by_line() -> None:
-    made = compiled(
-        mapping({"name": field("name")}, key=("line",), key_is_line=True), SOURCE, target_table(name=TEXT)
-    )
+    by_line = mapping({"name": field("name")}, key=("line",), key_is_line=True)
+    made = compiled(by_line, A_FILE, target_table(name=TEXT))
     rows = batch(name=["a"]).append_column("_line", pa.array([2], pa.int64()))
     assert found(apply(made, rows, np.array([0])), "__key") == ['["2"]']
+    (problem,) = problems(by_line, SOURCE, target_table(name=TEXT))
+    assert "no line" in problem.message
+    assert "content" in problem.hint
+
+
+def test_key_by_content() -> None:
+    """Where a row stands says nothing about it; a record that could not be read has no content."""
+    made = compiled(
+        mapping({"name": field("name")}, key=("content",), key_is_content=True),
+        A_FILE,
+        target_table(name=TEXT),
+    )
+    rows = batch(id=[1, 1, 1, None], name=["a", "a", "b", None])
+    rows = rows.append_column("_line", pa.array([2, 3, 4, 5], pa.int64()))
+    rows = rows.append_column("_bad", pa.array([None, None, None, "ragged_row"], pa.string()))
+    rows = rows.append_column("_raw", pa.array([None, None, None, b"1"], pa.binary()))
+    result = apply(made, rows, np.arange(4))
+    keys, hashes = found(result, "__key"), found(result, "__hash")
+    assert keys == [*(f'["{h.hex()}"]' for h in hashes[:3]), None]
+    assert keys[0] == keys[1] != keys[2]
+    assert codes(result) == [(3, "", "ragged_row")]
 
 
 def test_references_are_left_to_the_settlement() -> None:

@@ -61,15 +61,16 @@ _ENTITY_LATER = frozenset(
 
 
 def _key(value: Any, node: Node, reading: Reading, path: Path_) -> Any:
-    if isinstance(node, Text) and node.value == "line":
-        return ("line",), True
+    """The columns, and which of the words `line` and `content` stands for them; in a list they are columns."""
+    if isinstance(node, Text) and node.value in ("line", "content"):
+        return {"key": (node.value,), f"key_is_{node.value}": True}
     twice = next((c for i, c in enumerate(value) if c in value[:i]), None)
-    return reading.wrong("conflict", node.at, f"`key` names `{twice}` twice") if twice else (value, False)
+    return reading.wrong("conflict", node.at, f"`key` names `{twice}` twice") if twice else {"key": value}
 
 
 def _entity(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
     origin = values.pop("from")
-    values["key"], values["key_is_line"] = values["key"]
+    values |= values.pop("key")
     if "write" not in values:
         values["write"] = "add_or_update" if node.get("match") is not None else "add"
     return build(Entity, {**values, **origin, "name": str(path[-1])}, node, reading)
@@ -106,7 +107,7 @@ ENTITY = Record(
         "where": Key(EXPRESSION, "An SQL condition on the extracted rows; the others are counted as excluded. NULL is not true."),
         "key": Key(
             Then(Many(COLUMN, "the column that identifies a row", single=True), _key),
-            "The source column that identifies a row, or a list of them; line: the line of a file without one.",
+            "The source column that identifies a row, or a list of them; line, content: for tables without one.",
             required=True,
         ),
         "into": Key(TABLE, "The target table.", required=True),

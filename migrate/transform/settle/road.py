@@ -26,6 +26,7 @@ class Road:
     unique: Mapping[str, str] = field(default_factory=dict)  # field → on_fail
     match: tuple[str, ...] = ()
     required: frozenset[str] = frozenset()  # fields that may not end empty
+    by_content: bool = False  # rows are known by their content: equal ones get a number each
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,11 @@ from migrate.duck import count, identifier, literal, parquet
 from migrate.mapping.model import Default, Outcome
 from migrate.transform.settle.road import Road, provisional
 
+# `["HASH"]`, `["HASH","2"]`, …: which of the equal rows gets which number makes no difference, for they are equal
+_AMONG_EQUALS = "row_number() OVER (PARTITION BY __key ORDER BY __rid)"
+_NUMBERED = f"""CASE WHEN __key IS NULL OR {_AMONG_EQUALS} = 1 THEN __key
+    ELSE left(__key, -1) || ',"' || {_AMONG_EQUALS} || '"]' END"""
+
 
 def collect(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], crosswalk: Path | None) -> None:
     db.execute(
@@ -35,7 +40,8 @@ def collect(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], crosswalk: Pat
     for road in roads:
         name = literal(road.entity)
         if road.rows:
-            db.execute(f"INSERT INTO state SELECT {name}, __rid, __key, __hash FROM {parquet(road.rows)}")
+            key = _NUMBERED if road.by_content else "__key"
+            db.execute(f"INSERT INTO state SELECT {name}, __rid, {key}, __hash FROM {parquet(road.rows)}")
             for fld in road.refs:
                 key, to = identifier(f"__ref.{fld}"), identifier(f"__ref_to.{fld}")
                 db.execute(
