@@ -26,6 +26,7 @@ from migrate.mapping.model import Mapping
 from migrate.model import Table
 from migrate.opening import home_of, opened
 from migrate.planning import scratch_url
+from migrate.report.dictionary import brief, data_dictionary
 from migrate.report.document import quarantine_counts
 from migrate.run import run_stage
 from migrate.stages import STAGE_NAMES, STAGES
@@ -123,6 +124,9 @@ def counted(ctx: Context, problems: list[dict[str, str]]) -> dict[str, Any]:
         "entities": entity_counts(ctx),
         "quarantine": quarantine_counts(quarantined(ctx)),
         "problems": [*ctx.plan.problems, *unused_problems(ctx), *problems],
+        "left_behind": [item.model_dump() for item in ctx.mapping.left_behind],
+        "dictionary": brief(data_dictionary(ctx.mapping, ctx.target.schema(ctx.plan.touched))),
+        "glossary": dict(ctx.mapping.glossary),
     }
 
 

@@ -60,6 +60,10 @@ def plan(console: Console, document: Document) -> None:
         row(made, name, *(_count(entity.get(c)) for c in counts))
     console.print(made)
     _problems(console, document.get("problems") or ())
+    reasons = (document.get("dictionary") or {}).get("reasons") or ()
+    _listed(console, "Why", [f"{r.get('where')}: {r.get('why')}" for r in reasons], style="bold")
+    words = (document.get("glossary") or {}).items()
+    _listed(console, "Glossary", [f"{word}: {means}" for word, means in words], style="bold")
     if document.get("rehearsal"):
         _rehearsal(console, document["rehearsal"])
 
@@ -279,6 +283,22 @@ def backups(console: Console, found: Sequence[Document]) -> None:
         console.print(Text.assemble(clean(what + held, limit=400), proven))
 
 
+def dictionary(console: Console, document: Document) -> None:
+    """The page as it is, a row of a table on one line, so that it can be copied."""
+    console.print(Text(page(document).rstrip("\n")), soft_wrap=True)
+
+
+def page(document: Document) -> str:
+    """The data dictionary as Markdown."""
+    from migrate.report.dictionary_page import markdown
+
+    return markdown(document)
+
+
+def written(console: Console, what: str, where: object) -> None:
+    path(console, what, where)
+
+
 def doctor(console: Console, found: Sequence[Document]) -> None:
     for check in found:
         passed = bool(check.get("passed"))
@@ -324,10 +344,12 @@ def _problems(console: Console, problems: Sequence[Document]) -> None:
         line(console, what + (f" ({problem['hint']})" if problem.get("hint") else ""))
 
 
-def _listed(console: Console, title: str, items: Sequence[Any], limit: int = 20) -> None:
+def _listed(
+    console: Console, title: str, items: Sequence[Any], limit: int = 20, style: str = "bold yellow"
+) -> None:
     if not items:
         return
-    line(console, f"{title} ({len(items):,})", "bold yellow")
+    line(console, f"{title} ({len(items):,})", style)
     for item in items[:limit]:
         anything(console, [item], "  ")
     if len(items) > limit:

@@ -9,6 +9,8 @@ from migrate.mapping import patterns
 from migrate.mapping.model import Check
 from migrate.mapping.shapes import (
     BAD,
+    WHY,
+    WHY_DOC,
     Bad,
     Choice,
     Reading,
@@ -41,7 +43,10 @@ class Checks(Shape):
         if not isinstance(node, Pairs):
             return self.refuse(node, reading, path)
         own: dict[str, Any] = {}
-        rules = [(key, value) for key, value in node.pairs if key.value != "on_fail"]
+        rules = [(key, value) for key, value in node.pairs if key.value not in ("on_fail", "why")]
+        why = node.get("why")
+        if why is not None and not isinstance(reason := WHY.read(why, reading, (*path, "why")), Bad):
+            reading.reasons[path] = reason
         on_fail = node.get("on_fail")
         if on_fail is not None:
             value = ON_FAIL.read(on_fail, reading, (*path, "on_fail"))
@@ -181,7 +186,11 @@ class Checks(Shape):
             forms = [
                 {
                     "type": "object",
-                    "properties": {name: rule, "on_fail": ON_FAIL.schema(definitions)},
+                    "properties": {
+                        name: rule,
+                        "on_fail": ON_FAIL.schema(definitions),
+                        "why": WHY.schema(definitions) | {"description": WHY_DOC},
+                    },
                     "required": [name],
                     "additionalProperties": False,
                 }

@@ -38,7 +38,14 @@ def load_mapping(
     assert isinstance(mapping, Mapping), "no problem was found, yet there is no mapping"
     where = {".".join(map(str, name)): f"{shown}:{at[0]}:{at[1]}" for name, at in reading.keys.items()}
     return mapping.model_copy(
-        update={"path": str(file), "base": str(base), "digest": digest_of(tree), "positions": where}
+        update={
+            "path": str(file),
+            "base": str(base),
+            "digest": digest_of(tree),
+            "positions": where,
+            "reasons": {".".join(map(str, name)): text for name, text in reading.reasons.items()},
+            "resolved": dict(reading.resolved),
+        }
     )
 
 
@@ -97,5 +104,6 @@ def _assemble(parts: dict[str, Any], tree: Pairs, reading: Reading) -> Any:
         "maps": maps,
         "entities": entities,
         "left_behind": parts.get("left_behind") or (),
+        "glossary": parts.get("glossary") or {},
     }
     return build(Mapping, values, tree, reading)

@@ -187,7 +187,7 @@ class Field(Strict):
     default: str | None = None
     check: tuple[Check, ...] = ()
     lossy: Literal["error", "quarantine", "allow"] | None = None  # None: policy's
-    why: str | None = None
+    why: str | None = Key(default=None, exclude=True)  # words for people make no row another one
 
 
 class Entity(Strict):
@@ -209,7 +209,7 @@ class Entity(Strict):
     target_sets: dict[str, str] = Key(default_factory=dict)  # column → any | at_least | not_null
     fields: dict[str, Field] = Key(default_factory=dict)
     max_quarantine: float | None = None
-    why: str | None = None
+    why: str | None = Key(default=None, exclude=True)
 
 
 class LeftBehind(Strict):
@@ -230,9 +230,14 @@ class Mapping(Strict):
     maps: dict[str, ValueMap] = Key(default_factory=dict)
     entities: dict[str, Entity]
     left_behind: tuple[LeftBehind, ...] = ()
+    glossary: dict[str, str] = Key(default_factory=dict)
+    reasons: dict[str, str] = Key(default_factory=dict)  # `why` of everything else, by its place: "policy"
     path: str = ""
     base: str = ""  # folder that relative paths resolve against
     digest: str = ""
     positions: dict[str, str] = Key(
         default_factory=dict
     )  # "entities.accounts.fields.name" → file:line:column
+    resolved: dict[str, str] = Key(
+        default_factory=dict, repr=False
+    )  # text from the environment → as the file says it: for everything that is shown

@@ -136,7 +136,9 @@ def outcome(choice: Choice, title: str, find: Shape | None = None) -> Shape:
     choice = Choice(choice.choices)
     choice.words += ", {default: …} or {find: …}" if find else " or {default: …}"
     words = choice.words
-    record = Record(title, keys, finish=_outcome_finish, rules={"minProperties": 1, "maxProperties": 1})
+    record = Record(
+        title, keys, finish=_outcome_finish, rules={"minProperties": 1, "maxProperties": 1}, explained=False
+    )
     return ByKind(choice, pairs=record, words=words)
 
 

@@ -40,6 +40,8 @@ class Reading:
     )  # name of a key → titles of the records that have it
     keys: dict[Path_, Position] = field(default_factory=dict)
     values: dict[Path_, Position] = field(default_factory=dict)
+    reasons: dict[Path_, str] = field(default_factory=dict)  # `why` of what has no key of that name
+    resolved: dict[str, str] = field(default_factory=dict)  # text from the environment → as the file says it
 
     def wrong(self, code: str, at: Position, message: str, hint: str = "") -> Bad:
         self.problems.add(code, at, message, hint)
@@ -151,6 +153,8 @@ class Words(Shape):
                 reading.wrong("environment", node.at, message, hint)
             if problems:
                 return BAD
+            if text != node.value:
+                reading.resolved[text] = node.value
         elif not self.raw and re.search(r"\$\{[A-Za-z_]", text):
             return reading.wrong(
                 "environment",
@@ -174,6 +178,10 @@ class Words(Shape):
         if self.pattern:
             schema["pattern"] = self.pattern
         return schema
+
+
+WHY = Words("the reason", raw=True)
+WHY_DOC = "The reason; shown in plan and report."
 
 
 @dataclass
@@ -349,7 +357,7 @@ class Key:
 class Record(Shape):
     """A map with fixed names. `title` completes "is not a key of …"; `later` are names of the language that are not
     built yet; `finish` gets the good values by model name and the node, reports what the keys say together, and
-    gives the result (default: `model`)."""
+    gives the result (default: `model`). `explained`: `why` may stand among its keys, whatever they are."""
 
     title: str
     keys: dict[str, Key]
@@ -358,6 +366,7 @@ class Record(Shape):
     finish: Callable[[dict[str, Any], Pairs, Reading, Path_], Any] | None = None
     words: str = "a map"
     rules: Schema = field(default_factory=dict)  # what the schema says besides
+    explained: bool = True
 
     def read(self, node: Node, reading: Reading, path: Path_) -> Any:
         if not isinstance(node, Pairs):
@@ -368,6 +377,10 @@ class Record(Shape):
             inner = (*path, name.value)
             reading.keys[inner], reading.values[inner] = name.at, node_.at
             key = self.keys.get(name.value)
+            if key is None and name.value == "why" and self.explained:
+                if not isinstance(reason := WHY.read(node_, reading, inner), Bad):
+                    reading.reasons[path] = reason
+                continue
             if key is None:
                 self._unknown(name, reading)
                 continue
@@ -422,6 +435,8 @@ class Record(Shape):
                 key: {**value.shape.schema(definitions), "description": value.doc}
                 for key, value in self.keys.items()
             }
+            if self.explained and self.keys:
+                properties.setdefault("why", WHY.schema(definitions) | {"description": WHY_DOC})
             schema: Schema = {
                 "type": "object",
                 "properties": properties,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from migrate.mapping.expr import columns_of
-from migrate.mapping.model import Entity, Mapping
+from migrate.mapping.model import Entity, Field, Mapping
 
 
 def used_columns(mapping: Mapping, source: str, table: str) -> set[str]:
@@ -21,10 +21,15 @@ def _used(entity: Entity) -> set[str]:
         if expression:
             used.update(columns_of(expression))
     for field in entity.fields.values():
-        if field.from_:
-            used.add(field.from_)
-        if field.expr:
-            used.update(columns_of(field.expr))
-        if field.ref and field.ref.kind:
-            used.add(field.ref.kind)
+        used.update(columns_read(field))
     return used
+
+
+def columns_read(field: Field) -> list[str]:
+    """Source columns that one field reads, each once, in the order of its steps."""
+    read = [field.from_] if field.from_ else []
+    if field.expr:
+        read += columns_of(field.expr)
+    if field.ref and field.ref.kind:
+        read.append(field.ref.kind)
+    return list(dict.fromkeys(read))

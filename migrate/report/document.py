@@ -37,7 +37,8 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The document of format 1; keys in a fixed order, all JSON-able.
 
     `facts`: the run's shape (`run`, `mapping`, `state`, `stages`, `balances`, `verdicts`) and, where known,
-    `kept` (rows that a rollback left alone), `started`, `ended` (ISO 8601 UTC or datetime), `exit_code`, `plan`, `quarantine` (dicts of entity, field,
+    `kept` (rows that a rollback left alone), `started`, `ended` (ISO 8601 UTC or datetime), `exit_code`, `plan`,
+    `dictionary` (as `migrate.report.dictionary.brief` gives it), `glossary`, `quarantine` (dicts of entity, field,
     code, count), `events` (name → count), `profile` (masked by whoever made it), `backups`, `timings`
     (name → seconds), `peak_mb`, `environment`. Raises UsageError where the run's shape is incomplete."""
     missing = [key for key in ("run", "mapping", "state") if not facts.get(key)]
@@ -71,6 +72,8 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         "events": {str(k): plain(v) for k, v in sorted(_mapping(facts.get("events")).items())},
         "backups": [_only(b, _BACKUP) for b in facts.get("backups") or ()],
         "plan": _only(_mapping(facts.get("plan")), _PLAN),
+        "dictionary": plain(_mapping(facts.get("dictionary"))),
+        "glossary": plain(_mapping(facts.get("glossary"))),
         "profile": plain(_mapping(facts.get("profile"))),
         "environment": _only(_mapping(facts.get("environment")), _ENVIRONMENT),
     }

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from migrate import __version__
 from migrate.context import Context
+from migrate.report.dictionary import brief, data_dictionary
 from migrate.report.document import build_report, write_report
 from migrate.stages.result import Result
 from migrate.state.unused import unused_problems
@@ -55,6 +56,8 @@ def facts(ctx: Context, *, state: str, exit_code: int = 0) -> dict[str, Any]:
         "edited": known.get("edited") or {},
         "events": _events(ctx),
         "plan": _plan(ctx),
+        "dictionary": brief(data_dictionary(ctx.mapping)),
+        "glossary": dict(ctx.mapping.glossary),
         "profile": _profile(ctx),
         "backups": _backups(ctx),
         "peak_mb": peak_mb(),

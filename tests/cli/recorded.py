@@ -128,6 +128,45 @@ ANSWERS: dict[str, Any] = {
     },
     "quarantine": QUARANTINE,
     "quarantine_export": ["to-fix/contacts.csv"],
+    "dictionary": {
+        "mapping": "demo",
+        "description": "Acme into ours",
+        "digest": "ab12",
+        "sources": [{"source": "crm", "system": "acme"}],
+        "entities": [
+            {
+                "entity": "accounts",
+                "why": "known | to be poor",
+                "from": {"source": "crm", "table": "companies"},
+                "into": "accounts",
+                "key": ["id"],
+                "write": "add",
+                "match": {},
+                "where": "deleted = 0",
+                "set_by_target": {},
+                "rules": [],
+                "columns": [
+                    {
+                        "column": "name",
+                        "type": None,
+                        "nullable": None,
+                        "from": ["company_name"],
+                        "origin": "company_name",
+                        "steps": ["trim"],
+                        "default": None,
+                        "checks": ["required"],
+                        "why": None,
+                    }
+                ],
+            }
+        ],
+        "maps": [],
+        "lineage": {"crm.companies.company_name": ["accounts.name"]},
+        "left_behind": [],
+        "reasons": [],
+        "functions": {"trim": "Removes white space."},
+        "glossary": {"lead": "Nobody has bought."},
+    },
     "schema": {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"},
     "profile": {
         "people": {

@@ -15,6 +15,8 @@ from migrate.mapping.reference_shapes import (
     name_check,
 )
 from migrate.mapping.shapes import (
+    WHY,
+    WHY_DOC,
     ByKind,
     Choice,
     Key,
@@ -120,7 +122,7 @@ ENTITY = Record(
         ),
         "fields": Key(FIELDS, "Target columns and where their values come from."),
         "max_quarantine": Key(Share(), "The entity's own limit; see policy."),
-        "why": Key(Words(raw=True), "The reason; shown in plan and report."),
+        "why": Key(WHY, WHY_DOC),
     },
     later=_ENTITY_LATER,
     finish=_entity,

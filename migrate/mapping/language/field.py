@@ -22,6 +22,8 @@ from migrate.mapping.reference_shapes import (
 )
 from migrate.mapping.shapes import (
     BAD,
+    WHY,
+    WHY_DOC,
     ByKind,
     Choice,
     Key,
@@ -117,7 +119,7 @@ FIELD = Record(
     "a field",
     {
         "from": Key(
-            ByKind(COLUMN, pairs=Record("the origin of a field", {}, later=frozenset(["first_of", "split", "text", "each", "of"]), finish=_origin_later, words="the name of a source column"), words=COLUMN.words),
+            ByKind(COLUMN, pairs=Record("the origin of a field", {}, later=frozenset(["first_of", "split", "text", "each", "of"]), finish=_origin_later, words="the name of a source column", explained=False), words=COLUMN.words),
             "The source column.",
             to="from_",
         ),
@@ -133,7 +135,7 @@ FIELD = Record(
         "check": Key(Many(Checks(), "a rule, or a list of rules", single=True), "Rules that the value must meet."),
         "on_fail": Key(ON_FAIL, "What happens with a value that breaks a rule."),
         "lossy": Key(Choice.of(Field, "lossy"), "Truncation and rounding in this field."),
-        "why": Key(Words(raw=True), "The reason; shown in plan and report."),
+        "why": Key(WHY, WHY_DOC),
     },
     later=_FIELD_LATER,
     finish=_field,

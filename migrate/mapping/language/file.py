@@ -51,6 +51,12 @@ def _left_pattern(text: str) -> str | None:
     return name_check("table")(text)
 
 
+def _word(text: str) -> str | None:
+    return (
+        None if text.strip() and text.isprintable() else "a word of the glossary is empty or cannot be seen"
+    )
+
+
 def _maps(values: dict[str, dict[str, Any]], node: Node, reading: Reading, path: Path_) -> Any:
     return {name: ValueMap(name=name, values=data) for name, data in values.items()}
 
@@ -72,8 +78,9 @@ FILE = Record(
             Then(MapOf(_LEFT, "a map of tables or table.column, with * and ?", _left_pattern, at_least=0), lambda value, node, reading, path: tuple(value.values())),
             "What stays behind, decided: shown in plan and report.",
         ),
+        "glossary": Key(MapOf(Words("what the word means", raw=True), "a map of words to what they mean", _word), "Words of the business and what they mean here; shown in plan, report and dictionary."),
     },
-    later=frozenset(["recipes", "split", "checks", "glossary", "defaults", "duplicates", "consent", "retention"]),
+    later=frozenset(["recipes", "split", "checks", "defaults", "duplicates", "consent", "retention"]),
     rules={"oneOf": [{"required": ["source"]}, {"required": ["sources"]}]},
     finish=lambda values, node, reading, path: values,
 )  # fmt: skip

@@ -1,0 +1,51 @@
+"""Around a mapping file: its data dictionary."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from migrate.cli.migration import Mapping
+from migrate.cli.session import Session, command, group
+from migrate.errors import UsageError
+
+app = group("")
+
+
+@command(app, "dictionary")
+def dictionary(
+    session: Session,
+    mapping: Mapping,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask the target for the types of its columns.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write it there: Markdown, or JSON by the ending .json."),
+    ] = None,
+) -> None:
+    """Write down what every target column is made of and why: a page for the business.
+
+    Needs no database; nothing of the environment is shown.
+
+    Examples:
+
+        migrate dictionary mappings/acme.yaml
+
+        migrate dictionary mappings/acme.yaml --live --out dictionary.md
+    """
+    document = session.api.dictionary(mapping, live=live)
+    from migrate.cli import views
+
+    if out is None:
+        session.answer(document, lambda console: views.dictionary(console, document))
+        return
+    text = json.dumps(document, indent=2) + "\n" if out.suffix == ".json" else views.page(document)
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError("the dictionary cannot be written there.", where=str(out)) from error
+    session.answer(document, lambda console: views.written(console, "Dictionary", out))
