@@ -5,30 +5,27 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from migrate.mapping import dates, patterns
-from migrate.mapping.function_spec import Arguments, FunctionSpec, Parameter
+from migrate.mapping.argument_rules import together
+from migrate.mapping.function_spec import (
+    Argument,
+    ArgumentProblem,
+    Arguments,
+    FromColumn,
+    FunctionSpec,
+    Parameter,
+)
 
 YES = frozenset({"true", "yes"})
 NO = frozenset({"false", "no"})
 
 
-@dataclass(frozen=True)
-class ArgumentProblem:
-    """`path` leads to the value inside the arguments: () is the whole, ("formats", 1) the second format;
-    `at_key` says that the name, not its value, is wrong."""
-
-    message: str
-    path: tuple[str | int, ...] = ()
-    hint: str = ""
-    at_key: bool = False
-
-
 def parse_arguments(spec: FunctionSpec, given: Arguments) -> tuple[dict[str, object], list[ArgumentProblem]]:
-    """Typed arguments with defaults, and what is wrong with the given ones."""
+    """Typed arguments with defaults, and what is wrong with the given ones. What comes from a column stays a
+    FromColumn."""
     problems: list[ArgumentProblem] = []
     arguments: dict[str, object] = {p.name: p.default for p in spec.parameters}
     named, short = _named(spec, given, problems)
@@ -56,7 +53,7 @@ def parse_arguments(spec: FunctionSpec, given: Arguments) -> tuple[dict[str, obj
     if missing and not problems:
         problems.append(ArgumentProblem(f"`{spec.name}` needs {_names(missing)}", hint=_usage(spec)))
     if not problems:
-        problems.extend(_together(spec, arguments))
+        problems.extend(together(spec, arguments))
     return arguments, problems
 
 
@@ -77,7 +74,7 @@ class _WrongValue(Exception):
 
 def _named(
     spec: FunctionSpec, given: Arguments, problems: list[ArgumentProblem]
-) -> tuple[dict[str, str | tuple[str, ...]], bool]:
+) -> tuple[dict[str, Argument], bool]:
     """Arguments by name; True where the short form gave the first one."""
     if given is None:
         return {}, False
@@ -120,18 +117,40 @@ def _usage(spec: FunctionSpec) -> str:
     return ""
 
 
-def _typed(parameter: Parameter, value: str | tuple[str, ...]) -> object:
+def _typed(parameter: Parameter, value: Argument) -> object:
+    if parameter.kind == "columns":
+        return _columns(parameter, value)
+    if isinstance(value, FromColumn):
+        return value
     if parameter.kind in ("texts", "date_formats"):
         values = (value,) if isinstance(value, str) else value
         if not values:
             raise _WrongValue(f"`{parameter.name}` is an empty list")
-        if parameter.kind == "date_formats":
-            for index, text in enumerate(values):
-                _date_format(text, () if isinstance(value, str) else (index,))
+        for index, text in enumerate(values):
+            path = () if isinstance(value, str) else (index,)
+            if isinstance(text, FromColumn):
+                raise _WrongValue(f"`{parameter.name}` comes from one column, or is a list of texts", path)
+            if parameter.kind == "date_formats":
+                _date_format(text, path)
         return values
     if not isinstance(value, str):
         raise _WrongValue(f"`{parameter.name}` is one value, not a list")
     return _READERS[parameter.kind](parameter, value)
+
+
+def _columns(parameter: Parameter, value: Argument) -> tuple[FromColumn, ...]:
+    items = value if isinstance(value, tuple) else (value,)
+    if not items:
+        raise _WrongValue(f"`{parameter.name}` is an empty list")
+    columns: list[FromColumn] = []
+    for index, item in enumerate(items):
+        if not isinstance(item, FromColumn):
+            path = (index,) if isinstance(value, tuple) else ()
+            raise _WrongValue(
+                f'`{parameter.name}` are columns, not the text "{item}"', path, f"write {{from: {item}}}"
+            )
+        columns.append(item)
+    return tuple(columns)
 
 
 def _date_format(text: str, path: tuple[str | int, ...]) -> None:
@@ -197,66 +216,3 @@ _READERS: Mapping[str, Callable[[Parameter, str], object]] = {
     "pattern": _pattern,
     "timezone": _timezone,
 }
-
-
-def _together(spec: FunctionSpec, arguments: Mapping[str, object]) -> list[ArgumentProblem]:
-    """What no single parameter shows."""
-    found: list[ArgumentProblem] = []
-
-    def wrong(message: str, *path: str) -> None:
-        found.append(ArgumentProblem(f"`{spec.name}`: {message}", path))
-
-    if spec.name == "slice":
-        length, start = arguments["length"], arguments["from"]
-        if isinstance(length, int) and length < 0:
-            wrong("`length` is 0 or more")
-        if start == 0:
-            wrong("`from` counts from 1, or from -1 at the end; 0 is neither", "from")
-    elif spec.name == "replace" and arguments["from"] == "":
-        wrong("`from` is empty", "from")
-    elif spec.name == "pattern":
-        found.extend(_pattern_groups(spec, arguments))
-    elif spec.name == "pad":
-        if isinstance(arguments["width"], int) and not 1 <= arguments["width"] <= 10_000:
-            wrong("`width` is 1 to 10000")
-        if len(str(arguments["with"])) != 1:
-            wrong("`with` is exactly one character", "with")
-    elif spec.name == "round" and isinstance(arguments["places"], int) and abs(arguments["places"]) > 38:
-        wrong("`places` is -38 to 38")
-    elif spec.name in ("date", "timestamp"):
-        if arguments["formats"] and arguments["day_first"] is not None:
-            wrong("`formats` and `day_first` exclude each other", "day_first")
-        if arguments["excel_serial"] and arguments["epoch"]:
-            wrong("`excel_serial` and `epoch` both read plain numbers: give one", "epoch")
-    elif spec.name == "boolean":
-        words = [{str(w).strip().lower() for w in _texts(arguments[side])} for side in ("true", "false")]
-        both = sorted(words[0] & words[1])
-        if both:
-            wrong(f'"{both[0]}" stands for yes and for no (the list that is not given has its default)')
-    return found
-
-
-def _texts(value: object) -> tuple[object, ...]:
-    return value if isinstance(value, tuple) else ()
-
-
-def _pattern_groups(spec: FunctionSpec, arguments: Mapping[str, object]) -> list[ArgumentProblem]:
-    groups = patterns.groups_of(str(arguments["find"]))
-    group, replace = arguments["group"], arguments["replace"]
-    found: list[ArgumentProblem] = []
-    has = f"the pattern has {groups} bracket{'' if groups == 1 else 's'}"
-    if isinstance(group, int) and not 0 <= group <= groups:
-        found.append(ArgumentProblem(f"`{spec.name}`: there is no bracket {group}; {has}", ("group",)))
-    if isinstance(replace, str):
-        if group:
-            found.append(
-                ArgumentProblem(f"`{spec.name}`: `group` takes out, `replace` replaces: give one", ("group",))
-            )
-        for escape in re.findall(r"\\(.?)", replace):
-            if escape != "\\" and not (escape.isdigit() and int(escape) <= groups and escape != "0"):
-                message = f"`\\{escape}` in `replace` is no bracket of the pattern; {has}"
-                found.append(
-                    ArgumentProblem(f"`{spec.name}`: {message}", ("replace",), "one \\ is written \\\\")
-                )
-                break
-    return found

@@ -7,9 +7,10 @@ Lists and dicts are never shared with the caller; nothing here connects to anyth
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, InstanceOf
 from pydantic import Field as Key
 
 Outcome = Literal["quarantine", "empty_and_flag", "stop"]
@@ -112,6 +113,17 @@ class Ref(Strict):
     ambiguous: Outcome | Default | Find = "quarantine"
 
 
+class FromColumn(Strict):
+    """An argument of a `do` function that is another one for every row: the value of a column, `{from: country}`."""
+
+    from_: str = Key(alias="from")
+
+
+# What a file says under the name of a function. Only instances are columns: {"from": "2"} is an argument of that name.
+Argument = str | InstanceOf[FromColumn] | tuple[str | InstanceOf[FromColumn], ...]
+Arguments = Argument | dict[str, Argument] | None
+
+
 class Step(Strict):
     """One `do` function with its parameters, e.g. `trim`, `{round: 0}`, `{pad: {width: 5, with: "0"}}`.
 
@@ -119,7 +131,24 @@ class Step(Strict):
     against `migrate.mapping.functions.FUNCTIONS`."""
 
     name: str
-    arguments: str | tuple[str, ...] | dict[str, str | tuple[str, ...]] | None = None
+    arguments: Arguments = None
+
+    @property
+    def columns(self) -> dict[tuple[str | int, ...], str]:
+        """The columns that arguments come from, by the path of the argument: ("region",), ("with", 1), () for the
+        short form."""
+        return dict(_columns(self.arguments, ()))
+
+
+def _columns(given: Arguments, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(given, FromColumn):
+        yield path, given.from_
+    elif isinstance(given, tuple):
+        for number, item in enumerate(given):
+            yield from _columns(item, (*path, number))
+    elif isinstance(given, dict):
+        for name, argument in given.items():
+            yield from _columns(argument, (*path, name))
 
 
 class Check(Strict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from migrate.mapping.arguments import parse_arguments
-from migrate.mapping.function_spec import Arguments, FunctionSpec, Parameter
+from migrate.mapping.function_spec import Arguments, FromColumn, FunctionSpec, Parameter
 from migrate.mapping.functions import FUNCTIONS, LATER_FUNCTIONS
 from migrate.mapping.model import Step
 from migrate.mapping.shapes import (
@@ -55,7 +55,7 @@ class Steps(Shape):
             )
         given: Arguments = None
         if node is not None:
-            value = self._arguments(node, reading, (*path, name.value))
+            value = _arguments(node, spec, reading, (*path, name.value))
             if isinstance(value, Bad):
                 return BAD
             given = value
@@ -72,30 +72,9 @@ class Steps(Shape):
             reading.wrong("wrong_value", at, problem.message, problem.hint)
         return BAD if problems else Step(name=name.value, arguments=given)
 
-    def _arguments(self, node: Node, reading: Reading, path: Path_, depth: int = 0) -> Any:
-        reading.values[path] = node.at
-        if isinstance(node, Text):
-            return node.value
-        if isinstance(node, Items) and depth < 2:
-            texts = []
-            for index, item in enumerate(node.items):
-                reading.values[(*path, index)] = item.at
-                if not isinstance(item, Text):
-                    return Words().refuse(item, reading, (*path, index))
-                texts.append(item.value)
-            return tuple(texts)
-        if isinstance(node, Pairs) and depth == 0:
-            named: dict[str, Any] = {}
-            for key, value in node.pairs:
-                reading.keys[(*path, key.value)] = key.at
-                named[key.value] = self._arguments(value, reading, (*path, key.value), 1)
-            return BAD if any(isinstance(value, Bad) for value in named.values()) else named
-        if isinstance(node, Pairs) and node.get("from") is not None:
-            return reading.wrong("later", node.at, later("{from: …}", " as an argument"))
-        return Words("a text or a list of texts").refuse(node, reading, path)
-
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         if "step" not in definitions:
+            definitions["from_column"] = _COLUMN
             bare = [
                 s.name
                 for s in FUNCTIONS.values()
@@ -117,6 +96,53 @@ class Steps(Shape):
         return {"$ref": "#/$defs/step"}
 
 
+def _arguments(node: Node, spec: FunctionSpec, reading: Reading, path: Path_) -> Any:
+    """What the file says under the name of a function, or BAD."""
+    if not isinstance(node, Pairs) or (_is_column(node) and spec.parameter("from") is None):
+        return _argument(node, reading, path)
+    reading.values[path] = node.at
+    named: dict[str, Any] = {}
+    for key, value in node.pairs:
+        reading.keys[(*path, key.value)] = key.at
+        named[key.value] = _argument(value, reading, (*path, key.value))
+    return BAD if any(isinstance(value, Bad) for value in named.values()) else named
+
+
+def _argument(node: Node, reading: Reading, path: Path_) -> Any:
+    """A text, a column, or a list of those."""
+    reading.values[path] = node.at
+    if isinstance(node, Items):
+        items = [
+            _one(item, "a text or {from: COLUMN}", reading, (*path, n)) for n, item in enumerate(node.items)
+        ]
+        return BAD if any(isinstance(item, Bad) for item in items) else tuple(items)
+    return _one(node, "a text, a list of texts or {from: COLUMN}", reading, path)
+
+
+def _one(node: Node, words: str, reading: Reading, path: Path_) -> Any:
+    reading.values[path] = node.at
+    if isinstance(node, Text):
+        return node.value
+    if isinstance(node, Pairs) and node.get("from") is not None:
+        for key, value in node.pairs:
+            inner = (*path, key.value)
+            reading.keys[inner], reading.values[inner] = key.at, value.at
+            if key.value != "from":
+                return reading.wrong(
+                    "unknown_key",
+                    key.at,
+                    f"`{one_line(key.value)}` is not a key of an argument from a column",
+                    "it has only `from`: the name of a column",
+                )
+        column = Words("the name of a column").read(node.pairs[0][1], reading, (*path, "from"))
+        return BAD if isinstance(column, Bad) else FromColumn(from_=column)
+    return Words(words).refuse(node, reading, path)
+
+
+def _is_column(node: Pairs) -> bool:
+    return len(node.pairs) == 1 and node.get("from") is not None
+
+
 def _function_schema(spec: FunctionSpec) -> Schema:
     named: Schema = {
         "type": "object",
@@ -130,7 +156,23 @@ def _function_schema(spec: FunctionSpec) -> Schema:
     return {"description": spec.summary, "anyOf": forms}
 
 
+_COLUMN: Schema = {
+    "type": "object",
+    "description": "Another value for every row: that of a column.",
+    "properties": {"from": {"type": ["string", "number", "boolean"], "description": "The name of a column."}},
+    "required": ["from"],
+    "additionalProperties": False,
+}
+
+
 def _parameter_schema(parameter: Parameter) -> Schema:
+    column: Schema = {"$ref": "#/$defs/from_column"}
+    if parameter.kind == "columns":
+        return {"anyOf": [column, {"type": "array", "items": column, "minItems": 1}]}
+    return {"anyOf": [_value_schema(parameter), column]}
+
+
+def _value_schema(parameter: Parameter) -> Schema:
     text: Schema = {"type": ["string", "number", "boolean"]}
     if parameter.kind in ("integer", "decimal"):
         return {"type": ["integer" if parameter.kind == "integer" else "number", "string"]}

@@ -32,4 +32,6 @@ def columns_read(field: Field) -> list[str]:
         read += columns_of(field.expr)
     if field.ref and field.ref.kind:
         read.append(field.ref.kind)
+    for step in field.do:
+        read += step.columns.values()
     return list(dict.fromkeys(read))

@@ -6,12 +6,22 @@ import polars as pl
 
 from migrate.errors import Problem
 from migrate.mapping.functions import FUNCTIONS, arguments_of
-from migrate.mapping.model import Check, Default, Entity, Field, Mapping, Source, SourceColumn, SourceTable
+from migrate.mapping.model import (
+    Check,
+    Default,
+    Entity,
+    Field,
+    Mapping,
+    Source,
+    SourceColumn,
+    SourceTable,
+    Step,
+)
 from migrate.mapping.shapes import did_you_mean
 from migrate.model import Column, Kind, Table, Type
 from migrate.transform import checks
 from migrate.transform.convert import DATES, convert, impossible
-from migrate.transform.entity import CompiledEntity, CompiledField, Lossy
+from migrate.transform.entity import CompiledEntity, CompiledField, CompiledStep, Lossy
 from migrate.transform.field import _READ_AS
 from migrate.transform.sql import Prepared, prepare
 from migrate.transform.values import TEXT, Values
@@ -198,9 +208,11 @@ class _Compiler:
             source_type = TEXT
         if field.ref is not None and field.ref.kind is not None:
             self.source_column(field.ref.kind, f"{path}.ref.kind")
+        for number, step in enumerate(field.do):
+            self._step_columns(step, f"{path}.do", number)
         if column is None or len(self.problems) > before or source_type is None:
             return None
-        steps = tuple((s.name, arguments_of(s)) for s in field.do)
+        steps = tuple(CompiledStep(s.name, arguments_of(s), s.arguments) for s in field.do)
         compiled = CompiledField(
             name=name,
             field=field,
@@ -220,6 +232,18 @@ class _Compiler:
         for number, check in enumerate(field.check):
             self._check(compiled, check, f"{path}.check.{number}")
         return compiled
+
+    def _step_columns(self, step: Step, path: str, number: int) -> None:
+        """The columns that arguments of a step come from. A single step stands in the file without its number."""
+        for argument, column in step.columns.items():
+            inner = ".".join(map(str, (step.name, *argument)))
+            single = f"entities.{self.entity.name}.{path}.{step.name}" in self.mapping.positions
+            place = f"{path}.{inner}" if single else f"{path}.{number}.{inner}"
+            found = self.source_column(column, place)
+            if found is not None and found.type.kind in (Kind.ARRAY, Kind.BYTES):
+                self.wrong(
+                    "type", place, f'"{column}" holds {found.type.kind.value} values, which are no text'
+                )
 
     def _writable(self, field: CompiledField, path: str) -> None:
         column = field.column

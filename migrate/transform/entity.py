@@ -6,10 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from migrate.mapping.model import Check, Entity, Field, Find
+from migrate.mapping.model import Arguments, Check, Entity, Field, Find
 from migrate.model import Column, Table, Type
 
 Lossy = Literal["error", "quarantine", "allow"]
+
+
+@dataclass(frozen=True)
+class CompiledStep:
+    """One function of `do`. `arguments` are typed, with defaults; those that come from a column are FromColumn there
+    and are bound row by row from `given`, which is what the file says."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    given: Arguments = None
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,7 @@ class CompiledField:
     source: str | None = None
     source_type: Type | None = None
     sql: str | None = None
-    steps: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    steps: tuple[CompiledStep, ...] = ()
     dates: tuple[str, ...] = ()
     zone: str | None = None
     lossy: Lossy = "error"

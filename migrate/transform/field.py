@@ -19,8 +19,8 @@ from migrate.transform.convert import convert, to_arrow
 from migrate.transform.entity import CompiledField
 from migrate.transform.findings import Findings
 from migrate.transform.functions.dates import TWO_READINGS, Surroundings, read_all
-from migrate.transform.functions.table import run
 from migrate.transform.keys import combined, reference_keys
+from migrate.transform.parameters import run_step
 from migrate.transform.source_rows import SourceRows
 from migrate.transform.values import (
     BOOLEAN,
@@ -133,13 +133,11 @@ class FieldRun:
         self.values = Values(moments, TIMESTAMPTZ)
         self.kill_all(local.failures)
 
-    def do(self) -> None:
+    def do(self, rows: SourceRows) -> None:
         around = Surroundings(self.field.zone, wants_moment=self.field.type.kind is Kind.TIMESTAMPTZ)
-        for name, arguments in self.field.steps:
-            outcome = run(name, self.values, arguments, around)
-            self.values = outcome.values
-            if outcome.failed is not None:
-                self.kill(outcome.failed, "type", f"{name}: {outcome.detail}")
+        for step in self.field.steps:
+            self.values, failures = run_step(step, self.values, rows, around)
+            self.kill_all(failures)
 
     def map(self) -> None:
         value_map = self.field.field.map
@@ -267,7 +265,7 @@ def field_columns(
     if bad is not None:
         run_.kill(bad, "bad_encoding", "bytes that are not UTF-8")
     run_.read_as()
-    run_.do()
+    run_.do(rows)
     run_.map()
     if field.refers:
         return _reference_columns(run_, rows)
