@@ -68,6 +68,21 @@ def _pad(given: Given) -> Iterator[Wrong]:
     yield from _one_sign(given, "with")
 
 
+def _mask(given: Given) -> Iterator[Wrong]:
+    for name in ("first", "last"):
+        kept = given[name]
+        if isinstance(kept, int) and kept < 0:
+            yield f"`{name}` is 0 or more", name, ""
+    yield from _one_sign(given, "with")
+
+
+def _split(given: Given) -> Iterator[Wrong]:
+    if given["on"] == "":
+        yield "`on` is empty", "on", ""
+    if given["part"] == 0:
+        yield "`part` counts from 1, or from -1 at the end; 0 is neither", "part", ""
+
+
 def _round(given: Given) -> Iterator[Wrong]:
     if isinstance(given["places"], int) and abs(given["places"]) > 38:
         yield "`places` is -38 to 38", "", ""
@@ -95,6 +110,8 @@ _RULES: Mapping[str, Callable[[Given], Iterator[Wrong]]] = {
     "replace": _replace,
     "pattern": _pattern,
     "pad": _pad,
+    "mask": _mask,
+    "split": _split,
     "round": _round,
     "date": _dates,
     "timestamp": _dates,

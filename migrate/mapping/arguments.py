@@ -6,9 +6,10 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
+from uuid import NAMESPACE_DNS, NAMESPACE_OID, NAMESPACE_URL, NAMESPACE_X500, UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from migrate.mapping import dates, patterns
+from migrate.mapping import dates, json_paths, patterns
 from migrate.mapping.argument_rules import together
 from migrate.mapping.function_spec import (
     Argument,
@@ -207,6 +208,23 @@ def _timezone(_: Parameter, value: str) -> str:
     return value
 
 
+def _namespace(parameter: Parameter, value: str) -> UUID:
+    known = {"dns": NAMESPACE_DNS, "url": NAMESPACE_URL, "oid": NAMESPACE_OID, "x500": NAMESPACE_X500}
+    if value in known:
+        return known[value]
+    try:
+        return UUID(value)
+    except ValueError:
+        raise _WrongValue(f'`{parameter.name}` is {", ".join(known)} or a UUID, not "{value}"') from None
+
+
+def _json_path(_: Parameter, value: str) -> json_paths.Path:
+    try:
+        return json_paths.parse_path(value)
+    except ValueError as error:
+        raise _WrongValue(str(error)) from None
+
+
 _READERS: Mapping[str, Callable[[Parameter, str], object]] = {
     "text": lambda _, value: value,
     "integer": _integer,
@@ -215,4 +233,6 @@ _READERS: Mapping[str, Callable[[Parameter, str], object]] = {
     "choice": _choice,
     "pattern": _pattern,
     "timezone": _timezone,
+    "namespace": _namespace,
+    "json_path": _json_path,
 }

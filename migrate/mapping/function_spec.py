@@ -62,6 +62,7 @@ class Parameter:
     required: bool = False
     default: object = None
     choices: tuple[str, ...] = ()
+    env: bool = False  # a text that may be a reference to the environment
 
 
 @dataclass(frozen=True)

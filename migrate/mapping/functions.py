@@ -21,7 +21,9 @@ from types import MappingProxyType
 
 from migrate.mapping.arguments import parse_arguments
 from migrate.mapping.function_spec import FAILS, Arguments, Fails, FunctionSpec, Parameter
+from migrate.mapping.function_specs.codes import CODES
 from migrate.mapping.function_specs.numbers import NUMBERS
+from migrate.mapping.function_specs.pieces import PIECES
 from migrate.mapping.function_specs.texts import TEXTS
 from migrate.mapping.function_specs.times import TIMES
 from migrate.mapping.model import Step
@@ -38,7 +40,7 @@ __all__ = [
 ]
 
 FUNCTIONS: Mapping[str, FunctionSpec] = MappingProxyType(
-    {spec.name: spec for spec in (*TEXTS, *NUMBERS, *TIMES)}
+    {spec.name: spec for spec in (*TEXTS, *PIECES, *NUMBERS, *TIMES, *CODES)}
 )
 
 # In the language, not built yet: never called a typo.
@@ -52,15 +54,6 @@ LATER_FUNCTIONS = frozenset(
         "phone",
         "country",
         "state",
-        "salesforce_id",
-        "split",
-        "join",
-        "first_of",
-        "const",
-        "hash",
-        "mask",
-        "uuid5",
-        "json",
     ]
 )
 

@@ -104,7 +104,12 @@ def _arguments(node: Node, spec: FunctionSpec, reading: Reading, path: Path_) ->
     named: dict[str, Any] = {}
     for key, value in node.pairs:
         reading.keys[(*path, key.value)] = key.at
-        named[key.value] = _argument(value, reading, (*path, key.value))
+        inner, parameter = (*path, key.value), spec.parameter(key.value)
+        if parameter is not None and parameter.env and isinstance(value, Text):
+            reading.values[inner] = value.at
+            named[key.value] = Words(env=True, may_be_empty=True).read(value, reading, inner)
+        else:
+            named[key.value] = _argument(value, reading, inner)
     return BAD if any(isinstance(value, Bad) for value in named.values()) else named
 
 

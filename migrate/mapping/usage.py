@@ -30,8 +30,8 @@ def columns_read(field: Field) -> list[str]:
     read = [field.from_] if field.from_ else []
     if field.expr:
         read += columns_of(field.expr)
-    if field.ref and field.ref.kind:
-        read.append(field.ref.kind)
     for step in field.do:
         read += step.columns.values()
+    if field.ref and field.ref.kind:
+        read.append(field.ref.kind)
     return list(dict.fromkeys(read))

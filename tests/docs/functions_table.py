@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from migrate.mapping.function_spec import FAILS, Arguments, FunctionSpec, Parameter
+from migrate.mapping.function_spec import FAILS, Argument, Arguments, FromColumn, FunctionSpec, Parameter, Row
 from migrate.mapping.functions import FUNCTIONS
 
 MAPPING = Path(__file__).parents[2] / "docs" / "mapping.md"
@@ -59,8 +59,19 @@ def _default(value: object) -> str:
 def _examples(spec: FunctionSpec) -> str:
     shown = [e for e in spec.examples if e[0] is not None]
     return "<br>".join(
-        f"{_step(spec.name, given)}{_code(value)} → {_result(result)}" for value, given, result in shown
+        f"{_step(spec.name, given)}{_given(value)} → {_result(result)}" for value, given, result in shown
     )
+
+
+def _given(value: object) -> str:
+    if not isinstance(value, Row):
+        return _code(value)
+    others = ", ".join(f"{name} {_null(text)}" for name, text in value.columns.items())
+    return f"{_null(value.value)} (and {others})"
+
+
+def _null(value: object) -> str:
+    return "NULL" if value is None else _code(value)
 
 
 def _result(result: object) -> str:
@@ -76,7 +87,9 @@ def _step(name: str, given: Arguments) -> str:
     return "" if given is None else f"{_code(step(name, given), plain=True)}: "
 
 
-def _yaml(given: str | tuple[str, ...] | dict[str, str | tuple[str, ...]]) -> str:
+def _yaml(given: Argument | dict[str, Argument]) -> str:
+    if isinstance(given, FromColumn):
+        return f"{{from: {given.from_}}}"
     if isinstance(given, dict):
         return "{" + ", ".join(f"{_yaml(k)}: {_yaml(v)}" for k, v in given.items()) + "}"
     if isinstance(given, tuple):

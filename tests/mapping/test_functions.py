@@ -84,6 +84,17 @@ def test_arguments_are_typed_and_defaulted() -> None:
         ("pattern", {"find": "a", "replace": "\\1"}, "no bracket"),
         ("pattern", {"find": "(a)", "group": "1", "replace": "x"}, "give one"),
         ("pattern", "", "empty"),
+        ("mask", {"first": "-1"}, "0 or more"),
+        ("mask", {"with": ""}, "exactly one character"),
+        ("split", "", "`on` is empty"),
+        ("split", {"on": ";", "part": "0"}, "counts from 1"),
+        ("join", "city", 'are columns, not the text "city"'),
+        ("join", (), "empty list"),
+        ("join", ("city",), "are columns"),
+        ("first_of", None, "needs `columns`"),
+        ("uuid5", "http", "url, oid, x500 or a UUID"),
+        ("json", "$.a[*]", "not a path into JSON"),
+        ("hash", "crc32", "is one of"),
     ],
 )
 def test_wrong_arguments_are_told(name: str, arguments: Arguments, words: str) -> None:

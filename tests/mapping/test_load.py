@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from migrate.errors import MappingError
 from migrate.mapping.load import load_mapping
-from migrate.mapping.model import Check, Default, Field, Find, Keep, Mapping, Ref, Step
+from migrate.mapping.model import Check, Default, Field, Find, FromColumn, Keep, Mapping, Ref, Step
 
 HERE = Path(__file__).parent
 SAMPLES = HERE / "samples"
@@ -318,3 +318,18 @@ def test_a_large_honest_mapping_is_fast(tmp_path: Path) -> None:
     mapping = load(tmp_path, text)
     assert time.process_time() - started < 10 * RUNAWAY
     assert len(mapping.entities) == 61
+
+
+def test_a_salt_comes_from_the_environment(tmp_path: Path) -> None:
+    text = MINIMAL.replace(
+        "{legacy_id: id}", "{a: {from: a, do: [{hash: {salt: '${SALT}'}}, {pad: {width: {from: w}}}]}}"
+    )
+    mapping = load(tmp_path, text, {"SALT": "pepper"})
+    assert mapping.entities["accounts"].fields["a"].do == (
+        Step(name="hash", arguments={"salt": "pepper"}),
+        Step(name="pad", arguments={"width": FromColumn(from_="w")}),
+    )
+    assert mapping.resolved["pepper"] == "${SALT}"
+    assert [m.partition(" ")[2] for m in problems(tmp_path, text)] == [
+        "the environment variable SALT is not set"
+    ]

@@ -7,11 +7,16 @@ from decimal import Decimal
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
+from migrate.mapping.function_spec import Row
 from migrate.mapping.functions import FAILS, FUNCTIONS, arguments_of
 from migrate.mapping.model import Step
+from migrate.transform.entity import CompiledStep
 from migrate.transform.functions.dates import Surroundings
-from migrate.transform.functions.table import IMPLEMENTATIONS, run
+from migrate.transform.functions.table import IMPLEMENTATIONS
+from migrate.transform.parameters import run_step
+from migrate.transform.source_rows import SourceRows
 from migrate.transform.values import BOOLEAN, DATE, DECIMAL, INTEGER, TEXT, TIMESTAMP, Values
 
 EXAMPLES = [
@@ -41,12 +46,22 @@ def as_values(items: list[Any]) -> Values:
 def outcome(
     name: str, items: list[Any], arguments: Any, around: Surroundings = Surroundings()
 ) -> tuple[list[Any], list[bool]]:
-    result = run(name, as_values(items), arguments_of(Step(name=name, arguments=arguments)), around)
-    found = result.values.series.to_list()
+    """Values and what failed. An item may be a `Row` with other columns; without them these are NULL."""
+    others = {name for item in items if isinstance(item, Row) for name in item.columns}
+    columns = {
+        name: pa.array([i.columns.get(name) if isinstance(i, Row) else None for i in items], pa.string())
+        for name in others
+    }
+    columns["_"] = pa.nulls(len(items), pa.string())
+    rows = SourceRows(pa.table(columns), dict.fromkeys(columns, TEXT), {})
+    step = CompiledStep(name, arguments_of(Step(name=name, arguments=arguments)), arguments)
+    values, failures = run_step(
+        step, as_values([i.value if isinstance(i, Row) else i for i in items]), rows, around
+    )
+    found = values.series.to_list()
     if FUNCTIONS[name].returns == "decimal":
         found = [None if f is None else Decimal(f) for f in found]
-    failed = [False] * len(items) if result.failed is None else [bool(f) for f in result.failed]
-    return found, failed
+    return found, [any(f.mask[place] for f in failures) for place in range(len(items))]
 
 
 def test_functions_and_implementations_agree_by_name() -> None:

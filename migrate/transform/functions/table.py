@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from migrate.transform.functions import dates, numbers, text
+from migrate.mapping.functions import FUNCTIONS
+from migrate.transform.functions import codes, dates, numbers, pieces, text
 from migrate.transform.functions.dates import Surroundings
-from migrate.transform.values import Outcome, Values
+from migrate.transform.values import TEXT, WHITE, Outcome, Values, emptied, mask_of, texts_of
 
 Implementation = Callable[[Values, Mapping[str, Any], Surroundings], Outcome]
 
@@ -41,6 +42,15 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = MappingProxyType(
                 text.unescape_html,
                 text.digits,
                 text.boolean,
+                pieces.split,
+                pieces.join,
+                pieces.first_of,
+                pieces.const,
+                codes.salesforce_id,
+                codes.hash,
+                codes.mask,
+                codes.uuid5,
+                codes.json,
                 numbers.decimal,
                 numbers.currency,
                 numbers.percent,
@@ -57,4 +67,13 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = MappingProxyType(
 
 def run(name: str, values: Values, arguments: Mapping[str, Any], around: Surroundings) -> Outcome:
     """One step over a column. Raises KeyError for a name that is not built."""
+    spec = FUNCTIONS[name]
+    if spec.accepts == "text" and spec.empty == "null":
+        values = _stripped(values)
     return IMPLEMENTATIONS[name](values, arguments, around)
+
+
+def _stripped(values: Values) -> Values:
+    """The texts without white space around them, NULL where nothing is left."""
+    texts = texts_of(values).str.strip_chars(WHITE)
+    return Values(emptied(texts, mask_of(texts == "")), TEXT)
