@@ -102,7 +102,7 @@ def test_what_is_no_path_is_told(text: str) -> None:
     if text == "a":
         assert parse_path(text) == ("a",)
         return
-    with pytest.raises(ValueError, match="path|names nothing|not a text of JSON"):
+    with pytest.raises(ValueError, match=r"path|names nothing|not a text of JSON"):
         parse_path(text)
 
 
