@@ -18,6 +18,7 @@ from migrate.errors import MappingError, MigrateError, Problem, Unreachable, Usa
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Mapping, Source, SourceTable
 from migrate.mapping.schema import json_schema
+from migrate.mapping.usage import read_tables
 from migrate.model import Schema
 from migrate.planning import scratch_url
 from migrate.rules.profiling import profile_table
@@ -157,7 +158,7 @@ def _databases(path: Path | str) -> Iterator[dict[str, Any]]:
     reached: dict[str, Schema] = {}
     with tempfile.TemporaryDirectory(prefix="migrate-doctor-") as name:
         for source, spec in mapping.sources.items():
-            wanted = sorted({e.table for e in mapping.entities.values() if e.source == source})
+            wanted = sorted(read_tables(mapping).get(source, ()))
             yield _reach(
                 f"source {source}",
                 wanted,

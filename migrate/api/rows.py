@@ -16,9 +16,9 @@ from migrate.api.quarantined import reasons_of
 from migrate.context import Context
 from migrate.errors import UsageError
 from migrate.report.terminal import change
-from migrate.state.proven import source_rows
 from migrate.state.quarantine import with_originals
 from migrate.state.records import meta_rows
+from migrate.state.roads import entity_rows
 
 
 def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[str, Any]:
@@ -170,7 +170,6 @@ def _target_row(ctx: Context, entity: str, key: str) -> dict[str, Any] | None:
 def _source_row(ctx: Context, entity: str, rid: int | None) -> dict[str, Any] | None:
     if rid is None:
         return None
-    spec = ctx.mapping.entities[entity]
-    rows = with_originals(pa.table({"rid": pa.array([rid], pa.int64())}), spec, source_rows(ctx, spec.source))
+    rows = with_originals(pa.table({"rid": pa.array([rid], pa.int64())}), entity_rows(ctx, entity))
     text = rows["row"][0].as_py()
     return dict(json.loads(text)) if text else None

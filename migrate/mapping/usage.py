@@ -6,6 +6,14 @@ from migrate.mapping.expr import columns_of
 from migrate.mapping.model import Entity, Field, Mapping
 
 
+def read_tables(mapping: Mapping) -> dict[str, tuple[str, ...]]:
+    """Source → its tables that some entity reads, in the order in which the mapping names them."""
+    tables: dict[str, dict[str, None]] = {}
+    for entity in mapping.entities.values():
+        tables.setdefault(entity.source, {})[entity.table] = None
+    return {source: tuple(names) for source, names in tables.items()}
+
+
 def used_columns(mapping: Mapping, source: str, table: str) -> set[str]:
     """Columns of one source table that some entity reads."""
     return set().union(

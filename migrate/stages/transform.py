@@ -28,9 +28,11 @@ from migrate.stages.result import Result
 from migrate.state.proven import known_crosswalk, source_rows, target_rows
 from migrate.state.quarantine import RID_SHIFT, write_quarantine
 from migrate.state.records import meta_rows
+from migrate.state.roads import entity_rows
 from migrate.transform.apply import Transformed, apply
 from migrate.transform.compile import compile_entity
 from migrate.transform.entity import CompiledEntity
+from migrate.transform.roads import EntityRows
 from migrate.transform.settle import Road, Settled, settle
 from migrate.vault.capture import Rows, table_folder
 
@@ -66,8 +68,8 @@ def damaged_parts(ctx: Context, inputs: str) -> list[str]:
     """Parts whose files are not as `apply` left them; `run` makes them again."""
     return [
         part
-        for name, entity in ctx.entities.items()
-        for ref in source_rows(ctx, entity.source).parts[entity.table]
+        for name in ctx.entities
+        for ref in entity_rows(ctx, name).parts
         if ctx.ledger.checkpoint(ctx.run, NAME, part := f"{name}/{ref.index}", inputs) is None
     ]
 
@@ -76,13 +78,14 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     """All entities of the run, from `sources` (by name) against the state of the `target`."""
     declared = ctx.target.schema(ctx.plan.touched)
     known = known_crosswalk(ctx)
-    compiled = {name: _compile(ctx, name, sources, declared) for name in ctx.entities}
+    rows = {name: entity_rows(ctx, name, sources) for name in ctx.entities}
+    compiled = {name: _compile(ctx, name, rows[name].table, declared) for name in ctx.entities}
     targets = _target_files(ctx, target, declared, known is not None)
     total = 0
     roads = []
     stops: list[str] = []
     for name, entity in ctx.entities.items():
-        files, seen, stopped = _apply_entity(ctx, compiled[name], entity, sources[entity.source], inputs)
+        files, seen, stopped = _apply_entity(ctx, compiled[name], rows[name], inputs)
         roads.append(_road(ctx, name, entity, files, declared))
         total += seen
         stops += stopped
@@ -103,10 +106,11 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
             kept="Nothing was loaded.",
             hint="Give entity, system and key their earlier names. Saying what they were called (`was:`) is not built yet.",
         )
-    for name, entity in ctx.entities.items():
-        write_quarantine(ctx, name, entity, sources[entity.source])
-    ctx.ledger.put_run_facts(ctx.run, {"transform": _facts(ctx, settled, sources)})
-    _gates(ctx, settled, sources, [*stops, *settled.stops])
+    for name in ctx.entities:
+        write_quarantine(ctx, name, rows[name])
+    counts = {name: road.count for name, road in rows.items()}
+    ctx.ledger.put_run_facts(ctx.run, {"transform": _facts(settled, counts)})
+    _gates(ctx, settled, counts, [*stops, *settled.stops])
     decided = [
         ctx.folder / "transform" / name / f"{kind}.parquet"
         for name in ctx.entities
@@ -130,14 +134,10 @@ def _own_runs(ctx: Context) -> list[str]:
     return [str(row["run"]) for row in rows if row["mapping"] == ctx.mapping.name]
 
 
-def _compile(ctx: Context, name: str, sources: Mapping[str, Rows], declared: Schema) -> CompiledEntity:
+def _compile(ctx: Context, name: str, road: Table, declared: Schema) -> CompiledEntity:
     entity = ctx.mapping.entities[name]
     compiled, problems = compile_entity(
-        ctx.mapping,
-        name,
-        sources[entity.source].schema.table(entity.table),
-        declared.table(entity.into),
-        now=ctx.plan.now,
+        ctx.mapping, name, road, declared.table(entity.into), now=ctx.plan.now
     )
     if compiled is None or problems:
         raise MappingError(problems, hint="Nothing was loaded.")
@@ -148,16 +148,16 @@ def _compile(ctx: Context, name: str, sources: Mapping[str, Rows], declared: Sch
 
 
 def _apply_entity(
-    ctx: Context, compiled: CompiledEntity, entity: Entity, source: Rows, inputs: str
+    ctx: Context, compiled: CompiledEntity, road: EntityRows, inputs: str
 ) -> tuple[Files, int, list[str]]:
+    entity = compiled.entity
     folder = ctx.room("transform", entity.name)
     seen = 0
     stops: list[str] = []
-    parts = source.parts[entity.table]
-    for ref in parts:
+    for ref in road.parts:
         done = ctx.ledger.checkpoint(ctx.run, NAME, f"{entity.name}/{ref.index}", inputs)
         if done is None:
-            stopped, paths_written = _apply_part(compiled, entity, source, ref, folder)
+            stopped, paths_written = _apply_part(compiled, road, ref, folder)
             ctx.ledger.put_checkpoint(
                 ctx.run,
                 NAME,
@@ -175,15 +175,16 @@ def _apply_entity(
         failpoints.hit("transform.part_done")
 
     def paths(kind: str) -> tuple[Path, ...]:
-        return tuple(folder / f"{kind}-{ref.index:05d}.parquet" for ref in parts)
+        return tuple(folder / f"{kind}-{ref.index:05d}.parquet" for ref in road.parts)
 
     return Files(paths("rows"), paths("reasons"), paths("excluded"), paths("events")), seen, stops
 
 
 def _apply_part(
-    compiled: CompiledEntity, entity: Entity, source: Rows, ref: PartRef, folder: Path
+    compiled: CompiledEntity, road: EntityRows, ref: PartRef, folder: Path
 ) -> tuple[list[str], list[Path]]:
-    rows = source.read(ref)
+    entity = compiled.entity
+    rows = road.read(ref)
     rids = (np.int64(ref.index) << RID_SHIFT) + np.arange(rows.num_rows, dtype=np.int64)
     result = apply(compiled, rows, rids)
     tables = {
@@ -290,19 +291,19 @@ def _road(ctx: Context, name: str, entity: Entity, files: Files, declared: Schem
     )
 
 
-def _facts(ctx: Context, settled: Settled, sources: Mapping[str, Rows]) -> dict[str, JSON]:
+def _facts(settled: Settled, counts: Mapping[str, int]) -> dict[str, JSON]:
     return {
         name: {
-            "in": sum(p.rows for p in sources[e.source].parts[e.table]),
+            "in": count,
             "quarantined": settled.quarantined[name],
             "kept": settled.kept[name],
             "operations": dict(settled.operations[name]),
         }
-        for name, e in ctx.entities.items()
+        for name, count in counts.items()
     }
 
 
-def _gates(ctx: Context, settled: Settled, sources: Mapping[str, Rows], stops: list[str]) -> None:
+def _gates(ctx: Context, settled: Settled, counts: Mapping[str, int], stops: list[str]) -> None:
     kept = "Nothing was loaded; the backups are kept."
     if stops:
         raise GateClosed(
@@ -311,7 +312,7 @@ def _gates(ctx: Context, settled: Settled, sources: Mapping[str, Rows], stops: l
             hint="Correct the mapping or the source; `migrate quarantine list` shows the rows.",
         )
     for name, entity in ctx.entities.items():
-        rows = sum(p.rows for p in sources[entity.source].parts[entity.table])
+        rows = counts[name]
         if settled.quarantined[name] > may_be_quarantined(ctx.mapping, entity, rows):
             share, limit = settled.quarantined[name] / rows, limit_of(ctx.mapping, entity)
             raise TooManyQuarantined(

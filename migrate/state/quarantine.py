@@ -16,36 +16,32 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from migrate.context import Context
-from migrate.mapping.model import Entity
 from migrate.model import Kind
 from migrate.parts import write_rows
-from migrate.state.proven import source_rows
-from migrate.vault.capture import Rows
+from migrate.state.roads import entity_rows
+from migrate.transform.roads import EntityRows
 
 RID_SHIFT = 32  # a row's identity in a run: part index << 32 | ordinal in the part
 
 
-def write_quarantine(ctx: Context, name: str, entity: Entity, source: Rows) -> None:
+def write_quarantine(ctx: Context, name: str, road: EntityRows) -> None:
     """`quarantine/ENTITY.parquet`: every quarantined row with all its reasons and the original row (P7, P10)."""
     found = pq.read_table(ctx.folder / "transform" / name / "quarantine.parquet")
-    write_rows(
-        with_originals(found, entity, source), ctx.place("quarantine", f"{name}.parquet"), point="quarantine"
-    )
+    write_rows(with_originals(found, road), ctx.place("quarantine", f"{name}.parquet"), point="quarantine")
 
 
-def with_originals(found: pa.Table, entity: Entity, source: Rows) -> pa.Table:
+def with_originals(found: pa.Table, road: EntityRows) -> pa.Table:
     """Add `row` (JSON of the source row), `raw` (bytes of a broken record) and `line` to rows that have a `rid`."""
     rids = found["rid"].to_numpy()
     texts: list[str | None] = [None] * len(rids)
     raws: list[bytes | None] = [None] * len(rids)
     lines: list[int | None] = [None] * len(rids)
-    types = source.schema.table(entity.table).types
-    mixed = [name for name, type_ in types.items() if type_.kind is Kind.MIXED]
-    for ref in source.parts[entity.table]:
+    mixed = [name for name, type_ in road.table.types.items() if type_.kind is Kind.MIXED]
+    for ref in road.parts:
         places = np.flatnonzero(rids >> RID_SHIFT == ref.index)
         if not len(places):
             continue
-        rows = source.read(ref).take(pa.array(rids[places] & 0xFFFFFFFF))
+        rows = road.read(ref).take(pa.array(rids[places] & 0xFFFFFFFF))
         for place, row in zip(places, rows.to_pylist(), strict=True):
             raws[place], lines[place] = row.pop("_raw", None), row.pop("_line", None)
             row.pop("_bad", None)
@@ -84,7 +80,7 @@ def _json(value: object) -> object:
 
 def write_rejects(ctx: Context, rejects: pa.Table) -> None:
     """`quarantine/ENTITY.rejects.parquet`: rows that only the database refused, in the same form."""
-    for name, entity in ctx.entities.items():
+    for name in ctx.entities:
         mine = rejects.filter(pc.equal(rejects["entity"], name)).sort_by("rid")
         details = [f"constraint {o}" if o else "" for o in mine["object"].to_pylist()]
         count = mine.num_rows
@@ -97,6 +93,5 @@ def write_rejects(ctx: Context, rejects: pa.Table) -> None:
                 "details": pa.array([[d] for d in details], pa.list_(pa.string())),
             }
         )
-        rows = source_rows(ctx, entity.source)
         path = ctx.place("quarantine", f"{name}.rejects.parquet")
-        write_rows(with_originals(table, entity, rows), path, point="quarantine")
+        write_rows(with_originals(table, entity_rows(ctx, name)), path, point="quarantine")

@@ -11,6 +11,7 @@ from migrate.context import Context
 from migrate.durable import write_bytes
 from migrate.errors import MappingError, MigrateError, Problem, UsageError
 from migrate.mapping.model import Mapping
+from migrate.mapping.usage import read_tables
 from migrate.model import Schema
 from migrate.plan_model import EntityPlan, Plan
 from migrate.planning import digest_of, finds, key_from, parents, schema_digest, scratch_url, shapes_of
@@ -27,6 +28,7 @@ from migrate.stages.result import Result
 from migrate.state.expected import check_made_from
 from migrate.state.records import meta_rows
 from migrate.transform.compile import compile_entity
+from migrate.transform.roads import road_table
 
 NAME = "plan"
 
@@ -62,8 +64,8 @@ def held_against(
     problems, warnings = check_tables(mapping, sources, target)
     if not problems:
         for name, entity in mapping.entities.items():
-            source = sources[entity.source].table(entity.table)
-            _, found = compile_entity(mapping, name, source, target.table(entity.into), now=now)
+            road = road_table(mapping, name, sources)
+            _, found = compile_entity(mapping, name, road, target.table(entity.into), now=now)
             problems += found
         problems += check_keys(mapping, target)
         if engine == "sqlite" and not problems:
@@ -74,12 +76,7 @@ def held_against(
 
 
 def _source_schemas(ctx: Context) -> dict[str, Schema]:
-    tables: dict[str, list[str]] = {}
-    for entity in ctx.mapping.entities.values():
-        wanted = tables.setdefault(entity.source, [])
-        if entity.table not in wanted:
-            wanted.append(entity.table)
-    return {name: ctx.sources[name].schema(wanted) for name, wanted in tables.items()}
+    return {name: ctx.sources[name].schema(wanted) for name, wanted in read_tables(ctx.mapping).items()}
 
 
 def target_tables(mapping: Mapping) -> list[str]:
@@ -148,10 +145,6 @@ def _plan(
             refs={f: parents(v.ref) for f, v in entity.fields.items() if v.ref},
             digest=digest_of([entity.model_dump(mode="json"), repr(table.columns)]),
         )
-    tables: dict[str, list[str]] = {}
-    for entity in ctx.mapping.entities.values():
-        if entity.table not in tables.setdefault(entity.source, []):
-            tables[entity.source].append(entity.table)
     return Plan(
         run=ctx.run,
         mapping_digest=ctx.mapping.digest,
@@ -159,7 +152,7 @@ def _plan(
         target_schema=schema_digest(target),
         order=order.entities,
         entities=entities,
-        source_tables={name: tuple(t) for name, t in tables.items()},
+        source_tables=read_tables(ctx.mapping),
         touched=tuple(target_tables(ctx.mapping)),
         problems=tuple({k: str(v) for k, v in vars(w).items()} for w in warnings),
         now=ctx.now,

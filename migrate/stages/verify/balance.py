@@ -12,9 +12,9 @@ from migrate.context import Context
 from migrate.duck import literal, parquet, workspace
 from migrate.model import RowBalance, Verdict
 from migrate.parts import stream_rows
-from migrate.state.proven import source_rows
 from migrate.state.quarantine import RID_SHIFT
 from migrate.state.records import meta_rows
+from migrate.state.roads import entity_rows
 
 
 def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verdict:
@@ -23,10 +23,9 @@ def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verd
     `expected`: rows that must be in the target (rid, source_key); they count as loaded only where
     the target's own crosswalk has them under this run.
     """
-    entity = ctx.mapping.entities[name]
-    parts = source_rows(ctx, entity.source).parts[entity.table]
+    parts = entity_rows(ctx, name).parts
     folder = ctx.folder / "transform" / name
-    system = ctx.mapping.sources[entity.source].system
+    system = ctx.mapping.sources[ctx.mapping.entities[name].source].system
     known = (
         f"(SELECT source_key, run FROM {parquet([crosswalk])} "
         f"WHERE entity = {literal(name)} AND system = {literal(system)})"

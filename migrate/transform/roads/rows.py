@@ -1,0 +1,35 @@
+"""The rows of an entity's road, wherever they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from migrate.model import PartRef, Table
+
+
+@dataclass(frozen=True)
+class EntityRows:
+    """`table`: the road's columns, those of the source table and what joins and shapes add, under the names that the
+    mapping uses (`home.city`). `read` verifies the bytes of a part; what it gives may have hidden columns besides.
+    A row's identity in a run is `part.index << 32 | ordinal`.
+
+    `joined(part, "tag")` gives the rows of a join with `rows: any` that belong to the rows of a part: `__row` (the
+    ordinal in the part), then `tag.COLUMN`…; by `__row`, within it in the join's order. KeyError where there is no
+    such join."""
+
+    table: Table
+    parts: tuple[PartRef, ...]
+    read: Callable[[PartRef], pa.Table]
+    joined: Callable[[PartRef, str], pa.Table]
+
+    @property
+    def count(self) -> int:
+        return sum(p.rows for p in self.parts)
+
+
+def no_joins(ref: PartRef, name: str) -> pa.Table:
+    """What a road without joins says to `joined`."""
+    raise KeyError(f"{ref.table} has no join {name}")
