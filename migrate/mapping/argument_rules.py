@@ -83,6 +83,14 @@ def _split(given: Given) -> Iterator[Wrong]:
         yield "`part` counts from 1, or from -1 at the end; 0 is neither", "part", ""
 
 
+_WITHOUT_PHONES = frozenset({"AQ", "BV", "GS", "HM", "PN", "TF", "UM"})  # countries without a numbering plan
+
+
+def _phone(given: Given) -> Iterator[Wrong]:
+    if given["region"] in _WITHOUT_PHONES:
+        yield f"{given['region']} has no phone numbers of its own", "region", ""
+
+
 def _round(given: Given) -> Iterator[Wrong]:
     if isinstance(given["places"], int) and abs(given["places"]) > 38:
         yield "`places` is -38 to 38", "", ""
@@ -112,6 +120,7 @@ _RULES: Mapping[str, Callable[[Given], Iterator[Wrong]]] = {
     "pad": _pad,
     "mask": _mask,
     "split": _split,
+    "phone": _phone,
     "round": _round,
     "date": _dates,
     "timestamp": _dates,

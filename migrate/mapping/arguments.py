@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from uuid import NAMESPACE_DNS, NAMESPACE_OID, NAMESPACE_URL, NAMESPACE_X500, UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from migrate.mapping import dates, json_paths, patterns
+from migrate.mapping import countries, dates, json_paths, patterns
 from migrate.mapping.argument_rules import together
 from migrate.mapping.function_spec import (
     Argument,
@@ -218,6 +218,15 @@ def _namespace(parameter: Parameter, value: str) -> UUID:
         raise _WrongValue(f'`{parameter.name}` is {", ".join(known)} or a UUID, not "{value}"') from None
 
 
+def _country(parameter: Parameter, value: str) -> str:
+    found = countries.country_of(value)
+    if found is None:
+        raise _WrongValue(
+            f'`{parameter.name}` is a country, and "{value}" is none', hint="write its code, such as GB"
+        )
+    return found.alpha2
+
+
 def _json_path(_: Parameter, value: str) -> json_paths.Path:
     try:
         return json_paths.parse_path(value)
@@ -233,6 +242,7 @@ _READERS: Mapping[str, Callable[[Parameter, str], object]] = {
     "choice": _choice,
     "pattern": _pattern,
     "timezone": _timezone,
+    "country": _country,
     "namespace": _namespace,
     "json_path": _json_path,
 }

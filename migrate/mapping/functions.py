@@ -24,6 +24,7 @@ from migrate.mapping.function_spec import FAILS, Arguments, Fails, FunctionSpec,
 from migrate.mapping.function_specs.codes import CODES
 from migrate.mapping.function_specs.numbers import NUMBERS
 from migrate.mapping.function_specs.pieces import PIECES
+from migrate.mapping.function_specs.places import PLACES
 from migrate.mapping.function_specs.texts import TEXTS
 from migrate.mapping.function_specs.times import TIMES
 from migrate.mapping.model import Step
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 FUNCTIONS: Mapping[str, FunctionSpec] = MappingProxyType(
-    {spec.name: spec for spec in (*TEXTS, *PIECES, *NUMBERS, *TIMES, *CODES)}
+    {spec.name: spec for spec in (*TEXTS, *PIECES, *NUMBERS, *TIMES, *PLACES, *CODES)}
 )
 
 # In the language, not built yet: never called a typo.
@@ -51,9 +52,6 @@ LATER_FUNCTIONS = frozenset(
         "email",
         "punycode",
         "plus_tag",
-        "phone",
-        "country",
-        "state",
     ]
 )
 

@@ -95,6 +95,9 @@ def test_arguments_are_typed_and_defaulted() -> None:
         ("uuid5", "http", "url, oid, x500 or a UUID"),
         ("json", "$.a[*]", "not a path into JSON"),
         ("hash", "crc32", "is one of"),
+        ("phone", "Narnia", "is a country"),
+        ("phone", {"region": "Antarctica"}, "no phone numbers of its own"),
+        ("state", {"country": "US", "to": "iso2"}, "is one of"),
     ],
 )
 def test_wrong_arguments_are_told(name: str, arguments: Arguments, words: str) -> None:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from migrate.mapping.functions import FUNCTIONS
-from migrate.transform.functions import codes, dates, numbers, pieces, text
+from migrate.transform.functions import codes, dates, numbers, phones, pieces, places, text
 from migrate.transform.functions.dates import Surroundings
 from migrate.transform.values import TEXT, WHITE, Outcome, Values, emptied, mask_of, texts_of
 
@@ -46,6 +46,9 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = MappingProxyType(
                 pieces.join,
                 pieces.first_of,
                 pieces.const,
+                phones.phone,
+                places.country,
+                places.state,
                 codes.salesforce_id,
                 codes.hash,
                 codes.mask,
