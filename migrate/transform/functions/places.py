@@ -62,7 +62,8 @@ def _states(country: str) -> dict[str, set[tuple[str, str]]]:
     import pycountry
 
     known: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for one in pycountry.subdivisions.get(country_code=country) or ():
+    everywhere: Any = pycountry.subdivisions
+    for one in everywhere.get(country_code=country) or ():
         this = (one.code, one.name)
         known[one.code].add(this)
         names = [one.name, *re.split(r"[\[\](),/;]", one.name), *_EVERYDAY.get(one.code, ())]
