@@ -8,9 +8,9 @@ Lists and dicts are never shared with the caller; nothing here connects to anyth
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, InstanceOf
+from pydantic import BaseModel, ConfigDict, InstanceOf, SerializerFunctionWrapHandler, model_serializer
 from pydantic import Field as Key
 
 Outcome = Literal["quarantine", "empty_and_flag", "stop"]
@@ -160,11 +160,34 @@ class Check(Strict):
     on_fail: Literal["quarantine", "empty_and_flag", "default", "stop", "warn"] = "quarantine"
 
 
+class MapTable(Strict):
+    """A table of a source that a value map is read from: texts of column `from_` → texts of column `to`."""
+
+    source: str = "source"
+    table: str
+    from_: str = Key(alias="from")
+    to: str
+
+
 class ValueMap(Strict):
-    """Text → text; a value of None empties. Inline maps hold data only."""
+    """Text → text; a value of None empties. Inline maps hold data only.
+
+    `file`: the CSV file that the values were read from, as the mapping names it, and `digest` the SHA-256 of its
+    bytes; a dump has the digest in place of the values. `table`: the values come with the source's rows."""
 
     name: str = ""
     values: dict[str, str | None] = Key(default_factory=dict)
+    ignore: Literal["case"] | None = None
+    file: str = ""
+    digest: str = ""
+    table: MapTable | None = None
+
+    @model_serializer(mode="wrap")
+    def _dumped(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A million values of a file would be written out for every field that looks them up."""
+        if not self.file:
+            return dict(handler(self))
+        return dict(handler(self.model_copy(update={"file": "", "values": {}}))) | {"file": self.file}
 
 
 class Item(Strict):
@@ -197,18 +220,48 @@ class ListOf(Strict):
         return self.items or ((self.each,) if self.each is not None else ())
 
 
-class Field(Strict):
-    """Order: from → read_as → do → map → ref/find → default → check → target type. Exactly one of from_/value/expr."""
+class Bands(Strict):
+    """Upper bounds, included, in ascending order → text (None empties); `above`: what is larger than all of them."""
+
+    limits: tuple[tuple[str, str | None], ...]
+    above: str | None = None
+    has_above: bool = False
+
+
+class Origin(Strict):
+    """Where a value comes from: exactly one of the three."""
 
     from_: str | None = Key(default=None, alias="from")
     value: str | None = None
     expr: str | None = None
+
+
+class Case(Origin):
+    when: str
+
+
+class Field(Strict):
+    """Order: origin → read_as → do → map/bands → ref/find → default → check → target type; `when` says for which rows.
+
+    Exactly one origin: from_, value, expr, first_of (columns), text (with {names} of columns) or choose, with what
+    `otherwise` becomes of a row that no case fits. `do_if_text`: `do` comes from `defaults` and is for texts only."""
+
+    from_: str | None = Key(default=None, alias="from")
+    value: str | None = None
+    expr: str | None = None
+    first_of: tuple[str, ...] = ()
+    text: str | None = None
+    choose: tuple[Case, ...] = ()
+    otherwise: Literal["quarantine", "empty", "stop"] | Origin = "quarantine"
+    when: str | None = None
     read_as: (
         Literal["text", "integer", "decimal", "float", "boolean", "date", "timestamp", "timestamptz", "time"]
         | None
     ) = None
     do: tuple[Step, ...] = ()
+    do_if_text: bool = False
     map: ValueMap | None = None  # named maps are already looked up
+    bands: Bands | None = None
     unmapped: Literal["quarantine", "keep", "stop"] | Default = "quarantine"
     ref: Ref | None = None
     find: Find | None = None
@@ -223,7 +276,8 @@ class Entity(Strict):
     """One road from a source table to a target table.
 
     `match`: target column → source column or expression that gives the value (short form `[legacy_id]`: the
-    field of that name, value None here). `write` is filled in by rule: add, or add_or_update where match is given."""
+    field of that name, value None here). `write` is filled in by rule: add, or add_or_update where match is given.
+    `let`: working values in the order of the file, which rules, fields, `match` and `key` see like columns."""
 
     name: str
     source: str = "source"  # name of the source
@@ -236,6 +290,7 @@ class Entity(Strict):
     match: dict[str, str | None] = Key(default_factory=dict)
     write: Literal["link", "add", "add_or_update"] = "add"
     target_sets: dict[str, str] = Key(default_factory=dict)  # column → any | at_least | not_null
+    let: dict[str, Field] = Key(default_factory=dict)
     fields: dict[str, Field] = Key(default_factory=dict)
     max_quarantine: float | None = None
     why: str | None = Key(default=None, exclude=True)

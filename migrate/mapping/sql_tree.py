@@ -106,6 +106,7 @@ class Parsed:
     root: Tree | None = None
     problems: list[str] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
+    dotted: list[str] = field(default_factory=list)  # names of two words, which joined tables have
 
     def wrong(self, message: str) -> None:
         if message not in self.problems:
@@ -292,13 +293,29 @@ _OPERATORS = frozenset(
 )
 
 
+def no_such_part(name: str) -> str:
+    return f'"{name}" names a table or a part of a column; name the column alone (a dot in a name needs "quotes")'
+
+
+def with_whole_names(parsed: Parsed) -> str:
+    """The expression with every name of two words as the name of one column; as it was where there is none."""
+    if not parsed.dotted or parsed.root is None:
+        return parsed.sql
+    frame = json.loads(query("SELECT json_serialize_sql('SELECT 1')")[0][0])
+    frame["statements"][0]["node"]["select_list"] = [parsed.root]
+    text = str(query("SELECT json_deserialize_sql(?::JSON)", [json.dumps(frame)])[0][0])
+    return text.removeprefix("SELECT ")
+
+
 def _column(node: Tree, result: Parsed) -> None:
     names = node["column_names"]
-    if len(names) != 1:
-        result.wrong(
-            f'"{".".join(names)}" names a table or a part of a column; name the column alone (a dot in a name needs "quotes")'
-        )
+    if len(names) > 2:
+        result.wrong(no_such_part(".".join(names)))
         return
+    if len(names) == 2:
+        # The column of a joined table is one column, with a dot in its name.
+        node["column_names"] = names = [".".join(names)]
+        result.dotted.append(names[0])
     result.columns.append(names[0])
     if _CLOCK_AND_USER.fullmatch(names[0]):
         result.wrong(f"{names[0]} is not allowed: it gives another value tomorrow")

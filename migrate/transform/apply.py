@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -13,14 +12,17 @@ import pyarrow as pa
 
 from migrate import failpoints
 from migrate.errors import Corrupt
-from migrate.transform.entity import CompiledEntity, CompiledField
-from migrate.transform.expressions import evaluate, locked_connection
-from migrate.transform.field import field_columns
+from migrate.model import Kind, Type
+from migrate.transform.convert import convert
+from migrate.transform.entity import LET, CompiledEntity, CompiledField
+from migrate.transform.expressions import Expressions, expressions_of
+from migrate.transform.field import Columns, field_columns
 from migrate.transform.findings import Findings
-from migrate.transform.keys import HIDDEN, hashes_of, keys_of
-from migrate.transform.kinds import type_of_arrow
-from migrate.transform.source_rows import SourceRows
-from migrate.transform.values import TEXT, Mask, Values, values_of
+from migrate.transform.keys import HIDDEN, hashes_of, hashes_with, keys_of
+from migrate.transform.origin import Given, given
+from migrate.transform.result_types import seen_by_sql
+from migrate.transform.source_rows import Made, SourceRows
+from migrate.transform.values import Mask, values_of
 
 _EXCLUDED_FIELDS: list[pa.Field[Any]] = [
     pa.field("rid", pa.int64()),
@@ -60,28 +62,14 @@ def apply(
     if len(numbers) != batch.num_rows:
         raise Corrupt(f"{batch.num_rows} rows came with {len(numbers)} ids", where=compiled.source.name)
     source = SourceRows(batch, compiled.types, compiled.nulls)
-    with _sql(compiled) as connection:
-        kept, unclear = _where(compiled, connection, source)
-        excluded = _excluded(source, compiled, numbers, ~kept)
+    with expressions_of(compiled.columns_of_sql) as expressions:
+        kept, unclear = _where(compiled, expressions, source)
+        excluded = _excluded(source, compiled, expressions, numbers, ~kept)
         if not kept.all():
             source, numbers, unclear = source.filtered(kept), numbers[kept], unclear[kept]
-        result = _rows(compiled, connection, source, numbers, unclear)
+        result = _rows(compiled, expressions, source, numbers, unclear)
     failpoints.hit("transform.batch.done")
     return Transformed(result[0], excluded, result[1], result[2], result[3])
-
-
-class _sql:  # noqa: N801 - a context manager reads like a function
-    """A connection only where the entity has SQL: most have none."""
-
-    def __init__(self, compiled: CompiledEntity) -> None:
-        self._manager = locked_connection() if compiled.columns_of_sql else None
-
-    def __enter__(self) -> duckdb.DuckDBPyConnection | None:
-        return self._manager.__enter__() if self._manager else None
-
-    def __exit__(self, *error: object) -> None:
-        if self._manager:
-            self._manager.__exit__(None, None, None)
 
 
 def _bad_records(source: SourceRows) -> Mask:
@@ -90,34 +78,38 @@ def _bad_records(source: SourceRows) -> Mask:
     return source.batch.column("_bad").is_valid().to_numpy()
 
 
-def _where(
-    compiled: CompiledEntity, connection: duckdb.DuckDBPyConnection | None, source: SourceRows
-) -> tuple[Mask, Mask]:
+def _where(compiled: CompiledEntity, expressions: Expressions, source: SourceRows) -> tuple[Mask, Mask]:
     """Rows that stay, and rows for which the condition cannot be computed (they stay too, with a reason).
     Records that could not be read are never asked."""
     bad = _bad_records(source)
-    if compiled.where is None or connection is None:
+    if compiled.where is None:
         return np.ones(len(source), dtype=np.bool_), np.zeros(len(source), dtype=np.bool_)
-    values, unclear = _computed(compiled, connection, compiled.where, source)
-    answers: Any = values.cast(pa.bool_())
-    true: Mask = answers.fill_null(False).to_numpy()
+    true, unclear = _true(compiled.where, expressions, source)
     unclear = unclear & ~bad
     return true | bad | unclear, unclear
 
 
-def _computed(
-    compiled: CompiledEntity, connection: duckdb.DuckDBPyConnection, sql: str, source: SourceRows
-) -> tuple[pa.ChunkedArray[Any], Mask]:
-    columns = {name: source.arrow(name) for name in compiled.columns_of_sql[sql]}
-    return evaluate(connection, sql, columns, len(source))
+def _true(condition: str, expressions: Expressions, source: SourceRows) -> tuple[Mask, Mask]:
+    """Rows for which the condition is true, and rows for which it cannot be computed. NULL is not true."""
+    values, unclear = expressions.over(condition, source)
+    answers: Any = values.cast(pa.bool_())
+    true: Mask = answers.fill_null(False).to_numpy()
+    return true & ~unclear, unclear
 
 
 def _excluded(
-    source: SourceRows, compiled: CompiledEntity, rids: npt.NDArray[np.int64], mask: Mask
+    source: SourceRows,
+    compiled: CompiledEntity,
+    expressions: Expressions,
+    rids: npt.NDArray[np.int64],
+    mask: Mask,
 ) -> pa.Table:
     if not mask.any():
         return EXCLUDED.empty_table()
     out = source.filtered(mask)
+    if any(LET + name in {let.name for let in compiled.lets} for name in compiled.key):
+        # What is wrong with rows that are left out is nobody's concern.
+        _lets(compiled, expressions, out, Findings(compiled.name, np.ones(len(out), dtype=np.bool_)))
     return pa.Table.from_arrays(
         [pa.array(rids[mask]), keys_of(out, compiled.key), pa.repeat(pa.scalar("where"), len(out))],
         schema=EXCLUDED,
@@ -126,7 +118,7 @@ def _excluded(
 
 def _rows(
     compiled: CompiledEntity,
-    connection: duckdb.DuckDBPyConnection | None,
+    expressions: Expressions,
     source: SourceRows,
     rids: npt.NDArray[np.int64],
     unclear: Mask,
@@ -136,70 +128,78 @@ def _rows(
     if bad.any():
         findings.bad_records(pl.Series("", pl.from_arrow(source.batch.column("_bad")), dtype=pl.String))
     findings.reason(unclear, "where", "type", "the condition cannot be computed for this row")
+    looked = _lets(compiled, expressions, source, findings)
     keys = keys_of(source, compiled.key)
     if keys.null_count:
+        failed = source.failed(compiled.key)
+        empty = keys.is_null().to_numpy(zero_copy_only=False)
         findings.reason(
-            keys.is_null().to_numpy(zero_copy_only=False), "", "key_missing", "a part of the key is empty"
+            empty if failed is None else empty & ~failed, "", "key_missing", "a part of the key is empty"
         )
     columns: dict[str, pa.Array[Any]] = {"__rid": pa.array(rids), "__key": keys, "__hash": hashes_of(source)}
     for field in compiled.fields:
-        columns.update(_field(compiled, field, connection, source, findings))
+        made = _field(compiled, field, expressions, source, findings)
+        columns.update(made.arrays)
+        looked += [] if made.looked is None else [made.looked]
     for field in compiled.matches:
-        made = _field(compiled, field, connection, source, findings)
-        columns[f"__match.{field.name}"] = made[field.name]
+        made = _field(compiled, field, expressions, source, findings)
+        columns[f"__match.{field.name}"] = made.arrays[field.name]
+    columns["__hash"] = hashes_with(columns["__hash"], looked)
     return pa.table(columns), findings.reasons(rids), findings.events(rids), tuple(findings.stops)
+
+
+def _lets(
+    compiled: CompiledEntity, expressions: Expressions, source: SourceRows, findings: Findings
+) -> list[pl.Series]:
+    """Makes the let values, each seen by those after it; gives the texts that tables of the source gave for them."""
+    looked = []
+    for let in compiled.lets:
+        made = _field(compiled, let, expressions, source, findings)
+        failed = made.failed if made.failed is not None else np.zeros(len(source), dtype=np.bool_)
+        array = made.arrays[let.name]
+        source.add(let.name.removeprefix(LET), let.type, Made(array, *_seen(array, let.type), failed))
+        looked += [] if made.looked is None else [made.looked]
+    return looked
+
+
+def _seen(array: pa.Array[Any], type_: Type) -> tuple[pa.Array[Any], Mask | None]:
+    """A let value as SQL sees it, and the rows in which it is a decimal that is too long for that."""
+    seen = seen_by_sql(type_)
+    if seen == type_:
+        return array, None
+    done = convert(values_of(array, type_), seen)
+    masks = [f.mask for f in done.failures] + ([] if done.lossy is None else [done.lossy])
+    return done.array, np.logical_or.reduce(masks) if masks else None
 
 
 def _field(
     compiled: CompiledEntity,
     field: CompiledField,
-    connection: duckdb.DuckDBPyConnection | None,
+    expressions: Expressions,
     source: SourceRows,
     findings: Findings,
-) -> dict[str, pa.Array[Any]]:
-    bad: Mask | None = None
-    if field.source is not None:
-        values, bad = source.column(field.source)
-        raw = (
-            source.mixed_bytes(field.source)
-            if field.type.kind.value == "bytes" and not _has_steps(field)
-            else None
-        )
-        if raw is not None:
-            values, bad = values_of(raw.to_arrow(), field.type), None
-    elif field.sql is not None:
-        assert connection is not None
-        computed, failed = _computed(compiled, connection, field.sql, source)
-        array, type_ = type_of_arrow(computed)
-        values = values_of(array, type_)
+) -> Columns:
+    silent = source.failed(field.reads)
+    if field.when is not None:
+        true, unclear = _true(field.when, expressions, source)
+        if silent is not None:
+            unclear = unclear & ~silent
+        findings.reason(unclear, field.name, "type", "the condition cannot be computed for this row")
+        passed_by = ~true & ~unclear if silent is None else ~true & ~unclear & ~silent
+        if field.guarded:
+            findings.reason(
+                passed_by, field.name, "required", "`when` is not true, and the target column takes no NULL"
+            )
+        silent = ~true if silent is None else silent | ~true
+    start = given(field.origin, source, expressions)
+    if field.type.kind is Kind.BYTES and field.source is not None and not field.has_steps:
+        raw = source.mixed_bytes(field.source)
+        start = start if raw is None else Given(values_of(raw.to_arrow(), field.type))
+    if start.failed is not None:
+        failed = start.failed if silent is None else start.failed & ~silent
         findings.reason(failed, field.name, "type", "the expression cannot be computed for this row")
-        if failed.any():
-            return _without(compiled, field, source, values, findings, failed)
-    else:
-        values = Values(pl.repeat(field.field.value, len(source), dtype=pl.String, eager=True), TEXT)
-    return field_columns(field, source, values, bad, findings, compiled.nul_allowed)
-
-
-def _without(
-    compiled: CompiledEntity,
-    field: CompiledField,
-    source: SourceRows,
-    values: Values,
-    findings: Findings,
-    failed: Mask,
-) -> dict[str, pa.Array[Any]]:
-    """A field whose expression failed for some rows: they have had their reason, the rules are not asked again."""
-    silent = findings.silent
-    findings.silent = silent | failed
-    try:
-        return field_columns(field, source, values, None, findings, compiled.nul_allowed)
-    finally:
-        findings.silent = silent
-
-
-def _has_steps(field: CompiledField) -> bool:
-    plain = field.field
-    return bool(plain.read_as or plain.do or plain.map or field.refers)
+        silent = start.failed if silent is None else silent | start.failed
+    return field_columns(field, source, start, silent, findings, compiled.nul_allowed or field.free)
 
 
 __all__ = ["HIDDEN", "Transformed", "apply"]

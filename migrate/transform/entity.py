@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from migrate.mapping.model import Arguments, Check, Entity, Field, Find
+from migrate.mapping.model import Arguments, Check, Entity, Field, Find, MapTable
 from migrate.model import Column, Table, Type
+from migrate.transform.lookup import Lookup
+from migrate.transform.origin import OneColumn, Origin
 
 Lossy = Literal["error", "quarantine", "allow"]
+LET = "let."  # what the names of let values begin with in reasons and events
 
 
 @dataclass(frozen=True)
@@ -24,21 +27,31 @@ class CompiledStep:
 
 @dataclass(frozen=True)
 class CompiledField:
-    """One field. Exactly one of `source`, `value`, `sql` says where it comes from; `source_type` is that of the column.
+    """One field, or one let value (`let.NAME`), ready to run.
 
-    `column` is the target column; `steps` are the `do` functions with their parsed arguments."""
+    `column` is the target column; a field that goes into none has one of its own result's type. `source_type` is the
+    type of what `origin` gives; `reads`: the columns and let values that it depends on; `when`: SQL of the rows that it
+    is for; `steps`: the `do` functions with their parsed arguments; `lookup`: its map, but one of a table's rows."""
 
     name: str
     field: Field
     column: Column
-    source: str | None = None
-    source_type: Type | None = None
-    sql: str | None = None
+    origin: Origin
+    source_type: Type
+    reads: frozenset[str] = frozenset()
+    when: str | None = None
     steps: tuple[CompiledStep, ...] = ()
+    lookup: Lookup | None = None
     dates: tuple[str, ...] = ()
     zone: str | None = None
     lossy: Lossy = "error"
     guarded: bool = True  # the target column takes no NULL, so an empty value is a reason here
+    free: bool = False  # it goes into no column of the target
+
+    @property
+    def source(self) -> str | None:
+        """The one column that the value is taken from as it is."""
+        return self.origin.column if isinstance(self.origin, OneColumn) else None
 
     @property
     def type(self) -> Type:
@@ -54,6 +67,12 @@ class CompiledField:
         return self.field.ref is not None or self.field.find is not None
 
     @property
+    def has_steps(self) -> bool:
+        """Whether anything is done to the value before it is checked."""
+        plain = self.field
+        return bool(plain.read_as or self.steps or plain.map or plain.bands or self.refers)
+
+    @property
     def finds(self) -> Find | None:
         """The look into the target that this field makes, at once or where its reference is missing or ambiguous."""
         if self.field.find is not None:
@@ -67,14 +86,16 @@ class CompiledField:
 
 @dataclass(frozen=True)
 class CompiledEntity:
-    """`key`: source columns (`_line` where the key is the line, none where it is the content). `nulls`: NULL words by column, only where there are any.
-    `where_columns` and `expression_columns`: what the SQL names. `matches`: `match` values that are no fields."""
+    """`key`: source columns or let values (`_line` where the key is the line, none where it is the content). `lets`: in
+    the order in which they are made. `nulls`: NULL words by column, only where there are any. `columns_of_sql`: what
+    every expression names. `types`: of columns and let values. `matches`: `match` values that are no fields."""
 
     entity: Entity
     source: Table
     target: Table
     key: tuple[str, ...]
     fields: tuple[CompiledField, ...]
+    lets: tuple[CompiledField, ...] = ()
     matches: tuple[CompiledField, ...] = ()
     where: str | None = None
     columns_of_sql: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -86,6 +107,17 @@ class CompiledEntity:
     @property
     def name(self) -> str:
         return self.entity.name
+
+    def with_lookups(self, tables: Mapping[MapTable, Lookup]) -> CompiledEntity:
+        """The same with the maps that come from tables. Raises KeyError for one that is not among them."""
+
+        def ready(fields: tuple[CompiledField, ...]) -> tuple[CompiledField, ...]:
+            return tuple(
+                replace(f, lookup=tables[f.field.map.table]) if f.field.map and f.field.map.table else f
+                for f in fields
+            )
+
+        return replace(self, fields=ready(self.fields), lets=ready(self.lets))
 
     @property
     def columns(self) -> tuple[str, ...]:

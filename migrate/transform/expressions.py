@@ -1,4 +1,4 @@
-"""`where` and `expr`: SQL over one Arrow batch in a DuckDB that can reach nothing else.
+"""The SQL of the mapping over one Arrow batch in a DuckDB that can reach nothing else.
 
 One row that cannot be computed never takes its batch along: such rows are found and marked.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from migrate.errors import UsageError
+from migrate.transform.source_rows import SourceRows
 from migrate.transform.values import Mask
 
 MEMORY = "1GB"
@@ -48,6 +50,41 @@ def locked_connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
+
+
+@dataclass(frozen=True)
+class Expressions:
+    """The SQL of one entity. `connection`: None where there is none; `columns`: expression → the columns it names."""
+
+    connection: duckdb.DuckDBPyConnection | None = None
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def over(self, sql: str, rows: SourceRows, only: Mask | None = None) -> tuple[pa.ChunkedArray[Any], Mask]:
+        """As `evaluate`, over all rows or those of the mask `only` (values and failures are of these)."""
+        assert self.connection is not None, "an entity with SQL has a connection"
+        names = self.columns[sql]
+        arrays: dict[str, Any] = {name: rows.arrow(name) for name in names}
+        unseen = rows.unseen(names)
+        if only is not None:
+            arrays = {name: array.filter(pa.array(only)) for name, array in arrays.items()}
+            unseen = None if unseen is None else unseen[only]
+        values, failed = evaluate(
+            self.connection, sql, arrays, len(rows) if only is None else int(only.sum())
+        )
+        if unseen is not None:
+            places: Any = pa.array(np.arange(len(failed)), mask=unseen)
+            values, failed = values.take(places), failed | unseen
+        return values, failed
+
+
+@contextmanager
+def expressions_of(columns: Mapping[str, tuple[str, ...]]) -> Iterator[Expressions]:
+    """A connection only where there is SQL: most entities have none."""
+    if not columns:
+        yield Expressions()
+        return
+    with locked_connection() as connection:
+        yield Expressions(connection, columns)
 
 
 def evaluate(
@@ -117,7 +154,7 @@ def _run(connection: duckdb.DuckDBPyConnection, query: str, table: pa.Table) -> 
         # The engine's own message can hold values of the row, so only its kind is shown.
         raise UsageError(
             f"an expression cannot be computed ({type(error).__name__})",
-            hint="See `where:`, `expr:` and `match:` of the mapping.",
+            hint="See `where:`, `when:`, `expr:` and `match:` of the mapping.",
         ) from None
     finally:
         connection.unregister(_ROWS)

@@ -1,7 +1,8 @@
-"""One field over one batch: from → read_as → do → map → ref/find → default → check → target type."""
+"""One field over one batch: origin → read_as → do → map/bands → ref/find → default → check → target type."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ import pyarrow as pa
 
 from migrate.arrow import layout
 from migrate.canon import canonical_text
-from migrate.mapping.model import Check, Default, ValueMap
+from migrate.mapping.model import Check, Default
 from migrate.model import Kind, Type
-from migrate.transform import checks
+from migrate.transform import bands, checks
 from migrate.transform.calendar import DAY, timestamps_of
 from migrate.transform.conversion import Failure, nulls
 from migrate.transform.convert import convert, to_arrow
@@ -20,50 +21,45 @@ from migrate.transform.entity import CompiledField
 from migrate.transform.findings import Findings
 from migrate.transform.functions.dates import TWO_READINGS, Surroundings, read_all
 from migrate.transform.keys import combined, reference_keys
+from migrate.transform.lookup import Lookup
+from migrate.transform.origin import Given
 from migrate.transform.parameters import run_step
 from migrate.transform.source_rows import SourceRows
 from migrate.transform.values import (
-    BOOLEAN,
     DATE,
-    DECIMAL,
-    FLOAT,
-    INTEGER,
+    READ_AS,
     TEXT,
-    TIME,
     TIMESTAMP,
     TIMESTAMPTZ,
     Mask,
     Values,
     emptied,
-    mask_of,
     nulls_of,
     replaced,
     texts_of,
 )
 
-_READ_AS: dict[str, Type] = {
-    "text": TEXT,
-    "integer": INTEGER,
-    "decimal": DECIMAL,
-    "float": FLOAT,
-    "boolean": BOOLEAN,
-    "date": DATE,
-    "timestamp": TIMESTAMP,
-    "timestamptz": TIMESTAMPTZ,
-    "time": TIME,
-}
-
 
 class FieldRun:
-    """The state of one field while it is computed. `dead` rows have failed a step: later steps pass them by."""
+    """The state of one field while it is computed. `dead` rows have failed a step: later steps pass them by.
 
-    def __init__(self, field: CompiledField, values: Values, findings: Findings, nul_allowed: bool) -> None:
+    `silent`: rows that are NULL and not asked at all, for they have their reason already or `when` is not true."""
+
+    def __init__(
+        self,
+        field: CompiledField,
+        values: Values,
+        findings: Findings,
+        nul_allowed: bool,
+        silent: Mask | None = None,
+    ) -> None:
         self.field = field
-        self.values = values
+        self.values = Values(emptied(values.series, silent), values.type)
         self.given = values
         self.findings = findings
         self.nul_allowed = nul_allowed
-        self.dead: Mask = np.zeros(len(values.series), dtype=np.bool_)
+        self.silent = silent
+        self.dead: Mask = np.zeros(len(values.series), dtype=np.bool_) if silent is None else silent.copy()
 
     def originals(self) -> pl.Series:
         return texts_of(self.given)
@@ -98,7 +94,7 @@ class FieldRun:
         if wanted == "text":
             self.values = Values(texts_of(self.values), TEXT)
             return
-        type_ = _READ_AS[wanted]
+        type_ = READ_AS[wanted]
         done = convert(self.values, type_, zone=self.field.zone)
         if done.lossy is not None:
             # Reading is exact: what a type cannot hold whole is not of that type.
@@ -138,15 +134,26 @@ class FieldRun:
         for step in self.field.steps:
             self.values, failures = run_step(step, self.values, rows, around)
             self.kill_all(failures)
+        # A function may make a value of nothing; a row that has failed has none.
+        self.values = Values(emptied(self.values.series, self.dead), self.values.type)
 
     def map(self) -> None:
-        value_map = self.field.field.map
-        if value_map is None:
-            return
-        texts = texts_of(self.values)
-        mapped, known = looked_up(value_map, texts)
-        unknown = ~known & ~nulls_of(texts)
+        """A value map, or bands."""
+        plain = self.field.field
+        if plain.map is not None:
+            assert self.field.lookup is not None, "maps of tables are given before rows come"
+            texts = texts_of(self.values)
+            mapped, known = self.field.lookup.find(texts)
+            self._mapped(texts, mapped, ~known & ~nulls_of(texts), "the map does not name it")
+        elif plain.bands is not None:
+            texts, bad = bands.numbers_of(self.values)
+            self.kill(bad, "type", "not a number")
+            mapped, beyond = bands.banded(texts, plain.bands)
+            self._mapped(texts, mapped, beyond, "above the last band")
+
+    def _mapped(self, texts: pl.Series, mapped: pl.Series, unknown: Mask, detail: str) -> None:
         self.values = Values(mapped, TEXT)
+        unknown = unknown & ~self.dead
         if not unknown.any():
             return
         outcome = self.field.field.unmapped
@@ -158,7 +165,7 @@ class FieldRun:
                 replaced(mapped, unknown, pl.Series([outcome.default], dtype=pl.String)), TEXT
             )
         else:
-            self.kill(unknown, "unmapped_value", "the map does not name it", stop=outcome == "stop")
+            self.kill(unknown, "unmapped_value", detail, stop=outcome == "stop")
 
     def default(self) -> None:
         literal = self.field.field.default
@@ -238,51 +245,55 @@ def pc_null(array: pa.Array[Any], mask: Mask, arrow: pa.DataType) -> pa.Array[An
     return array.take(places).cast(arrow) if mask.any() else array
 
 
-def looked_up(value_map: ValueMap, texts: pl.Series) -> tuple[pl.Series, Mask]:
-    """Mapped texts (NULL where unknown, and where the map empties), and which texts the map names."""
-    if not value_map.values:
-        return pl.Series("", [None] * len(texts), dtype=pl.String), np.zeros(len(texts), dtype=np.bool_)
-    words = list(value_map.values)
-    places = texts.replace_strict(words, list(range(len(words))), default=-1, return_dtype=pl.Int32)
-    known = mask_of(places >= 0)
-    results = pl.Series("", list(value_map.values.values()), dtype=pl.String)
-    return results.gather(places.set(pl.Series(~known), None)), known & ~nulls_of(texts)
+@dataclass(frozen=True)
+class Columns:
+    """What one field gives: its column and its placeholders by name, the rows that failed in it, and the texts that a
+    table of the source gave for them (None: it looks nothing up there)."""
+
+    arrays: dict[str, pa.Array[Any]]
+    failed: Mask | None = None
+    looked: pl.Series | None = None
 
 
 def field_columns(
     field: CompiledField,
     rows: SourceRows,
-    start: Values,
-    bad: Mask | None,
+    start: Given,
+    silent: Mask | None,
     findings: Findings,
     nul_allowed: bool,
-) -> dict[str, pa.Array[Any]]:
-    """The columns that one field gives `rows` of the transform: its own and its placeholders."""
-    if _passes(field, rows, start, bad):
-        array = to_arrow(combined(rows.batch.column(field.source or "")), layout(field.type))
-        return {field.name: array}
-    run_ = FieldRun(field, start, findings, nul_allowed)
-    if bad is not None:
-        run_.kill(bad, "bad_encoding", "bytes that are not UTF-8")
+) -> Columns:
+    """The columns that one field gives `rows` of the transform, from what its origin gave. `silent`: see FieldRun."""
+    if silent is None and _passes(field, rows, start):
+        return Columns(
+            {field.name: to_arrow(combined(rows.batch.column(field.source or "")), layout(field.type))}
+        )
+    run_ = FieldRun(field, start.values, findings, nul_allowed, silent)
+    if start.bad is not None:
+        run_.kill(start.bad, "bad_encoding", "bytes that are not UTF-8")
+    if start.undecided is not None and field.field.otherwise != "empty":
+        run_.kill(start.undecided, "no_case", "no case fits", stop=field.field.otherwise == "stop")
     run_.read_as()
     run_.do(rows)
     run_.map()
+    looked = run_.values.series if field.field.map and field.field.map.table else None
     if field.refers:
-        return _reference_columns(run_, rows)
+        return Columns(_reference_columns(run_, rows), run_.dead, looked)
     run_.default()
     run_.check()
     columns = {field.name: run_.finish()}
     if field.unique is not None:
         columns[f"__unique.{field.name}"] = combined(canonical_text(columns[field.name], field.type))
-    return columns
+    return Columns(columns, run_.dead, looked)
 
 
-def _passes(field: CompiledField, rows: SourceRows, start: Values, bad: Mask | None) -> bool:
+def _passes(field: CompiledField, rows: SourceRows, start: Given) -> bool:
     """Nothing to do and nothing to check: the same type on both sides, without any text of its own rules."""
     plain = field.field
     return (
-        (bad is None or field.type.kind is Kind.MIXED)
+        (start.bad is None or field.type.kind is Kind.MIXED)
         and field.source is not None
+        and not rows.is_made(field.source)
         and not rows.nulls.get(field.source)
         and field.source_type == field.type
         and field.type.kind
@@ -298,10 +309,9 @@ def _passes(field: CompiledField, rows: SourceRows, start: Values, bad: Mask | N
             Kind.ARRAY,
             Kind.MIXED,
         )
-        and not (
-            plain.read_as or plain.do or plain.map or field.refers or plain.check or plain.default is not None
-        )
-        and not (field.guarded and start.series.null_count())
+        and not field.has_steps
+        and not (plain.check or plain.default is not None)
+        and not (field.guarded and start.values.series.null_count())
     )
 
 
@@ -317,13 +327,16 @@ def _reference_columns(run_: FieldRun, rows: SourceRows) -> dict[str, pa.Array[A
     )
     named = run_.values
     empty = nulls_of(named.series)
+    asked = np.ones(size, dtype=np.bool_) if run_.silent is None else ~run_.silent
     ref, find = field.field.ref, field.finds
     if ref is not None:
         columns[f"__ref.{name}"] = reference_keys(Values(named.series, _widest(named.type)))
         columns[f"__ref_to.{name}"] = _entities(run_, rows, empty)
     if find is not None:
         constant = find.by is None and ref is None
-        columns[f"__find.{name}"] = pa.repeat(pa.scalar("", pa.string()), size) if constant else texts
+        columns[f"__find.{name}"] = (
+            pc_null(pa.repeat(pa.scalar("", pa.string()), size), ~asked, pa.string()) if constant else texts
+        )
         if constant:
             empty = empty & False
     literal = nulls(size, layout(field.type))
@@ -360,6 +373,6 @@ def _entities(run_: FieldRun, rows: SourceRows, empty: Mask) -> pa.Array[Any]:
         target: pa.Array[Any] = pa.repeat(pa.scalar(ref.to, pa.string()), len(rows))
     else:
         kinds = texts_of(rows.column(ref.kind)[0])
-        mapped, _ = looked_up(ValueMap(values=dict(ref.kinds)), kinds)
+        mapped, _ = Lookup.of(ref.kinds).find(kinds)
         target = to_arrow(mapped.fill_null(""), pa.string())
     return pc_null(target, empty, pa.string())

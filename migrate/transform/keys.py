@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from migrate.canon import as_binary, row_hashes, source_keys
-from migrate.model import Kind
+from migrate.model import Kind, Type
 from migrate.transform.source_rows import SourceRows
 from migrate.transform.values import TEXT, Values
 
@@ -26,7 +26,7 @@ def keys_of(rows: SourceRows, columns: Sequence[str]) -> pa.Array[Any]:
     types = {c: rows.types[c] for c in columns}
     arrays: dict[str, pa.ChunkedArray[Any]] = {}
     for column in columns:
-        arrays[column] = rows.arrow(column) if rows.nulls.get(column) else rows.batch.column(column)
+        arrays[column] = rows.arrow(column) if rows.nulls.get(column) else rows.stored(column)
         if rows.nulls.get(column) and types[column].kind is Kind.MIXED:
             types[column] = TEXT
     return combined(source_keys(pa.table(arrays), columns, types)).cast(pa.string())
@@ -39,6 +39,15 @@ def hashes_of(rows: SourceRows) -> pa.Array[Any]:
     columns = [c for c in names if not (of_files and c in HIDDEN)]
     types = {c: rows.types[c] for c in columns}
     return as_binary(row_hashes(rows.batch.select(columns), types))
+
+
+def hashes_with(hashes: pa.Array[Any], looked: Sequence[pl.Series]) -> pa.Array[Any]:
+    """The hashes mixed with texts that other tables gave to the rows: where these change, the row has changed."""
+    if not looked:
+        return hashes
+    columns = {"row": hashes} | {str(n): texts.to_arrow().cast(pa.string()) for n, texts in enumerate(looked)}
+    types = {"row": Type(Kind.BYTES)} | {str(n): TEXT for n in range(len(looked))}
+    return as_binary(row_hashes(pa.table(columns), types))
 
 
 def _content_keys(rows: SourceRows) -> pa.Array[Any]:

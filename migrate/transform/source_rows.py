@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,19 @@ from migrate.model import Kind, Type
 from migrate.transform.values import TEXT, Mask, Values, emptied, mask_of, values_of
 
 
+@dataclass(frozen=True)
+class Made:
+    """A let value of one batch: `stored` in the layout of its type, `seen` as SQL sees it, the rows that SQL cannot see
+    (None: it sees all), and the rows that it failed in."""
+
+    stored: pa.Array[Any]
+    seen: pa.Array[Any]
+    unseen: Mask | None
+    failed: Mask
+
+
 class SourceRows:
-    """One batch. Columns are prepared when they are first asked for, and once."""
+    """One batch. Columns are prepared when they are first asked for, and once; let values come in by `add`."""
 
     def __init__(
         self, batch: pa.Table, types: Mapping[str, Type], nulls: Mapping[str, tuple[str, ...]]
@@ -27,6 +39,7 @@ class SourceRows:
         self.types = types
         self.nulls = nulls
         self._columns: dict[str, tuple[Values, Mask | None]] = {}
+        self._made: dict[str, Made] = {}
 
     def __len__(self) -> int:
         return self.batch.num_rows
@@ -38,7 +51,9 @@ class SourceRows:
         return self._columns[name]
 
     def arrow(self, name: str) -> pa.ChunkedArray[Any]:
-        """As `column`, in the Arrow layout; MIXED as text. For keys and SQL."""
+        """As `column`, in the Arrow layout; MIXED as text. For SQL."""
+        if name in self._made:
+            return pa.chunked_array([self._made[name].seen])
         type_ = self.types[name]
         if type_.kind not in (Kind.TEXT, Kind.MIXED, Kind.DECIMAL):
             return self.batch.column(name)
@@ -48,8 +63,30 @@ class SourceRows:
             return self.batch.column(name)
         return pa.chunked_array([self.column(name)[0].series.to_arrow().cast(pa.string())])
 
+    def stored(self, name: str) -> pa.ChunkedArray[Any]:
+        """The column as it came, without regard to NULL words."""
+        return pa.chunked_array([self._made[name].stored]) if name in self._made else self.batch.column(name)
+
+    def add(self, name: str, type_: Type, made: Made) -> None:
+        """A let value; `types` knows its name."""
+        self._made[name] = made
+        self._columns[name] = (values_of(made.stored, type_), None)
+
+    def is_made(self, name: str) -> bool:
+        """Whether the name is that of a let value."""
+        return name in self._made
+
+    def failed(self, names: Iterable[str]) -> Mask | None:
+        """Rows in which a let value among these names failed, or None."""
+        return _any(self._made[n].failed for n in names if n in self._made)
+
+    def unseen(self, names: Iterable[str]) -> Mask | None:
+        """Rows in which SQL cannot see a let value among these names as it is, or None."""
+        return _any(mask for n in names if n in self._made and (mask := self._made[n].unseen) is not None)
+
     def filtered(self, keep: Mask) -> SourceRows:
-        """The same with fewer rows; what has been prepared is kept."""
+        """The same with fewer rows, before there are let values; what has been prepared is kept."""
+        assert not self._made, "let values are made for the rows that stay"
         rows = SourceRows(self.batch.filter(pa.array(keep)), self.types, self.nulls)
         series = pl.Series(keep, dtype=pl.Boolean)
         for name, (values, bad) in self._columns.items():
@@ -81,6 +118,11 @@ class SourceRows:
         if words and values.kind is Kind.TEXT:
             values = Values(emptied(values.series, mask_of(values.series.is_in(list(words)))), values.type)
         return values, bad
+
+
+def _any(masks: Iterable[Mask]) -> Mask | None:
+    some = [mask for mask in masks if mask.any()]
+    return np.logical_or.reduce(some) if some else None
 
 
 def _combined(array: pa.ChunkedArray[Any]) -> pa.Array[Any]:

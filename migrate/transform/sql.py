@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from migrate.arrow import layout
-from migrate.mapping.expr import check_expression, columns_of
+from migrate.mapping.expr import check_expression, columns_of, whole_names
 from migrate.model import Column, Kind, Table, Type
 from migrate.transform.expressions import locked_connection
 from migrate.transform.kinds import type_of_arrow
@@ -26,7 +26,7 @@ _SQL_TYPES = {
 
 @dataclass(frozen=True)
 class Prepared:
-    """An expression that may run: the columns that it reads, and the type that it gives."""
+    """An expression as it may run: the columns that it reads, and the type that it gives."""
 
     sql: str
     columns: tuple[str, ...] = ()
@@ -46,6 +46,7 @@ def prepare(sql: str, table: Table, *, line: bool = False, boolean: bool = False
     if missing:
         return Prepared(sql, problems=tuple(f"there is no column `{name}`" for name in missing))
     named = tuple(dict.fromkeys(by_name[name.lower()].name for name in read))
+    sql = whole_names(sql)
     try:
         return Prepared(sql, named, _bound(sql, [by_name[n.lower()] for n in named]))
     except duckdb.Error as error:

@@ -31,6 +31,18 @@ TIME = Type(Kind.TIME)
 TIMESTAMP = Type(Kind.TIMESTAMP)
 TIMESTAMPTZ = Type(Kind.TIMESTAMPTZ)
 
+READ_AS: dict[str, Type] = {
+    "text": TEXT,
+    "integer": INTEGER,
+    "decimal": DECIMAL,
+    "float": FLOAT,
+    "boolean": BOOLEAN,
+    "date": DATE,
+    "timestamp": TIMESTAMP,
+    "timestamptz": TIMESTAMPTZ,
+    "time": TIME,
+}
+
 # White space of Unicode, and three characters that look like nothing.
 WHITE = (
     "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"

@@ -58,7 +58,7 @@ def reference_decimal(text: str, precision: int, scale: int) -> tuple[Decimal | 
     if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?", text, re.ASCII):
         return None, "type"
     with localcontext() as context:
-        context.prec = 400
+        context.prec = 1100
         number = Decimal(text)
         rounded = number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_EVEN)
     if abs(rounded) >= Decimal(10) ** (precision - scale):
