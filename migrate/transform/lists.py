@@ -1,13 +1,13 @@
 """Several values in one target column: items become a PostgreSQL array or a JSON text.
 
-Items of one batch lie in one table, one line an item: `rid`, `item` (its place in the list) and per value of the item
-`v.NAME`, canonical text, NULL where empty; the value of a bare item has the name "". An item all of whose values are
-empty vanishes; values that the mapping itself states do not count.
+Items lie in one table, one line an item: `rid`, `item` (its place in the list), `form` (which of the list's items it is,
+where they are written out) and per value `v.NAME`, canonical text, NULL where empty; the value of a bare item has the
+name "". An item all of whose values are empty vanishes; values that the mapping itself states do not count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,14 @@ import pyarrow as pa
 from migrate.arrow import layout
 from migrate.canon import from_text
 from migrate.model import Kind, Type
+from migrate.transform.values import WHITE, Mask, mask_of
 
 # Kinds whose canonical text is JSON already.
 _BARE_IN_JSON = (Kind.INT, Kind.BOOL, Kind.DECIMAL, Kind.FLOAT, Kind.JSON)
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"} | {
     chr(code): f"\\u{code:04x}" for code in range(32) if chr(code) not in "\b\f\n\r\t"
 }
+WHOLE = ("item",)  # one_per: an item as a whole
 
 
 @dataclass(frozen=True)
@@ -40,39 +42,52 @@ class Slot:
         return f"v.{self.name}"
 
 
-def kept(items: pa.Table, slots: Sequence[Slot], also: Sequence[str] = ()) -> pa.Table:
-    """The items that do not vanish. `also`: columns that count as well (references not yet resolved)."""
-    counting = [s.column for s in slots if not s.constant] or [s.column for s in slots]
-    frame = pl.DataFrame(pl.from_arrow(items.select(list(dict.fromkeys([*counting, *also])))))
-    filled = [
-        frame[name].is_not_null() & (frame[name].cast(pl.String).str.strip_chars() != "")
-        for name in frame.columns
-    ]
-    mask = np.zeros(items.num_rows, dtype=np.bool_)
-    for one in filled:
-        mask |= one.fill_null(False).to_numpy()
+Form = tuple[Slot, ...]
+
+
+def names_of(forms: Iterable[Form]) -> list[str]:
+    """The values of all items, each name once."""
+    return list(dict.fromkeys(slot.name for form in forms for slot in form))
+
+
+def kept(items: pa.Table, forms: Sequence[Form], also: Sequence[str] = ()) -> pa.Table:
+    """The items that do not vanish. `also`: values that count as filled where `also.NAME` is (not yet resolved)."""
+    frame = pl.DataFrame(pl.from_arrow(items))
+    mask: Mask = np.zeros(items.num_rows, dtype=np.bool_)
+    for number, form in enumerate(forms):
+        counting = [slot for slot in form if not slot.constant] or list(form)
+        filled: Mask = np.zeros(items.num_rows, dtype=np.bool_)
+        for slot in counting:
+            series = frame[slot.column]
+            filled |= mask_of(series.is_not_null() & (series.str.strip_chars(WHITE) != ""))
+        for name in also:
+            filled |= mask_of(frame[name].is_not_null())
+        mask |= filled & mask_of(frame["form"] == number)
     return items.filter(pa.array(mask))
 
 
-def one_per(items: pa.Table, slots: Sequence[Slot], names: Sequence[str]) -> pa.Table:
+def one_per(items: pa.Table, forms: Sequence[Form], names: Sequence[str]) -> pa.Table:
     """The first of the items of one row that agree in the named values (`item`: in all)."""
-    chosen = [s.column for s in slots if names == ("item",) or tuple(names) == ("item",) or s.name in names]
+    chosen = [f"v.{n}" for n in names_of(forms) if tuple(names) == WHOLE or n in names]
     frame = pl.DataFrame(pl.from_arrow(items.select(["rid", "item", *chosen]))).with_row_index("__place")
     first = frame.sort("rid", "item").unique(subset=["rid", *chosen], keep="first", maintain_order=True)
     return items.take(pa.array(np.sort(first["__place"].to_numpy())))
 
 
 def composed(
-    items: pa.Table, slots: Sequence[Slot], type_: Type, rids: npt.NDArray[np.int64]
+    items: pa.Table, forms: Sequence[Form], type_: Type, rids: npt.NDArray[np.int64]
 ) -> pa.Array[Any]:
     """One list per id of `rids`, in their order, in the layout of `type_` (ARRAY, else JSON as text); a row without
     items has the empty list. `items` are those that stay, in any order."""
     frame = pl.DataFrame(pl.from_arrow(items)).sort("rid", "item")
     places = pl.DataFrame({"rid": rids})
     if type_.kind is Kind.ARRAY:
-        return _arrays(frame, slots[0], type_, places)
+        return _arrays(frame, forms[0][0], type_, places)
+    text = pl.lit(None, dtype=pl.String)
+    for number, form in enumerate(forms):
+        text = pl.when(pl.col("form") == number).then(_as_json(form)).otherwise(text)
     lists = (
-        frame.select("rid", _as_json(slots).alias("text"))
+        frame.select("rid", text.alias("text"))
         .group_by("rid", maintain_order=True)
         .agg(pl.col("text").str.join(", "))
     )
@@ -92,12 +107,12 @@ def _arrays(frame: pl.DataFrame, slot: Slot, type_: Type, places: pl.DataFrame) 
     return made
 
 
-def _as_json(slots: Sequence[Slot]) -> pl.Expr:
-    if len(slots) == 1 and slots[0].name == "":
-        return _value(slots[0])
+def _as_json(form: Form) -> pl.Expr:
+    if len(form) == 1 and form[0].name == "":
+        return _value(form[0])
     parts: list[pl.Expr] = []
-    for number, slot in enumerate(slots):
-        name = _escaped_text(slot.name)
+    for number, slot in enumerate(form):
+        name = "".join(_ESCAPES.get(character, character) for character in slot.name)
         parts += [pl.lit(f'{"{" if not number else ", "}"{name}": '), _value(slot)]
     return pl.concat_str([*parts, pl.lit("}")])
 
@@ -108,7 +123,3 @@ def _value(slot: Slot) -> pl.Expr:
         return text.fill_null("null")
     escaped = text.str.replace_many(list(_ESCAPES), list(_ESCAPES.values()))
     return pl.when(text.is_null()).then(pl.lit("null")).otherwise('"' + escaped + '"')
-
-
-def _escaped_text(text: str) -> str:
-    return "".join(_ESCAPES.get(character, character) for character in text)
