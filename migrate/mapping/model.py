@@ -271,6 +271,12 @@ class Field(Strict):
     lossy: Literal["error", "quarantine", "allow"] | None = None  # None: policy's
     why: str | None = Key(default=None, exclude=True)  # words for people make no row another one
 
+    @property
+    def has_origin(self) -> bool:
+        """Whether the field itself says where its values come from; a value of `each` need not."""
+        given = (self.from_, self.value, self.expr, self.text)
+        return any(one is not None for one in given) or bool(self.first_of or self.choose)
+
 
 class Entity(Strict):
     """One road from a source table to a target table.

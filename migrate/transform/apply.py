@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from migrate.transform.expressions import Expressions, expressions_of
 from migrate.transform.field import Columns, field_columns
 from migrate.transform.findings import Findings
 from migrate.transform.keys import HIDDEN, hashes_of, hashes_with, keys_of
+from migrate.transform.list_rows import list_column
 from migrate.transform.origin import Given, given
 from migrate.transform.result_types import seen_by_sql
 from migrate.transform.source_rows import Made, SourceRows
@@ -38,19 +41,25 @@ class Transformed:
     per field in the target's layout, and the placeholders `__ref.F`, `__ref_to.F`, `__find.F`, `__unique.F`, `__match.C`.
 
     `excluded`: rid, key, reason. `reasons`: rid, field, code, detail (never the value); a row may have several.
-    `events`: rid, field, code (lossy_allowed emptied defaulted warned), original. `stops`: why the run has to stop."""
+    `events`: rid, field, code (lossy_allowed emptied defaulted warned), original. `stops`: why the run has to stop.
+    `items`: of lists with references, whose column is NULL so far: their items (see `migrate.transform.lists`)."""
 
     rows: pa.Table
     excluded: pa.Table
     reasons: pa.Table
     events: pa.Table
     stops: tuple[str, ...] = ()
+    items: Mapping[str, pa.Table] = dataclasses.field(default_factory=dict)
 
 
 def apply(
-    compiled: CompiledEntity, batch: pa.Table, rids: npt.NDArray[np.int64] | pa.Array[Any]
+    compiled: CompiledEntity,
+    batch: pa.Table,
+    rids: npt.NDArray[np.int64] | pa.Array[Any],
+    joined: Mapping[str, pa.Table] | None = None,
 ) -> Transformed:
-    """`batch` has the source table's columns (with `_line`, `_bad`, `_raw` for files), `rids` one id per row.
+    """`batch` has the source table's columns (with `_line`, `_bad`, `_raw` for files), `rids` one id per row; `joined`:
+    the rows of joins with `rows: any` by name, `__row` being the ordinal in `batch`.
 
     Raises UsageError where an expression cannot be computed for any row, Corrupt where the rows are not of their types."""
     failpoints.hit("transform.batch.start")
@@ -65,11 +74,22 @@ def apply(
     with expressions_of(compiled.columns_of_sql) as expressions:
         kept, unclear = _where(compiled, expressions, source)
         excluded = _excluded(source, compiled, expressions, numbers, ~kept)
+        many = dict(joined or {})
         if not kept.all():
             source, numbers, unclear = source.filtered(kept), numbers[kept], unclear[kept]
-        result = _rows(compiled, expressions, source, numbers, unclear)
+            many = {name: _of_kept(rows, kept) for name, rows in many.items()}
+        result = _rows(compiled, expressions, source, numbers, unclear, many)
     failpoints.hit("transform.batch.done")
-    return Transformed(result[0], excluded, result[1], result[2], result[3])
+    return replace(result, excluded=excluded)
+
+
+def _of_kept(rows: pa.Table, kept: Mask) -> pa.Table:
+    """Joined rows of the rows that stay, under the ordinals that those have now."""
+    place = rows["__row"].to_numpy()
+    mine = kept[place] if len(place) else np.zeros(0, dtype=np.bool_)
+    now = np.cumsum(kept)[place[mine]] - 1
+    stay = rows.filter(pa.array(mine))
+    return stay.set_column(stay.column_names.index("__row"), "__row", pa.array(now, pa.int64()))
 
 
 def _bad_records(source: SourceRows) -> Mask:
@@ -122,7 +142,8 @@ def _rows(
     source: SourceRows,
     rids: npt.NDArray[np.int64],
     unclear: Mask,
-) -> tuple[pa.Table, pa.Table, pa.Table, tuple[str, ...]]:
+    joined: Mapping[str, pa.Table],
+) -> Transformed:
     bad = _bad_records(source)
     findings = Findings(compiled.name, bad)
     if bad.any():
@@ -145,7 +166,20 @@ def _rows(
         made = _field(compiled, field, expressions, source, findings)
         columns[f"__match.{field.name}"] = made.arrays[field.name]
     columns["__hash"] = hashes_with(columns["__hash"], looked)
-    return pa.table(columns), findings.reasons(rids), findings.events(rids), tuple(findings.stops)
+
+    def evaluate(field: CompiledField, rows: SourceRows, found: Findings) -> Columns:
+        return _field(compiled, field, expressions, rows, found)
+
+    lists = {one.name: list_column(one, source, rids, findings, evaluate, joined) for one in compiled.lists}
+    columns |= {name: one.array for name, one in lists.items()}
+    return Transformed(
+        rows=pa.table(columns),
+        excluded=EXCLUDED.empty_table(),
+        reasons=pa.concat_tables([findings.reasons(rids), *(one.reasons for one in lists.values())]),
+        events=pa.concat_tables([findings.events(rids), *(one.events for one in lists.values())]),
+        stops=(*findings.stops, *(stop for one in lists.values() for stop in one.stops)),
+        items={name: one.items for name, one in lists.items() if one.items is not None},
+    )
 
 
 def _lets(

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Dict
+
 from migrate.errors import Problem
 from migrate.mapping.model import Field, Mapping
 from migrate.model import Column, Kind, Table
 from migrate.transform.compile_field import check_types, compile_field, compile_free
 from migrate.transform.compile_origin import compile_origin
 from migrate.transform.entity import LET, CompiledEntity, CompiledField, Lossy
+from migrate.transform.list_compile import compile_list
 from migrate.transform.scope import HIDDEN_TYPES, Scope
 
 
 def compile_entity(
-    mapping: Mapping, name: str, source_table: Table, target_table: Table, *, now: str, engine: str = ""
+    mapping: Mapping,
+    name: str,
+    source_table: Table,
+    target_table: Table,
+    *,
+    now: str,
+    engine: str = "",
+    joined: Dict[str, Table] | None = None,
 ) -> tuple[CompiledEntity | None, list[Problem]]:
     """The entity `name`, or None with all its problems. `now`: the plan's moment (ISO 8601) for SQL that asks for it.
 
     `source_table` has the columns of the entity's road: those of joined tables have a dot in their name.
-    `engine`: the target's; without it the URL's scheme tells whether text may hold NUL characters."""
+    `joined`: the columns of joins with many rows, by the join's name. `engine`: the target's; without it the URL's scheme tells whether text may hold NUL characters."""
     entity = mapping.entities[name]
-    scope = Scope(mapping, entity, source_table, target_table)
+    scope = Scope(mapping, entity, source_table, target_table, joined=joined or {})
     _lets(scope)
-    made = [compile_field(n, field, f"fields.{n}", scope) for n, field in entity.fields.items()]
+    plain = {n: field for n, field in entity.fields.items() if field.list is None}
+    made = [compile_field(n, field, f"fields.{n}", scope) for n, field in plain.items()]
     fields = [f for f in made if f is not None]
+    lists = [compile_list(n, field, f"fields.{n}", scope) for n, field in entity.fields.items() if field.list]
     matches = _matches(scope)
     key = _key(scope)
     where = scope.sql(entity.where, "where", boolean=True, lets=False) if entity.where is not None else None
@@ -31,6 +43,7 @@ def compile_entity(
     if scope.problems:
         return None, scope.problems
     nul_allowed = engine == "sqlite" or (not engine and mapping.target.url.startswith("sqlite"))
+    many = {c.name: c.type for table in scope.joined.values() for c in table.columns}
     hidden = {n: t for n, t in HIDDEN_TYPES.items() if n not in source_table.types}
     return (
         CompiledEntity(
@@ -40,10 +53,11 @@ def compile_entity(
             key=key,
             lets=tuple(scope.lets.values()),
             fields=tuple(fields),
+            lists=tuple(one for one in lists if one is not None),
             matches=tuple(matches),
             where=where.sql if where else None,
             columns_of_sql=scope.columns_of_sql,
-            types=source_table.types | hidden | {n: made.type for n, made in scope.lets.items()},
+            types=source_table.types | many | hidden | {n: made.type for n, made in scope.lets.items()},
             nulls=scope.said.nulls_of(source_table.columns),
             nul_allowed=nul_allowed,
             now=now,

@@ -29,6 +29,11 @@ def compile_field(name: str, field: Field, path: str, scope: Scope) -> CompiledF
     return compiled
 
 
+def compile_into(name: str, field: Field, path: str, scope: Scope, column: Column) -> CompiledField | None:
+    """A field of the type of `column` that is only a part of what its target column holds."""
+    return _compiled(name, field, path, scope, column)
+
+
 def compile_free(name: str, field: Field, path: str, scope: Scope) -> CompiledField | None:
     """A field that goes into no target column: its type is that of its own result. `name` stands in its reasons."""
     return _compiled(name, field, path, scope, None, free=True)

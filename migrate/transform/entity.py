@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from migrate.mapping.model import Arguments, Check, Entity, Field, Find, MapTable
 from migrate.model import Column, Table, Type
+from migrate.transform.lists import Form, Slot
 from migrate.transform.lookup import Lookup
 from migrate.transform.origin import OneColumn, Origin
 
@@ -85,6 +86,48 @@ class CompiledField:
 
 
 @dataclass(frozen=True)
+class CompiledItem:
+    """The values of one item by name; that of a bare value is ""."""
+
+    values: dict[str, CompiledField]
+
+    @property
+    def form(self) -> Form:
+        return tuple(
+            Slot(name, field.type.kind, constant=not field.reads and not field.refers)
+            for name, field in self.values.items()
+        )
+
+
+@dataclass(frozen=True)
+class CompiledList:
+    """`items` are those written out; with `of` (a join) or `split` (a column, cut at `on`) the one that each row or
+    piece becomes."""
+
+    name: str
+    field: Field
+    column: Column
+    items: tuple[CompiledItem, ...]
+    of: str | None = None
+    split: str | None = None
+    on: str = ""
+    one_per: tuple[str, ...] = ()
+
+    @property
+    def type(self) -> Type:
+        return self.column.type
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        return tuple(item.form for item in self.items)
+
+    @property
+    def references(self) -> dict[str, CompiledField]:
+        """The values that are references or lookups, by name: they are resolved when all rows are known."""
+        return {name: field for item in self.items for name, field in item.values.items() if field.refers}
+
+
+@dataclass(frozen=True)
 class CompiledEntity:
     """`key`: source columns or let values (`_line` where the key is the line, none where it is the content). `lets`: in
     the order in which they are made. `nulls`: NULL words by column, only where there are any. `columns_of_sql`: what
@@ -96,6 +139,7 @@ class CompiledEntity:
     key: tuple[str, ...]
     fields: tuple[CompiledField, ...]
     lets: tuple[CompiledField, ...] = ()
+    lists: tuple[CompiledList, ...] = ()
     matches: tuple[CompiledField, ...] = ()
     where: str | None = None
     columns_of_sql: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -111,15 +155,21 @@ class CompiledEntity:
     def with_lookups(self, tables: Mapping[MapTable, Lookup]) -> CompiledEntity:
         """The same with the maps that come from tables. Raises KeyError for one that is not among them."""
 
-        def ready(fields: tuple[CompiledField, ...]) -> tuple[CompiledField, ...]:
-            return tuple(
-                replace(f, lookup=tables[f.field.map.table]) if f.field.map and f.field.map.table else f
-                for f in fields
-            )
+        def one(f: CompiledField) -> CompiledField:
+            return replace(f, lookup=tables[f.field.map.table]) if f.field.map and f.field.map.table else f
 
-        return replace(self, fields=ready(self.fields), lets=ready(self.lets))
+        def ready(fields: tuple[CompiledField, ...]) -> tuple[CompiledField, ...]:
+            return tuple(one(f) for f in fields)
+
+        lists = tuple(
+            replace(
+                made, items=tuple(CompiledItem({n: one(f) for n, f in i.values.items()}) for i in made.items)
+            )
+            for made in self.lists
+        )
+        return replace(self, fields=ready(self.fields), lets=ready(self.lets), lists=lists)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Target columns that `rows` of the transform holds."""
-        return tuple(f.name for f in self.fields)
+        return (*(f.name for f in self.fields), *(one.name for one in self.lists))

@@ -8,7 +8,8 @@ from migrate.mapping.model import Field, Item
 from migrate.mapping.shapes import did_you_mean
 from migrate.model import Column, Kind, Table
 from migrate.transform.compile_field import compile_free, compile_into, type_words
-from migrate.transform.list_entity import PIECE, CompiledItem, CompiledList
+from migrate.transform.entity import CompiledItem, CompiledList
+from migrate.transform.lists import PIECE
 from migrate.transform.scope import Scope
 from migrate.transform.values import TEXT
 
@@ -27,7 +28,9 @@ def compile_list(name: str, field: Field, path: str, scope: Scope) -> CompiledLi
         joined = scope.joined.get(wanted.of)
         if joined is None:
             hint = did_you_mean(wanted.of, scope.joined, "a list is made of a join with `rows: any`")
-            scope.wrong("unknown_name", f"{path}.list.of", f"there is no join `{wanted.of}` of many rows", hint)
+            scope.wrong(
+                "unknown_name", f"{path}.list.of", f"there is no join `{wanted.of}` of many rows", hint
+            )
             return None
         inner = replace(scope, source=_besides(scope.source, joined))
         within = f"{path}.list.each"
@@ -77,7 +80,10 @@ def _fits(column: Column, field: Field, path: str, scope: Scope) -> bool:
     objects = any(item.keys for item in (field.list.all_items if field.list else ()))
     if kind is Kind.ARRAY and objects:
         scope.wrong(
-            "type", path, f'"{column.name}" is an array, and its items are single values', "write list: [mail, mail2]"
+            "type",
+            path,
+            f'"{column.name}" is an array, and its items are single values',
+            "write list: [mail, mail2]",
         )
         return False
     return True

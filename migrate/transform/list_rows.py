@@ -16,12 +16,11 @@ from migrate.canon import canonical_text
 from migrate.mapping.model import Check
 from migrate.model import Kind
 from migrate.transform.conversion import nulls
-from migrate.transform.entity import CompiledField
+from migrate.transform.entity import CompiledField, CompiledItem, CompiledList
 from migrate.transform.field import Columns
 from migrate.transform.findings import Findings
 from migrate.transform.keys import combined
-from migrate.transform.list_entity import PIECE, CompiledItem, CompiledList
-from migrate.transform.lists import composed, kept, names_of, one_per
+from migrate.transform.lists import PIECE, composed, kept, names_of, one_per
 from migrate.transform.source_rows import SourceRows
 from migrate.transform.values import TEXT, WHITE, Mask, texts_of
 
@@ -96,7 +95,9 @@ def _pieces(rows: SourceRows, column: str, on: str) -> tuple[pa.Array[Any], Numb
     """The trimmed pieces of a text that are not blank, and whose they are."""
     texts = texts_of(rows.column(column)[0])
     frame = pl.DataFrame({"row": np.arange(len(rows), dtype=np.int64), "text": texts.str.split(on)})
-    frame = frame.explode("text").with_columns(pl.col("text").str.strip_chars(WHITE)).filter(pl.col("text") != "")
+    frame = (
+        frame.explode("text").with_columns(pl.col("text").str.strip_chars(WHITE)).filter(pl.col("text") != "")
+    )
     return frame["text"].to_arrow().cast(pa.string()), frame["row"].to_numpy()
 
 
@@ -150,7 +151,9 @@ def _check(compiled: CompiledList, items: pa.Table, rids: Numbers, findings: Fin
         if rule.on_fail == "warn":
             findings.event(mask, compiled.name, "warned", lambda: pl.Series([""] * len(rids)))
         else:
-            detail = "the list has too many items" if rule.name == "max_length" else "the list has too few items"
+            detail = (
+                "the list has too many items" if rule.name == "max_length" else "the list has too few items"
+            )
             findings.reason(mask, compiled.name, rule.name, detail, stop=rule.on_fail == "stop")
 
 

@@ -26,6 +26,7 @@ _BARE_IN_JSON = (Kind.INT, Kind.BOOL, Kind.DECIMAL, Kind.FLOAT, Kind.JSON)
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"} | {
     chr(code): f"\\u{code:04x}" for code in range(32) if chr(code) not in "\b\f\n\r\t"
 }
+PIECE = "piece"  # the column that holds what `split` cut
 WHOLE = ("item",)  # one_per: an item as a whole
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -37,6 +38,7 @@ class Scope:
     problems: list[Problem] = field(default_factory=list)
     columns_of_sql: dict[str, tuple[str, ...]] = field(default_factory=dict)
     lets: dict[str, CompiledField] = field(default_factory=dict)
+    joined: Dict[str, Table] = field(default_factory=dict)  # joins with many rows: name → their columns
     broken: set[str] = field(default_factory=set)  # let values that have a problem of their own
 
     def __post_init__(self) -> None:

@@ -96,6 +96,32 @@ class SourceRows:
             )
         return rows
 
+    def spread(
+        self,
+        place: npt.NDArray[np.int64],
+        names: Iterable[str],
+        more: pa.Table,
+        types: Mapping[str, Type] | None = None,
+    ) -> SourceRows:
+        """Other rows, each with what row `place` of these has under `names`, and the columns of `more` (as long as
+        `place`), whose types are among `types` or those of these rows. Hidden columns stay behind."""
+        taken = pa.array(place)
+        columns = {name: more.column(name) for name in more.column_names}
+        wanted = [n for n in names if n not in columns]
+        columns |= {n: self.batch.column(n).take(taken) for n in wanted if n in self.batch.column_names}
+        kinds = dict(self.types) | dict(types or {})
+        rows = SourceRows(pa.table(columns), kinds, self.nulls)
+        for name in wanted:
+            if name in self._made:
+                made = self._made[name]
+                unseen = None if made.unseen is None else made.unseen[place]
+                rows.add(
+                    name,
+                    kinds[name],
+                    Made(made.stored.take(taken), made.seen.take(taken), unseen, made.failed[place]),
+                )
+        return rows
+
     def mixed_bytes(self, name: str) -> pl.Series | None:
         """The bytes of a MIXED column for a target of bytes: texts and blobs as they are, numbers as their text."""
         if self.types[name].kind is not Kind.MIXED:
