@@ -76,6 +76,11 @@ def _mask(given: Given) -> Iterator[Wrong]:
     yield from _one_sign(given, "with")
 
 
+def _plus_tag(given: Given) -> Iterator[Wrong]:
+    if given["sign"] == "":
+        yield "`sign` is empty", "sign", ""
+
+
 def _split(given: Given) -> Iterator[Wrong]:
     if given["on"] == "":
         yield "`on` is empty", "on", ""
@@ -121,6 +126,7 @@ _RULES: Mapping[str, Callable[[Given], Iterator[Wrong]]] = {
     "mask": _mask,
     "split": _split,
     "phone": _phone,
+    "plus_tag": _plus_tag,
     "round": _round,
     "date": _dates,
     "timestamp": _dates,

@@ -23,6 +23,7 @@ from migrate.mapping.arguments import parse_arguments
 from migrate.mapping.function_spec import FAILS, Arguments, Fails, FunctionSpec, Parameter
 from migrate.mapping.function_specs.codes import CODES
 from migrate.mapping.function_specs.numbers import NUMBERS
+from migrate.mapping.function_specs.people import PEOPLE
 from migrate.mapping.function_specs.pieces import PIECES
 from migrate.mapping.function_specs.places import PLACES
 from migrate.mapping.function_specs.texts import TEXTS
@@ -41,17 +42,13 @@ __all__ = [
 ]
 
 FUNCTIONS: Mapping[str, FunctionSpec] = MappingProxyType(
-    {spec.name: spec for spec in (*TEXTS, *PIECES, *NUMBERS, *TIMES, *PLACES, *CODES)}
+    {spec.name: spec for spec in (*TEXTS, *PIECES, *NUMBERS, *TIMES, *PEOPLE, *PLACES, *CODES)}
 )
 
 # In the language, not built yet: never called a typo.
 LATER_FUNCTIONS = frozenset(
     [
         "html_to_markdown",
-        "name",
-        "email",
-        "punycode",
-        "plus_tag",
     ]
 )
 

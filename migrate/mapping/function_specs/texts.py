@@ -30,8 +30,20 @@ TEXTS = (
     ),
     text_function(
         "title",
-        "First letter of every word large, the others small; an apostrophe starts no word, a hyphen does.",
+        "First letter of every word large, the others small; an apostrophe starts no word, a hyphen does. With `names` "
+        "as people write their names: a word that is large or small as a whole is changed, one that is both is somebody's "
+        "own spelling and stays.",
+        Parameter("names", "boolean", "knows McDonald, O'Neil, van der Berg, III and PhD", default=False),
         examples=(
+            ("JOHN MCDONALD", {"names": "yes"}, "John McDonald"),
+            ("sean o'neil-mckay", {"names": "yes"}, "Sean O'Neil-McKay"),
+            ("LUDWIG VAN DER ROHE", {"names": "yes"}, "Ludwig van der Rohe"),
+            ("VAN DER BERG, JAN", {"names": "yes"}, "van der Berg, Jan"),
+            ("DE NIRO", {"names": "yes"}, "De Niro"),
+            ("MACDONALD", {"names": "yes"}, "MacDonald"),
+            ("MACHADO", {"names": "yes"}, "Machado"),
+            ("jean-luc picard iii", {"names": "yes"}, "Jean-Luc Picard III"),
+            ("Dick Van Dyke", {"names": "yes"}, "Dick Van Dyke"),
             ("ADA LOVELACE", None, "Ada Lovelace"),
             ("jean-luc o'neil", None, "Jean-Luc O'neil"),
             ("élan vital", None, "Élan Vital"),

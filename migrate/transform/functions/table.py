@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from migrate.mapping.functions import FUNCTIONS
-from migrate.transform.functions import codes, dates, numbers, phones, pieces, places, text
+from migrate.transform.functions import addresses, codes, dates, names, numbers, phones, pieces, places, text
 from migrate.transform.functions.dates import Surroundings
 from migrate.transform.values import TEXT, WHITE, Outcome, Values, emptied, mask_of, texts_of
 
@@ -46,6 +46,11 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = MappingProxyType(
                 pieces.join,
                 pieces.first_of,
                 pieces.const,
+                names.name,
+                addresses.email,
+                addresses.plus_tag,
+                addresses.domain,
+                addresses.punycode,
                 phones.phone,
                 places.country,
                 places.state,

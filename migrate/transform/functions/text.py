@@ -11,6 +11,7 @@ from typing import Any, Literal
 import polars as pl
 
 from migrate.transform.distinct import Refused, by_distinct, where_distinct
+from migrate.transform.functions.names import title_names
 from migrate.transform.values import (
     BOOLEAN,
     TEXT,
@@ -56,6 +57,9 @@ def upper(values: Values, arguments: Arguments) -> Outcome:
 
 
 def title(values: Values, arguments: Arguments) -> Outcome:
+    if arguments["names"]:
+        return _text(title_names(texts_of(values)))
+
     def words(text: str) -> str:
         return _WORD.sub(lambda m: m[0][0].title() + m[0][1:].lower(), text)
 
