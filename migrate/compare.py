@@ -6,8 +6,6 @@ here, never an exception; an exception means that the comparison could not be ma
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -18,6 +16,7 @@ import pyarrow as pa
 
 from migrate import failpoints
 from migrate.canon import Digest, Tag, canonical_bytes, canonical_text
+from migrate.duck import workspace
 from migrate.errors import Corrupt, GateClosed, Unreachable
 from migrate.model import Column, ForeignKey, Index, Kind, Schema, Table, Type, Verdict
 from migrate.model import Sequence as Sequence_
@@ -93,18 +92,9 @@ def compare_sets(
     key are matched by hash first; what remains on both sides is `different`, on one side missing or extra.
     Raises Corrupt if a file is not readable as such, Unreachable if memory or disk do not suffice.
     """
-    temp.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="compare-", dir=temp))
+    failpoints.hit("compare.sets.query")
     try:
-        failpoints.hit("compare.sets.query")
-        with duckdb.connect(
-            config={
-                "temp_directory": str(folder),
-                "memory_limit": "1GB",
-                "threads": 2,
-                "preserve_insertion_order": False,
-            }
-        ) as db:
+        with workspace(temp, memory="1GB") as db:
             return _difference(db, expected, found, limit)
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         missing = [p.name for p in (*expected, *found) if not p.is_file()]
@@ -115,8 +105,6 @@ def compare_sets(
         raise Corrupt(
             "rows to compare are not readable as Parquet with columns key and hash", where=str(temp)
         ) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 # Keys whose rows are not all matched: how many rows without a counterpart of the same hash each side has left.

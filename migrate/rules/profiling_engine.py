@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from migrate import canon, durable, failpoints
 from migrate.arrow import MIXED
+from migrate.duck import workspace
 from migrate.errors import Corrupt, MigrateError, Unreachable
 from migrate.model import Kind, Type
 
@@ -72,24 +73,17 @@ def engine(temp: Path, memory: str = MEMORY) -> Iterator[Engine]:
     """Raises Unreachable where the disk is full or the memory does not suffice, Corrupt where a part does
     not decode; messages of DuckDB, which may hold values, are never shown."""
     durable.make_private_folder(temp)
-    with tempfile.TemporaryDirectory(prefix="profile-", dir=temp) as folder:
-        connection = duckdb.connect(str(Path(folder) / "profile.duckdb"))
-        try:
-            connection.execute(f"SET memory_limit = '{memory}'")
-            connection.execute(f"SET temp_directory = {text(str(Path(folder) / 'spill'))}")
-            connection.execute("SET preserve_insertion_order = false")
-            connection.execute("SET TimeZone = 'UTC'")
+    try:
+        with workspace(temp, memory=memory, threads=os.cpu_count() or 2) as connection:
             yield Engine(connection)
-        except duckdb.InvalidInputException:
-            raise Corrupt("a part does not decode.", where=str(temp)) from None
-        except duckdb.Error as error:
-            raise Unreachable(
-                f"looking at the whole table failed ({type(error).__name__}).",
-                where=str(temp),
-                hint="Make room on the disk and run the same command again.",
-            ) from None
-        finally:
-            connection.close()
+    except duckdb.InvalidInputException:
+        raise Corrupt("a part does not decode.", where=str(temp)) from None
+    except duckdb.Error as error:
+        raise Unreachable(
+            f"looking at the whole table failed ({type(error).__name__}).",
+            where=str(temp),
+            hint="Make room on the disk and run the same command again.",
+        ) from None
 
 
 def quoted(name: str) -> str:
