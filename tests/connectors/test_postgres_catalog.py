@@ -13,7 +13,7 @@ from migrate.connectors.postgres.target import open_database
 from migrate.errors import Drift, Unreachable, UsageError
 from migrate.model import Check, ForeignKey, Index, Unique
 
-from tests.services import has_extension, packaged_binaries, start_embedded
+from tests.services import has_extension, packaged_binaries, start_private
 
 DDL = r"""
 CREATE SCHEMA "sales dept";
@@ -245,7 +245,7 @@ def test_a_wrong_password_is_named_without_it(tmp_path: Path) -> None:
     binaries = packaged_binaries()
     if binaries is None:
         pytest.skip("needs the packaged PostgreSQL to have a server that asks for passwords")
-    url, stop = start_embedded(binaries)
+    url, stop = start_private(binaries)
     try:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CREATE ROLE careful LOGIN PASSWORD 'right'")

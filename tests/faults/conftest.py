@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import tempfile
@@ -14,7 +13,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from tests import services
 from tests.conftest import database_url
@@ -40,12 +38,6 @@ class Base:
 
     def world(self, template: World | None = None) -> AbstractContextManager[World]:
         return copied(template or self.template, self.place / "w", self.name)
-
-
-def _memory() -> Path | None:
-    """fsync costs nothing in memory, and what is tried here is the order of things, not the disk."""
-    place = Path("/dev/shm")
-    return place if place.is_dir() and os.access(place, os.W_OK) else None
 
 
 def _base(engine: str, place: Path, make: Callable[[], str]) -> Base:
@@ -77,7 +69,7 @@ def own_server() -> Iterator[str]:
             pytest.skip("no PostgreSQL: see tests/services.py")
         yield url
         return
-    url, stop = services.start_embedded(binaries)
+    url, stop = services.start_private(binaries)
     yield url
     stop()
 
@@ -85,7 +77,7 @@ def own_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def bases(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Base]]:
     """The base of an engine, made when first asked for."""
-    place = Path(tempfile.mkdtemp(prefix="migrate-faults-", dir=_memory()))
+    place = Path(tempfile.mkdtemp(prefix="migrate-faults-", dir=services.memory()))
     made: dict[str, Base] = {}
     names: list[str] = []
     servers: list[str] = []
@@ -93,7 +85,8 @@ def bases(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Base]]:
     def make() -> str:
         servers.append(request.getfixturevalue("own_server"))
         names.append(f"t_fault_{secrets.token_hex(6)}")
-        _statement(servers[-1], "CREATE DATABASE {} TEMPLATE template0", names[-1])
+        with psycopg.connect(servers[-1], autocommit=True) as server:
+            services.create_database(server, names[-1])
         return database_url(servers[-1], names[-1])
 
     def base(engine: str) -> Base:
@@ -108,10 +101,9 @@ def bases(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Base]]:
     finally:
         shutil.rmtree(place, ignore_errors=True)
         for name in names:
-            with suppress(psycopg.OperationalError):  # a server of our own may have been stopped already
-                _statement(servers[-1], "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
-
-
-def _statement(server: str, text: str, name: str) -> None:
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL(text).format(sql.Identifier(name)))
+            # A server of our own may have been stopped already.
+            with (
+                suppress(psycopg.OperationalError),
+                psycopg.connect(servers[-1], autocommit=True) as server,
+            ):
+                services.drop_database(server, name)

@@ -19,8 +19,8 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
-from psycopg import sql
 
+from tests import services
 from tests.faults.child import Ended, command
 
 TABLES = ("users", "accounts", "contacts", "deals", "notes")
@@ -309,7 +309,8 @@ def copied(template: World, folder: Path, name: str = "") -> Iterator[World]:
         source = (folder / "source.url").read_text()
         target = with_database(template.target, name)
         world = World(template.engine, folder, target)
-        _server(template.target, "CREATE DATABASE {} TEMPLATE {}", name, urlsplit(template.target).path[1:])
+        with _server(template.target) as server:
+            services.create_database(server, name, urlsplit(template.target).path[1:])
     (folder / "mapping.yaml").write_text(
         _MAPPING.format(source=source, target=target)
     )  # the same in every copy
@@ -318,7 +319,8 @@ def copied(template: World, folder: Path, name: str = "") -> Iterator[World]:
     finally:
         shutil.rmtree(folder)
         if template.engine == "postgresql":
-            _server(template.target, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+            with _server(template.target) as server:
+                services.drop_database(server, name)
 
 
 def saved(world: World, folder: Path, name: str = "") -> World:
@@ -326,13 +328,13 @@ def saved(world: World, folder: Path, name: str = "") -> World:
     shutil.copytree(world.folder, folder)
     if world.engine == "sqlite":
         return World(world.engine, folder, str(folder / "target.db"))
-    _server(world.target, "CREATE DATABASE {} TEMPLATE {}", name, urlsplit(world.target).path[1:])
+    with _server(world.target) as server:
+        services.create_database(server, name, urlsplit(world.target).path[1:])
     return World(world.engine, folder, with_database(world.target, name))
 
 
-def _server(url: str, text: str, *names: str) -> None:
-    with psycopg.connect(with_database(url, "postgres"), autocommit=True) as server:
-        server.execute(sql.SQL(text).format(*(sql.Identifier(n) for n in names)))
+def _server(url: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(with_database(url, "postgres"), autocommit=True)
 
 
 def difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:

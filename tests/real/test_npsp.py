@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from migrate import api
 
+from tests import services
 from tests.conftest import database_url
 from tests.real.places import ROOT, shared
 from tests.real.portable import portable_digests
@@ -126,7 +127,7 @@ def journeys(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> 
     given = shared("data", "npsp", "npsp_1k.sqlite")
     name = f"t_npsp_{secrets.token_hex(6)}"
     with psycopg.connect(postgres_server, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+        services.create_database(server, name)
     found = {}
     try:
         for engine in ENGINES:
@@ -147,7 +148,7 @@ def journeys(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> 
         yield found
     finally:
         with psycopg.connect(postgres_server, autocommit=True) as server:
-            server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+            services.drop_database(server, name)
 
 
 @pytest.fixture(params=ENGINES)
