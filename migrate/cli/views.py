@@ -111,6 +111,9 @@ def verified(console: Console, document: Document) -> None:
         entity = about.partition(".")[0].rpartition(" ")[2]  # "verify unchanged owners" is about owners
         by_entity.setdefault(entity or kind, []).append(check)
     for entity, its in by_entity.items():
+        tables = [v for v in its if str(v.get("check")).startswith(("sum ", "count "))]
+        its = [v for v in its if v not in tables]
+        verdicts(console, tables)
         if all(v.get("passed") for v in its):
             references = sum(str(v.get("check")).startswith("orphans ") for v in its)
             said = [str(v.get("found")) for v in its if not str(v.get("check")).startswith("orphans ")]

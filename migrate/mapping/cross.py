@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from migrate.mapping import expr
+from migrate.mapping.cross_tests import check_tests
 from migrate.mapping.language import ENTITY
 from migrate.mapping.model import Entity, Field, Find, Ref, Source
 from migrate.mapping.shapes import Reading, did_you_mean, nearest, one_line
@@ -38,6 +39,7 @@ def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None
     for name in names.of("sources"):
         _files_only(sources.get(name), ("sources", name), reading)
     _left_behind(tree, entities, reading)
+    check_tests(entities, names.of("entities"), parts.get("checks"), reading)
 
 
 class _Names:

@@ -104,6 +104,7 @@ def _assemble(parts: dict[str, Any], tree: Pairs, reading: Reading) -> Any:
         "maps": maps,
         "entities": entities,
         "left_behind": parts.get("left_behind") or (),
+        "checks": parts.get("checks") or (),
         "glossary": parts.get("glossary") or {},
     }
     return build(Mapping, values, tree, reading)

@@ -8,6 +8,7 @@ Lists and dicts are never shared with the caller; nothing here connects to anyth
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, InstanceOf, SerializerFunctionWrapHandler, model_serializer
@@ -278,6 +279,37 @@ class Field(Strict):
         return any(one is not None for one in given) or bool(self.first_of or self.choose)
 
 
+class TableCheck(Strict):
+    """A sum or a count over the rows of entity `of` that is the same before and after, in every group of `by`.
+
+    `column`: whose values are summed up, or counted where they are filled; None: rows are counted. `within`: how far
+    both may be apart, as a share of what was there before."""
+
+    kind: Literal["sum", "count"]
+    of: str
+    column: str | None = None
+    by: tuple[str, ...] = ()
+    within: float = 0.0
+    number: int = 0  # its place in the file's list
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Target columns that it looks at, each once."""
+        return tuple(dict.fromkeys([*([self.column] if self.column else []), *self.by]))
+
+    @property
+    def allowed(self) -> str:
+        """`within` as people write it: 0.1%."""
+        text = format((Decimal(str(self.within)) * 100).normalize(), "f")
+        return f"{text}%"
+
+    @property
+    def words(self) -> str:
+        """`sum deals.amount by stage`, `count deals`."""
+        what = f"{self.of}.{self.column}" if self.column else self.of
+        return f"{self.kind} {what}" + (f" by {', '.join(self.by)}" if self.by else "")
+
+
 class Entity(Strict):
     """One road from a source table to a target table.
 
@@ -320,6 +352,7 @@ class Mapping(Strict):
     maps: dict[str, ValueMap] = Key(default_factory=dict)
     entities: dict[str, Entity]
     left_behind: tuple[LeftBehind, ...] = ()
+    checks: tuple[TableCheck, ...] = ()
     glossary: dict[str, str] = Key(default_factory=dict)
     reasons: dict[str, str] = Key(default_factory=dict)  # `why` of everything else, by its place: "policy"
     path: str = ""

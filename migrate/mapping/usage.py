@@ -17,11 +17,12 @@ def read_tables(mapping: Mapping) -> dict[str, tuple[str, ...]]:
 def used_columns(mapping: Mapping, source: str, table: str) -> set[str]:
     """Columns of one source table that some entity reads."""
     return set().union(
-        *(_used(e) for e in mapping.entities.values() if (e.source, e.table) == (source, table))
+        *(columns_used(e) for e in mapping.entities.values() if (e.source, e.table) == (source, table))
     )
 
 
-def _used(entity: Entity) -> set[str]:
+def columns_used(entity: Entity) -> set[str]:
+    """Source columns that one entity reads, in any way."""
     used = set() if entity.key_is_line or entity.key_is_content else set(entity.key)
     if entity.where:
         used.update(columns_of(entity.where))

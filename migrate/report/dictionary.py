@@ -28,7 +28,7 @@ def data_dictionary(mapping: Mapping, target: Schema | None = None) -> dict[str,
 
     `entities`: a list of {entity, why, from, into, key, write, match, where, rules, columns}; `columns`: {column, type,
     nullable, from (source columns), origin, steps, default, checks, why}. `maps`: {map, used_by, size, entries (at
-    most ENTRIES_SHOWN)}. `lineage`: source column → target columns. `left_behind`, `reasons` (`why` of everything
+    most ENTRIES_SHOWN)}. `checks`: {check, within} over tables. `lineage`: source column → target columns. `left_behind`, `reasons` (`why` of everything
     else, with its place), `functions` (those used) and `glossary` as the file has them."""
     entities = [_entity(mapping, name, entity, target) for name, entity in mapping.entities.items()]
     used = {s.name for e in mapping.entities.values() for f in e.fields.values() for s in f.do}
@@ -39,6 +39,7 @@ def data_dictionary(mapping: Mapping, target: Schema | None = None) -> dict[str,
         "sources": [{"source": name, "system": s.system} for name, s in mapping.sources.items()],
         "entities": entities,
         "maps": _maps(mapping),
+        "checks": [{"check": c.words, "within": c.allowed} for c in mapping.checks],
         "lineage": _lineage(mapping),
         "left_behind": [item.model_dump() for item in mapping.left_behind],
         "reasons": [{"where": w or "the mapping", "why": why} for w, why in mapping.reasons.items()],

@@ -27,6 +27,9 @@ def markdown(document: Document) -> str:
         parts.append("## Maps")
         for value_map in document["maps"]:
             parts += _map(value_map)
+    if document["checks"]:
+        checks = [(c["check"], c["within"]) for c in document["checks"]]
+        parts += ["## The same before and after", _table(("what", "within"), checks)]
     if document["left_behind"]:
         rows = [(i["pattern"], i["why"], i["decided"]) for i in document["left_behind"]]
         parts += ["## Left behind", _table(("what", "why", "decided"), rows)]

@@ -38,7 +38,7 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
 
     `facts`: the run's shape (`run`, `mapping`, `state`, `stages`, `balances`, `verdicts`) and, where known,
     `kept` (rows that a rollback left alone), `started`, `ended` (ISO 8601 UTC or datetime), `exit_code`, `plan`,
-    `dictionary` (as `migrate.report.dictionary.brief` gives it), `glossary`, `quarantine` (dicts of entity, field,
+    `dictionary` (as `migrate.report.dictionary.brief` gives it), `glossary`, `checks` (evidence of `migrate.rules.totals`), `quarantine` (dicts of entity, field,
     code, count), `events` (name → count), `profile` (masked by whoever made it), `backups`, `timings`
     (name → seconds), `peak_mb`, `environment`. Raises UsageError where the run's shape is incomplete."""
     missing = [key for key in ("run", "mapping", "state") if not facts.get(key)]
@@ -66,6 +66,7 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         "balanced": all(balanced(b) for b in balances.values()),
         "quarantine": quarantine_counts(facts.get("quarantine") or ()),
         "verdicts": verdicts,
+        "checks": [_only(c, _CHECK) for c in facts.get("checks") or ()],
         "stages": stages,
         "timings": plain(_mapping(facts.get("timings"))) or {s["stage"]: s.get("seconds") for s in stages},
         "peak_mb": plain(facts.get("peak_mb")),
@@ -207,6 +208,8 @@ def _verdict(verdict: Any) -> dict[str, Any]:
     )
 
 
+# Values of the columns that a check groups by are in it: the mapping says that they may be shown.
+_CHECK = ("check", "within", "passed", "edited", "unread", "whole", "groups", "more")
 _VERDICT = ("check", "passed", "expected", "found", "reason")
 
 

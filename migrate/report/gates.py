@@ -28,7 +28,10 @@ def _lamp_of(check: str) -> str | None:
     """By the words of the check's name.
 
     `L0` to `L5` are the levels of a restore test; `backup source:crm`, `backup target` and `target unchanged since its
-    backup` say that the load may trust that backup; `verify`, `balance` and `orphans` look at the loaded target."""
+    backup` say that the load may trust that backup; `verify`, `balance`, `orphans` and checks over tables (`sum`,
+    `count`) look at the loaded target."""
+    if check.startswith(("sum ", "count ")):
+        return "verification"
     words = {word.lower() for word in _WORDS.findall(check)}
     if words & _LEVELS:
         return "restore test"

@@ -100,6 +100,7 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     _lamps(console, lamps(verdicts))
     _failed_checks(console, verdicts)
     _flow(console, balances)
+    _before_and_after(console, known.get("checks") or ())
     _needs_a_human(console, known)
     _changed_on_the_way(console, known.get("events") or {})
     _stages(console, known.get("stages") or ())
@@ -203,6 +204,25 @@ def _flow(console: Console, balances: Mapping[str, Mapping[str, int]]) -> None:
         made.add_section()
         row(made, "total", *(f"{n:,}" for n in total(balances).values()))
     console.print(made)
+
+
+def _before_and_after(console: Console, checks: Sequence[Mapping[str, Any]]) -> None:
+    """Checks over tables: a line for each, and the groups of those that failed."""
+    for check in checks:
+        whole = check.get("whole") or {}
+        said = f"{check.get('check')}: {whole.get('before')} before, {whole.get('after')} after"
+        console.print(Text.assemble(mark(console, bool(check.get("passed"))), " ", clean(said, limit=600)))
+        apart = [g for g in check.get("groups") or () if not g.get("passed")]
+        if not apart:
+            continue
+        numbers = ("before", "after", "difference", "in quarantine")
+        made = table(console, "group", *numbers, numbers=numbers)
+        for group in apart[:_TOP]:
+            label = ", ".join("(empty)" if v is None else str(v) for v in group["of"].values())
+            row(made, label, *(group[k] for k in ("before", "after", "difference", "quarantined")))
+        console.print(made)
+        if len(apart) > _TOP:
+            line(console, f"... and {len(apart) - _TOP} more groups, see the report.")
 
 
 def _needs_a_human(console: Console, known: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from migrate.context import Context
 from migrate.errors import Drift, GateClosed, MappingError, TooManyQuarantined
 from migrate.ledger.records import JSON
 from migrate.mapping.model import Entity, Find
-from migrate.model import PartRef, Schema, Table
+from migrate.model import PartRef, Schema, Table, Verdict
 from migrate.parts import stream_rows, write_rows
 from migrate.planning import compared_columns, finds, limit_of, may_be_quarantined, plan_number, state_columns
 from migrate.stages.result import Result
@@ -29,6 +29,7 @@ from migrate.state.proven import known_crosswalk, source_rows, target_rows
 from migrate.state.quarantine import RID_SHIFT, write_quarantine
 from migrate.state.records import meta_rows
 from migrate.state.roads import entity_rows
+from migrate.state.totals import foreseen
 from migrate.transform.apply import Transformed, apply
 from migrate.transform.compile import compile_entity
 from migrate.transform.entity import CompiledEntity
@@ -111,6 +112,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     counts = {name: road.count for name, road in rows.items()}
     ctx.ledger.put_run_facts(ctx.run, {"transform": _facts(settled, counts)})
     _gates(ctx, settled, counts, [*stops, *settled.stops])
+    _check_totals(ctx, foreseen(ctx, declared, known))
     decided = [
         ctx.folder / "transform" / name / f"{kind}.parquet"
         for name in ctx.entities
@@ -321,3 +323,16 @@ def _gates(ctx: Context, settled: Settled, counts: Mapping[str, int], stops: lis
                 kept=kept,
                 hint=f"See `migrate quarantine list {ctx.run}`; correct the mapping, or set max_quarantine.",
             )
+
+
+def _check_totals(ctx: Context, verdicts: list[Verdict]) -> None:
+    """A check over a table that cannot hold is told now, and not after the load."""
+    failed = [v for v in verdicts if not v.passed]
+    if failed:
+        first = failed[0]
+        raise GateClosed(
+            f"{first.check} would not be the same in the target: {first.expected} before, {first.found} after ({first.reason})",
+            where=ctx.mapping.path,
+            kept="Nothing was loaded; the backups are kept.",
+            hint=f"See `migrate quarantine list {ctx.run}`; correct mapping or source, or say `within` in the check.",
+        )

@@ -20,12 +20,12 @@ from migrate.transform.entity import LET, CompiledEntity, CompiledField
 from migrate.transform.expressions import Expressions, expressions_of
 from migrate.transform.field import Columns, field_columns
 from migrate.transform.findings import Findings
-from migrate.transform.keys import HIDDEN, hashes_of, hashes_with, keys_of
+from migrate.transform.keys import HIDDEN, combined, hashes_of, hashes_with, keys_of
 from migrate.transform.list_rows import list_column
 from migrate.transform.origin import Given, given
 from migrate.transform.result_types import seen_by_sql
 from migrate.transform.source_rows import Made, SourceRows
-from migrate.transform.values import Mask, values_of
+from migrate.transform.values import Mask, texts_of, values_of
 
 _EXCLUDED_FIELDS: list[pa.Field[Any]] = [
     pa.field("rid", pa.int64()),
@@ -38,7 +38,8 @@ EXCLUDED = pa.schema(_EXCLUDED_FIELDS)
 @dataclass(frozen=True)
 class Transformed:
     """`rows`: every kept row, also those with reasons: `__rid`, `__key` (NULL where a component is), `__hash`, one column
-    per field in the target's layout, and the placeholders `__ref.F`, `__ref_to.F`, `__find.F`, `__unique.F`, `__match.C`.
+    per field in the target's layout, and the placeholders `__ref.F`, `__ref_to.F`, `__find.F`, `__unique.F`, `__match.C`,
+    and the witnesses of `migrate.transform.witness`.
 
     `excluded`: rid, key, reason. `reasons`: rid, field, code, detail (never the value); a row may have several.
     `events`: rid, field, code (lossy_allowed emptied defaulted warned), original. `stops`: why the run has to stop.
@@ -233,7 +234,11 @@ def _field(
         failed = start.failed if silent is None else start.failed & ~silent
         findings.reason(failed, field.name, "type", "the expression cannot be computed for this row")
         silent = start.failed if silent is None else silent | start.failed
-    return field_columns(field, source, start, silent, findings, compiled.nul_allowed or field.free)
+    made = field_columns(field, source, start, silent, findings, compiled.nul_allowed or field.free)
+    if field.witnesses:
+        said = combined(texts_of(start.values).to_arrow().cast(pa.string()))
+        made.arrays.update(dict.fromkeys(field.witnesses, said))
+    return made
 
 
 __all__ = ["HIDDEN", "Transformed", "apply"]

@@ -18,15 +18,17 @@ from migrate.transform.entity import CompiledField, CompiledStep
 from migrate.transform.result_types import result_of, types_after
 from migrate.transform.scope import Scope
 from migrate.transform.values import TEXT, Values
+from migrate.transform.witness import witnesses_of
 
 
 def compile_field(name: str, field: Field, path: str, scope: Scope) -> CompiledField | None:
     """The field of the target column `name`, or None with what is wrong reported to `scope`."""
     column = scope.target_column(name, path)
     compiled = _compiled(name, field, path, scope, column)
-    if compiled is not None:
-        _writable(compiled, path, scope)
-    return compiled
+    if compiled is None:
+        return None
+    _writable(compiled, path, scope)
+    return replace(compiled, witnesses=witnesses_of(compiled, scope.entity.name, scope.mapping.checks))
 
 
 def compile_into(name: str, field: Field, path: str, scope: Scope, column: Column) -> CompiledField | None:

@@ -48,6 +48,7 @@ class CompiledField:
     lossy: Lossy = "error"
     guarded: bool = True  # the target column takes no NULL, so an empty value is a reason here
     free: bool = False  # it goes into no column of the target
+    witnesses: tuple[str, ...] = ()  # columns that keep what its origin gave, for checks over tables
 
     @property
     def source(self) -> str | None:

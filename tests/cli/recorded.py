@@ -161,6 +161,7 @@ ANSWERS: dict[str, Any] = {
             }
         ],
         "maps": [],
+        "checks": [{"check": "count accounts", "within": "0%"}],
         "lineage": {"crm.companies.company_name": ["accounts.name"]},
         "left_behind": [],
         "reasons": [],

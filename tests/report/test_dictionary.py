@@ -40,6 +40,7 @@ entities:
       about: {from: subject, ref: {kind: subject_type, to: {A: accounts, U: users}, why: two kinds}}
       seen: {expr: "coalesce(seen, made)", read_as: date, lossy: allow}
       source: {value: "${LABEL}"}
+checks: [{sum: size, of: accounts, by: [kind, country], within: 0.1%}, {count: accounts}]
 left_behind:
   companies.fax: nobody has a fax
 glossary:
@@ -94,6 +95,7 @@ def test_the_page_is_markdown_and_shows_no_environment(tmp_path: Path) -> None:
     assert "only what is \\| alive" in page
     assert "<b>" not in page.replace("\\<b>", "")
     assert "… and 7 more; the first 50 are shown." in page
+    assert "| sum accounts.size by kind, country | 0.1% |\n| count accounts | 0% |" in page
     assert "| companies.fax | nobody has a fax |  |" in page
     rows = [line for line in page.splitlines() if line.startswith("| owner ")]
     assert rows == [

@@ -43,7 +43,7 @@ FACTS: dict[str, Any] = RUN | {
 }
 KEYS = [
     "format", "run", "mapping", "state", "exit_code", "started", "ended", "sentence", "edited", "gates", "balances", "total", "kept", "balanced",
-    "quarantine", "verdicts", "stages", "timings", "peak_mb", "events", "backups", "plan", "dictionary", "glossary", "profile", "environment",
+    "quarantine", "verdicts", "checks", "stages", "timings", "peak_mb", "events", "backups", "plan", "dictionary", "glossary", "profile", "environment",
 ]  # fmt: skip
 
 

@@ -56,7 +56,6 @@ _ENTITY_LATER = frozenset(
             "pivot",
             "when",
             "split",
-            "checks",
         ),
     ]
 )

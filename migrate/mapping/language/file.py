@@ -7,6 +7,7 @@ from typing import Any
 from migrate.mapping.language.entity import ENTITY
 from migrate.mapping.language.policy import POLICY
 from migrate.mapping.language.source import SCRATCH, SOURCE, TARGET
+from migrate.mapping.language.table_checks import TABLE_CHECKS
 from migrate.mapping.language.words import identifier
 from migrate.mapping.model import (
     LeftBehind,
@@ -78,9 +79,10 @@ FILE = Record(
             Then(MapOf(_LEFT, "a map of tables or table.column, with * and ?", _left_pattern, at_least=0), lambda value, node, reading, path: tuple(value.values())),
             "What stays behind, decided: shown in plan and report.",
         ),
+        "checks": Key(TABLE_CHECKS, "Sums and counts that must be the same before and after."),
         "glossary": Key(MapOf(Words("what the word means", raw=True), "a map of words to what they mean", _word), "Words of the business and what they mean here; shown in plan, report and dictionary."),
     },
-    later=frozenset(["recipes", "split", "checks", "defaults", "duplicates", "consent", "retention"]),
+    later=frozenset(["recipes", "split", "defaults", "duplicates", "consent", "retention"]),
     rules={"oneOf": [{"required": ["source"]}, {"required": ["sources"]}]},
     finish=lambda values, node, reading, path: values,
 )  # fmt: skip

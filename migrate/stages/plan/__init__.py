@@ -24,6 +24,7 @@ from migrate.stages.plan.checks import (
     where_is,
 )
 from migrate.stages.plan.ordering import Order, load_order
+from migrate.stages.plan.totals import check_totals
 from migrate.stages.result import Result
 from migrate.state.expected import check_made_from
 from migrate.state.records import meta_rows
@@ -67,7 +68,7 @@ def held_against(
             road = road_table(mapping, name, sources)
             _, found = compile_entity(mapping, name, road, target.table(entity.into), now=now)
             problems += found
-        problems += check_keys(mapping, target)
+        problems += check_keys(mapping, target) + check_totals(mapping, target)
         if engine == "sqlite" and not problems:
             problems += check_sqlite_decimals(mapping, target)
     order = load_order(mapping.entities, edges_of(mapping, target)) if not problems else None

@@ -30,8 +30,10 @@ from migrate.planning import compared_columns
 from migrate.stages.result import Result
 from migrate.stages.verify.balance import balance_of, read_crosswalk
 from migrate.stages.verify.kept import unchanged_of
+from migrate.stages.verify.totals import totals_of
 from migrate.state.loaded import loaded_rows
 from migrate.state.records import Rejected, read_rejected
+from migrate.state.totals import checks_of, columns_of
 
 NAME = "verify"
 
@@ -60,6 +62,7 @@ def run(ctx: Context) -> Result:
             verdicts.append(balance_of(ctx, name, expected[name], crosswalk))
             rows += pq.read_metadata(expected[name]).num_rows
             ctx.progress.advance(pq.read_metadata(expected[name]).num_rows)
+        verdicts += totals_of(ctx, declared, expected, crosswalk)
     finally:
         target.close()
     for verdict in verdicts:
@@ -102,15 +105,18 @@ def _found_path(ctx: Context, name: str) -> Path:
 
 
 def _found(ctx: Context, target: Target, snapshot: Snapshot, table: Table, name: str, entity: Entity) -> None:
-    """Key, hash of the mapped columns and texts of references, for every row of the target table."""
+    """Key, hash of the mapped columns, texts of references and of what checks look at, for every row of the table."""
     stored = snapshot.schema.table(table.name)
+    checked = columns_of(checks_of(ctx), name)
     references = [fk.columns[0] for fk in table.foreign_keys if len(fk.columns) == 1]
     names = ["key", "hash", *(f"f.{c}" for c in references), *(f"s.{c}" for c in entity.target_sets)]
+    names += [f"c.{c}" for c in checked]
     types: list[pa.DataType] = [
         pa.string(),
         pa.binary(),
         *[pa.string()] * len(references),
         *[pa.bool_()] * len(entity.target_sets),
+        *[pa.string()] * len(checked),
     ]
     schema = pa.schema(list(zip(names, types, strict=True)))
 
@@ -124,6 +130,7 @@ def _found(ctx: Context, target: Target, snapshot: Snapshot, table: Table, name:
             ]
             content += [canon.canonical_text(rows[c], table.column(c).type) for c in references]
             content += [pc.is_valid(rows[c]) for c in entity.target_sets]
+            content += [canon.canonical_text(rows[c], table.column(c).type) for c in checked]
             yield pa.table(content, names=names)
 
     stream_rows(tables(), _found_path(ctx, name), point="verify.found", schema=schema)

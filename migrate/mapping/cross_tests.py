@@ -1,0 +1,47 @@
+"""What checks over tables say of entities and columns: names that the mapping must have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from migrate.mapping.model import Entity, TableCheck
+from migrate.mapping.shapes import Reading, did_you_mean, one_line
+from migrate.mapping.tree import Path_
+
+
+def check_tests(entities: dict[str, Entity], names: list[str], checks: Any, reading: Reading) -> None:
+    """Reports to `reading.problems`. `entities`: the good ones; `names`: of all, so that one with a mistake of its own is
+    not called unknown; `checks`: the good ones of the file, or anything else where there are none."""
+    for check in checks if isinstance(checks, tuple) else ():
+        _table_check(check, entities, names, ("checks", check.number), reading)
+
+
+def _unknown(what: str, name: str, known: Iterable[str], path: Path_, reading: Reading) -> None:
+    names = sorted(known)
+    listed = f"{', '.join(names[:12])}{', …' if len(names) > 12 else ''}"
+    hint = did_you_mean(name, names, f"there are {listed}" if names else "there is none at all")
+    reading.wrong("unknown_name", reading.key_at(*path), f"{what} `{one_line(name)}`", hint)
+
+
+def _table_check(
+    check: TableCheck, entities: dict[str, Entity], names: list[str], path: Path_, reading: Reading
+) -> None:
+    entity = entities.get(check.of)
+    if check.of not in names:
+        key = "of" if check.column is not None else "count"
+        _unknown("there is no entity", check.of, names, (*path, key), reading)
+    if entity is None:
+        return
+    if entity.write == "link":
+        message = f"`{entity.name}` writes nothing, so there is nothing to compare"
+        reading.wrong("conflict", reading.at(*path), message, "check an entity that is written")
+        return
+    places = [(check.column, check.kind)] if check.column is not None else []
+    for column, key in [*places, *((c, "by") for c in check.by)]:
+        field = entity.fields.get(column)
+        if field is None:
+            _unknown(f"no field of `{entity.name}` gives", column, entity.fields, (*path, key), reading)
+        elif (field.ref or field.find) and key != "count":
+            message = f"`{column}` refers to a row, and its keys are not the same before and after"
+            reading.wrong("conflict", reading.at(*path, key), message, "take a column with values")
