@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -55,6 +55,20 @@ class Column:
     sequence: str | None = None  # PostgreSQL: the sequence that feeds it (identity or serial)
     collation: str | None = None
     comment: str | None = None
+
+
+# What file sources add to every row: its line, what is wrong with a broken record, and its bytes; and, where
+# several files make one table, the file.
+ADDED_COLUMNS = ("_line", "_bad", "_raw", "_file")
+PART_LINES = (
+    1_000_000_000  # in a table of several files, `_line` is the file's number × this + the line in the file
+)
+
+
+def added_columns(names: Iterable[str]) -> frozenset[str]:
+    """Those of a table's columns that a file source added. A database may have one column of such a name, not all."""
+    there = set(names)
+    return frozenset(there & set(ADDED_COLUMNS)) if there.issuperset(ADDED_COLUMNS[:3]) else frozenset()
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,11 @@ _LIBRARIES = (
     "sqlalchemy",
     "alembic",
     "pydantic",
+    "python-calamine",
+    "xlrd",
 )
 _NEEDED_MB = 500
 _SQLITE = (".db", ".sqlite", ".sqlite3")
-_FILES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
 def schema() -> dict[str, Any]:
@@ -86,15 +87,8 @@ def _place(given: str, encoding: str | None) -> tuple[str, Sequence[str], Source
     elif path.suffix.lower() in _SQLITE and not path.is_dir():
         url = f"sqlite:///{path.absolute()}"
     elif path.is_file():
-        if path.suffix.lower() not in _FILES:
-            raise UsageError(
-                "this file is no table and no SQLite database",
-                where=given,
-                hint=f"Known endings: {', '.join((*_FILES, *_SQLITE))}.",
-            )
-        twins = [p for p in path.absolute().parent.glob("*") if p.stem == path.stem and p.name != path.name]
-        name = path.name if twins else path.stem
-        url, only, tables = f"files:{path.absolute().parent}", [name], {name: SourceTable(file=path.name)}
+        url, tables = f"files:{path.absolute().parent}", _tables_of(path.absolute(), encoding, given)
+        only = list(tables)
     elif path.is_dir():
         url = f"files:{path.absolute()}"
     else:
@@ -104,6 +98,26 @@ def _place(given: str, encoding: str | None) -> tuple[str, Sequence[str], Source
             raise UsageError("--encoding is for files; a database knows its own", where=given)
         return url, only, None
     return url, only, Source(system="profile", url=url, encoding=encoding, tables=tables)
+
+
+def _tables_of(path: Path, encoding: str | None, given: str) -> dict[str, SourceTable]:
+    """The tables of one file. A name that another file of the folder has too gets this one's ending."""
+    from migrate.connectors.files.options import FileOptions
+    from migrate.connectors.files.tables import ENDINGS, is_table, table_name, tables_of_file
+
+    if not is_table(path.name, FileOptions()):
+        raise UsageError(
+            "this file is no table and no SQLite database",
+            where=given,
+            hint=f"Known endings: {', '.join((*ENDINGS, *_SQLITE))}.",
+        )
+    found = tables_of_file(path, FileOptions(encoding=encoding))
+    own = table_name(path.name)
+    twins = [p for p in path.parent.glob("*") if table_name(p.name) == own and p.name != path.name]
+    return {
+        (path.name if twins and name == own else name): SourceTable(file=path.name, sheet=options.sheet)
+        for name, options in found.items()
+    }
 
 
 def _profile_one(database: Database, table: str, folder: Path, samples: bool) -> dict[str, Any]:

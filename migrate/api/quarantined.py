@@ -40,6 +40,7 @@ def _rows(folder: Path) -> Iterator[dict[str, Any]]:
                 "codes": row["codes"],
                 "reasons": reasons_of(row),
                 "line": row["line"],
+                **({"file": row["file"]} if row.get("file") else {}),
                 "place": f"part {row['rid'] >> RID_SHIFT}, row {row['rid'] & 0xFFFFFFFF}",
                 "raw": None if row["raw"] is None else row["raw"].decode("utf-8", "backslashreplace"),
                 "row": json.loads(row["row"]) if row["row"] else None,
@@ -66,18 +67,20 @@ def quarantine_export(run: str, folder: Path, *, home: Path | None = None) -> li
     written = []
     for name, rows in by_entity.items():
         columns = list(dict.fromkeys(c for r in rows for c in (r["row"] or {})))
+        of_files = ["_file"] if any("file" in row for row in rows) else []
         path = folder / f"{name}.csv"
         with (
             atomic_file(path, point="quarantine.export") as temporary,
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file)
-            writer.writerow(["_key", "_stage", "_line", "_codes", "_reasons", "_raw", *columns])
+            writer.writerow(["_key", "_stage", *of_files, "_line", "_codes", "_reasons", "_raw", *columns])
             for row in rows:
                 content = row["row"] or {}
                 facts = [
                     row["key"],
                     row["stage"],
+                    *(row.get("file") for _ in of_files),
                     row["line"],
                     " ".join(row["codes"]),
                     "; ".join(row["reasons"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -25,3 +26,11 @@ def same_key(stored: Any, typed: str) -> bool:
         as_array = None
     texts = [str(part) for part in stored]
     return texts == [typed] or (isinstance(as_array, list) and texts == [str(part) for part in as_array])
+
+
+def line_of(row: Mapping[str, Any]) -> str:
+    """Where a quarantined row stands, as `quarantine show` is asked for it: `line:101`, of a table of several files
+    `people-02.csv:101`; empty for rows of a database."""
+    if row.get("line") is None:
+        return ""
+    return f"{row.get('file') or 'line'}:{row['line']}"

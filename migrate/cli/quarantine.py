@@ -56,12 +56,12 @@ def show(
         migrate quarantine show latest line:101
     """
     from migrate.cli import views
-    from migrate.cli.keys import same_key
+    from migrate.cli.keys import line_of, same_key
 
     found = [
         row
         for row in session.api.quarantine(run, entity=entity, home=session.home)
-        if same_key(row.get("key"), key) or key in (f"line:{row.get('line')}", row.get("place"))
+        if same_key(row.get("key"), key) or key in (line_of(row), row.get("place"))
     ]
     if not found:
         raise UsageError(

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from migrate.cli.keys import line_of
 from migrate.errors import Corrupt
 from migrate.report.clean import clean
 from migrate.report.document import quarantine_counts, read_report
@@ -255,7 +256,7 @@ def quarantined_rows(console: Console, found: Sequence[Document]) -> None:
         for reason in one.get("reasons") or one.get("codes") or ():
             line(console, f"  {reason}")
         if one.get("line") is not None and one.get("key"):
-            line(console, f"  line {one['line']}")
+            line(console, f"  line {one['line']}" + (f" of {one['file']}" if one.get("file") else ""))
         if one.get("raw") is not None:
             line(console, f"  as it stood in the file: {one['raw']}")
         anything(console, one.get("row") or {}, "    ")
@@ -361,9 +362,7 @@ def _listed(
 
 def _named(one: Document) -> str:
     """How `show` finds the row: its key, or the line of a row without one."""
-    if one.get("key"):
-        return str(one["key"])
-    return f"line:{one['line']}" if one.get("line") is not None else str(one.get("place") or "")
+    return str(one.get("key") or line_of(one) or one.get("place") or "")
 
 
 def _moment(value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from migrate.mapping import expr
 from migrate.mapping.cross_tests import check_tests
+from migrate.mapping.file_options import check_files
 from migrate.mapping.language import ENTITY
 from migrate.mapping.model import Entity, Field, Find, Ref, Source
 from migrate.mapping.shapes import Reading, did_you_mean, nearest, one_line
@@ -15,7 +16,6 @@ from migrate.mapping.tree import Node, Pairs, Path_, Text
 
 # A column's name with blanks is no SQL; only the table can tell what such a text is.
 _COLUMN_LIKE = re.compile(r"[\w .#&/:-]+")
-_OF_FILES = ("file", "encoding", "delimiter", "quote")
 
 
 def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None:
@@ -35,9 +35,9 @@ def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None
         for column, field in entity.fields.items():
             _field(field, (*path, "fields", column), names, entities, reading)
     if tree.get("source") is not None:
-        _files_only(sources.get("source"), ("source",), reading)
+        check_files(sources.get("source"), ("source",), reading)
     for name in names.of("sources"):
-        _files_only(sources.get(name), ("sources", name), reading)
+        check_files(sources.get(name), ("sources", name), reading)
     _left_behind(tree, entities, reading)
     check_tests(entities, names.of("entities"), parts.get("checks"), reading)
 
@@ -190,21 +190,6 @@ def _expression(sql: str | None, path: Path_, reading: Reading) -> None:
         return
     for message in expr.parse_allowed(sql):
         reading.wrong("expression", reading.at(*path), message)
-
-
-def _files_only(source: Source | None, path: Path_, reading: Reading) -> None:
-    if source is None or source.url.startswith("files:"):
-        return
-    places = [(*path, "encoding")] if source.encoding is not None else []
-    for table, options in source.tables.items():
-        places += [(*path, "tables", table, name) for name in _OF_FILES if getattr(options, name) is not None]
-    for place in places:
-        reading.wrong(
-            "conflict",
-            reading.key_at(*place),
-            f"`{place[-1]}` is for folders of files; this source is a database",
-            "remove it",
-        )
 
 
 def _left_behind(tree: Pairs, entities: dict[str, Entity], reading: Reading) -> None:

@@ -30,7 +30,11 @@ class SourceColumn(Strict):
 class SourceTable(Strict):
     """How one table (for files: one file) is read. None = as the source says."""
 
-    file: str | None = None
+    file: str | None = None  # files: also a folder, or a pattern such as people-*.csv
+    sheet: str | None = None  # of an Excel file
+    member: str | None = None  # of a zip
+    skip_first: int = 0  # lines before the header
+    skip_last: int = 0  # rows at the end: totals, footers
     dates: tuple[str, ...] | None = None
     nulls: tuple[str, ...] | None = None
     encoding: str | None = None

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from migrate.errors import UsageError
-from migrate.model import Column, Kind, Table, Type
+from migrate.model import Column, Kind, Table, Type, added_columns
 from migrate.rules.profiling_engine import BAD, Engine, Parts, engine, open_parts, text_relation
 from migrate.rules.profiling_keys import DuplicateKeys, duplicate_keys, load_keys, orphans, value_counts
 from migrate.rules.profiling_text import TextFacts, shape
@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 EXACT_DISTINCT = 5_000_000  # above: distinct and top values are estimates
-_HIDDEN = ("_line", BAD, "_raw")
 _TEXTS = (Kind.TEXT, Kind.UUID, Kind.JSON, Kind.OPAQUE, Kind.MIXED)
 _NUMBERS = (Kind.INT, Kind.FLOAT, Kind.DECIMAL)
 _CLASSES = ("null", "integer", "real", "text", "blob")
@@ -127,7 +126,8 @@ def profile_table(
     have, Unreachable for a full disk."""
     with engine(temp) as duck:
         parts = open_parts(duck, paths)
-        columns = [c for c in table.columns if c.name not in _HIDDEN]
+        added = added_columns(table.column_names)
+        columns = [c for c in table.columns if c.name not in added]
         if parts is None:
             empty = tuple(ColumnProfile(c.name, c.type.kind, 0, 0, 0, True) for c in columns)
             keys = DuplicateKeys(0, 0, 0, 0) if key else None

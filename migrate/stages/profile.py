@@ -23,7 +23,6 @@ from migrate.vault.capture import table_folder
 
 NAME = "profile"
 SHOWN = 20
-HIDDEN = ("_line", "_bad", "_raw")  # what file sources add to every row
 
 
 def run(ctx: Context) -> Result:
@@ -92,10 +91,7 @@ def _unused(ctx: Context, source: str, table: str, profile: TableProfile) -> lis
     return [
         c.name
         for c in profile.columns
-        if c.name not in HIDDEN
-        and c.rows > c.nulls + c.empty
-        and c.name not in used
-        and not left_behind(c.name)
+        if c.rows > c.nulls + c.empty and c.name not in used and not left_behind(c.name)
     ]
 
 

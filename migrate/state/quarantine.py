@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from migrate.context import Context
-from migrate.model import Kind
+from migrate.model import PART_LINES, Kind, added_columns
 from migrate.parts import write_rows
 from migrate.state.roads import entity_rows
 from migrate.transform.roads import EntityRows
@@ -31,11 +31,14 @@ def write_quarantine(ctx: Context, name: str, road: EntityRows) -> None:
 
 
 def with_originals(found: pa.Table, road: EntityRows) -> pa.Table:
-    """Add `row` (JSON of the source row), `raw` (bytes of a broken record) and `line` to rows that have a `rid`."""
+    """Add `row` (JSON of the source row), `raw` (bytes of a broken record), `file` (of a table of several) and the
+    `line` in it to rows that have a `rid`."""
     rids = found["rid"].to_numpy()
     texts: list[str | None] = [None] * len(rids)
     raws: list[bytes | None] = [None] * len(rids)
     lines: list[int | None] = [None] * len(rids)
+    files: list[str | None] = [None] * len(rids)
+    added = added_columns(road.table.types)
     mixed = [name for name, type_ in road.table.types.items() if type_.kind is Kind.MIXED]
     for ref in road.parts:
         places = np.flatnonzero(rids >> RID_SHIFT == ref.index)
@@ -43,8 +46,10 @@ def with_originals(found: pa.Table, road: EntityRows) -> pa.Table:
             continue
         rows = road.read(ref).take(pa.array(rids[places] & 0xFFFFFFFF))
         for place, row in zip(places, rows.to_pylist(), strict=True):
-            raws[place], lines[place] = row.pop("_raw", None), row.pop("_line", None)
-            row.pop("_bad", None)
+            ours = {name: row.pop(name) for name in added}
+            raws[place], lines[place], files[place] = (ours.get(n) for n in ("_raw", "_line", "_file"))
+            if files[place] is not None:
+                lines[place] = ours["_line"] % PART_LINES
             for column in mixed:
                 row[column] = _of_mixed(row[column])
             texts[place] = json.dumps(row, ensure_ascii=False, default=_json)
@@ -52,6 +57,7 @@ def with_originals(found: pa.Table, road: EntityRows) -> pa.Table:
         found.append_column("row", pa.array(texts, pa.string()))
         .append_column("raw", pa.array(raws, pa.binary()))
         .append_column("line", pa.array(lines, pa.int64()))
+        .append_column("file", pa.array(files, pa.string()))
     )
 
 

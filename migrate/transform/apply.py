@@ -20,7 +20,7 @@ from migrate.transform.entity import LET, CompiledEntity, CompiledField
 from migrate.transform.expressions import Expressions, expressions_of
 from migrate.transform.field import Columns, field_columns
 from migrate.transform.findings import Findings
-from migrate.transform.keys import HIDDEN, combined, hashes_of, hashes_with, keys_of
+from migrate.transform.keys import combined, hashes_of, hashes_with, keys_of
 from migrate.transform.list_rows import list_column
 from migrate.transform.origin import Given, given
 from migrate.transform.result_types import seen_by_sql
@@ -241,4 +241,4 @@ def _field(
     return made
 
 
-__all__ = ["HIDDEN", "Transformed", "apply"]
+__all__ = ["Transformed", "apply"]

@@ -9,11 +9,9 @@ import polars as pl
 import pyarrow as pa
 
 from migrate.canon import as_binary, row_hashes, source_keys
-from migrate.model import Kind, Type
+from migrate.model import Kind, Type, added_columns
 from migrate.transform.source_rows import SourceRows
 from migrate.transform.values import TEXT, Values
-
-HIDDEN = frozenset({"_line", "_bad", "_raw"})
 
 
 def keys_of(rows: SourceRows, columns: Sequence[str]) -> pa.Array[Any]:
@@ -34,9 +32,8 @@ def keys_of(rows: SourceRows, columns: Sequence[str]) -> pa.Array[Any]:
 
 def hashes_of(rows: SourceRows) -> pa.Array[Any]:
     """16 bytes per row over the columns as they were read, hidden ones left out."""
-    names = rows.batch.column_names
-    of_files = HIDDEN.issubset(names)  # a database's table may have a column of such a name
-    columns = [c for c in names if not (of_files and c in HIDDEN)]
+    added = added_columns(rows.batch.column_names)
+    columns = [c for c in rows.batch.column_names if c not in added]
     types = {c: rows.types[c] for c in columns}
     return as_binary(row_hashes(rows.batch.select(columns), types))
 
@@ -53,7 +50,7 @@ def hashes_with(hashes: pa.Array[Any], looked: Sequence[pl.Series]) -> pa.Array[
 def _content_keys(rows: SourceRows) -> pa.Array[Any]:
     hashes = pl.Series("", pl.from_arrow(hashes_of(rows)), dtype=pl.Binary).bin.encode("hex")
     keys = '["' + hashes + '"]'
-    if HIDDEN.issubset(rows.batch.column_names):
+    if "_bad" in added_columns(rows.batch.column_names):
         readable = pl.Series("", pl.from_arrow(rows.batch.column("_bad"))).is_null()
         keys = keys.zip_with(readable, pl.repeat(None, len(rows), dtype=pl.String, eager=True))
     return combined(keys.to_arrow()).cast(pa.string())

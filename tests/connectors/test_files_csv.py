@@ -344,3 +344,35 @@ def test_a_long_quoted_value_is_kept_whole(tmp_path: Path) -> None:
     note = b"line\n" * 500_000
     rows = rows_of(tmp_path, b'a,b\n1,"' + note + b'"\n2,x\n')
     assert (rows[0]["b"].encode() == note, rows[1]["_line"]) == (True, 500_003)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 8 << 20])
+def test_lines_before_the_header_and_totals_at_the_end(tmp_path: Path, end: bytes, block: int) -> None:
+    """Whatever the blocks; lines count from the first of the file, also those left out."""
+    lines = [
+        b'Report; "1 May',
+        b"",
+        b"a;b",
+        b"1;x",
+        b"",
+        b'2;"y',
+        b'z"',
+        b"3",
+        b"",
+        b"Total;3",
+        b"by me",
+        b"",
+    ]
+    rows = rows_of(tmp_path, end.join(lines), block=block, skip_first=2, skip_last=2)
+    assert brief(rows) == [(4, "1", "x"), (6, "2", (b"y" + end + b"z").decode()), (8, "ragged_row", b"3")]
+    counts = count_csv(open_csv(tmp_path / "t.csv", FileOptions(skip_first=2, skip_last=2)))
+    assert (counts.records, counts.bad) == (3, 1)
+
+
+def test_more_lines_to_skip_than_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="empty after the 3 lines of skip_first"):
+        rows_of(tmp_path, b"a,b\n1,2\n", skip_first=3)
+    assert rows_of(tmp_path, b"a,b\n1,2\n", skip_last=1) == []
+    with pytest.raises(UsageError, match=r"skip_last: 2.*only 1 row\."):
+        rows_of(tmp_path, b"a,b\n1,2\n", skip_last=2)

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from migrate import failpoints
+from migrate.connectors.files.packed import Packed, Place, unpacked
 from migrate.durable import disk_errors
 from migrate.errors import Drift, UsageError
 
 BLOCK = 8 << 20
 # East Asian encodings whose second bytes are 0x40 and above: safe for every delimiter but | and letters
 _TWO_BYTE = frozenset({"shift_jis", "cp932", "euc_jp", "gbk", "gb2312", "gb18030", "big5", "euc_kr", "cp949"})
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 _WIDE_BOMS = (  # the longer first: UTF-32 LE begins like UTF-16 LE
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -68,9 +71,12 @@ def pin(path: Path) -> Pinned:
     return Pinned(path, size, stat.st_mtime_ns, digest)
 
 
-def raw_blocks(path: Path, size: int = BLOCK, expect: Pinned | None = None) -> Iterator[bytes]:
-    """The file from its first to its last byte. With `expect`: raises Drift, before the last block is
-    given, where the bytes are not those that were pinned."""
+def raw_blocks(path: Place, size: int = BLOCK, expect: Pinned | None = None) -> Iterator[bytes]:
+    """The file from its first to its last byte, unpacked. With `expect`: raises Drift, before the last
+    block is given, where the bytes are not those that were pinned."""
+    if isinstance(path, Packed):
+        yield from _unpacked(path, size, expect)
+        return
     digest = hashlib.sha256()
     with disk_errors("Reading the file", path), path.open("rb") as file:
         block = file.read(size)
@@ -85,6 +91,37 @@ def raw_blocks(path: Path, size: int = BLOCK, expect: Pinned | None = None) -> I
             block = following
 
 
+def _unpacked(place: Packed, size: int, expect: Pinned | None) -> Iterator[bytes]:
+    """The pinned bytes are those of the packed file: it is hashed once more, now that it has been read."""
+    held: bytes | None = None
+    for block in unpacked(place, size):
+        failpoints.hit("files.read.block")
+        if held is not None:
+            yield held
+        held = block
+    if expect is not None and pin(place.path).sha256 != expect.sha256:
+        raise changed(place.path)
+    if held is not None:
+        yield held
+
+
+def after_lines(stream: Iterable[bytes], count: int) -> Iterator[bytes]:
+    """What the scanner sees, without its first `count` lines (ended by LF, CRLF or a lone CR)."""
+    held = b""
+    for block in stream:
+        data, at, held = held + block, 0, b""
+        while count and at < len(data):
+            end = _LINE_END.search(data, at)
+            if end is None:
+                at = len(data)
+            elif end.end() == len(data) and end.group() == b"\r":
+                at, held = len(data), b"\r"  # a LF may follow
+            else:
+                at, count = end.end(), count - 1
+        if at < len(data):
+            yield data[at:]
+
+
 def changed(path: Path) -> Drift:
     return Drift(
         "the file changed while it was being read.",
@@ -94,12 +131,10 @@ def changed(path: Path) -> Drift:
     )
 
 
-def encoding_of(path: Path, stated: str | None) -> Encoding:
+def encoding_of(path: Place, stated: str | None) -> Encoding:
     """What the file is read with. Raises UsageError for an unknown or unusable encoding, and for a byte
     order mark that contradicts the one stated."""
-    with disk_errors("Reading the file", path), path.open("rb") as file:
-        head = file.read(4)
-    marked = _marked(head)
+    marked = _marked(next(raw_blocks(path, 4), b""))
     if stated is None:
         return marked or Encoding("utf-8")
     try:
@@ -127,7 +162,7 @@ def encoding_of(path: Path, stated: str | None) -> Encoding:
 
 
 def blocks(
-    path: Path, encoding: Encoding, *, size: int = BLOCK, expect: Pinned | None = None
+    path: Place, encoding: Encoding, *, size: int = BLOCK, expect: Pinned | None = None
 ) -> Iterator[bytes]:
     """What the scanner sees: without byte order mark, UTF-16/32 as UTF-8. Lone surrogates and cut
     characters become bytes that are not UTF-8, so that their record is found to be bad."""
@@ -154,7 +189,7 @@ def blocks(
         )
 
 
-def first_bad_line(path: Path, codec: str = "utf-8") -> int | None:
+def first_bad_line(path: Place, codec: str = "utf-8") -> int | None:
     """Line (LF counted) of the first byte that `codec` cannot read; None: the file is valid throughout."""
     decoder = codecs.getincrementaldecoder(codec)()
     line, size = 1, BLOCK

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from migrate.connectors.files.bytes_in import BLOCK, Encoding, Pinned, blocks, encoding_of, first_bad_line
-from migrate.connectors.files.options import BAD, HIDDEN, LINE, RAW, FileOptions
+from migrate.connectors.files.bytes_in import (
+    BLOCK,
+    Encoding,
+    Pinned,
+    after_lines,
+    blocks,
+    encoding_of,
+    first_bad_line,
+)
+from migrate.connectors.files.options import BAD, LINE, RAW, FileOptions
+from migrate.connectors.files.packed import Place
 from migrate.connectors.files.scan import (
     CODES,
     ENCODING,
@@ -25,8 +33,8 @@ from migrate.connectors.files.scan import (
     Records,
     scan,
 )
-from migrate.durable import disk_errors
 from migrate.errors import UsageError
+from migrate.model import ADDED_COLUMNS
 
 PROPOSED_ENCODING = "cp1252"
 _DELIMITERS = {b",": "comma", b";": "semicolon", b"\t": "tab", b"|": "pipe"}
@@ -39,11 +47,13 @@ _BATCH = 4 << 20  # bytes of records that become one batch
 class CsvFile:
     """How the file is read, and its header."""
 
-    path: Path
+    path: Place
     encoding: Encoding
     dialect: Dialect
     names: tuple[str, ...]
     nulls: tuple[str, ...]
+    skip_first: int = 0
+    skip_last: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,7 @@ class Counts:
     blank_lines: int
 
 
-def open_csv(path: Path, options: FileOptions) -> CsvFile:
+def open_csv(path: Place, options: FileOptions) -> CsvFile:
     """Looks at the file: encoding, dialect, header; reads it through once where no encoding is stated.
 
     Raises UsageError for an empty file, an encoding that is not stated and not UTF-8 (with the first
@@ -70,11 +80,13 @@ def open_csv(path: Path, options: FileOptions) -> CsvFile:
                 where=f"{path}:{line}",
                 hint=f"Proposal: encoding: {PROPOSED_ENCODING} (look at a line with accents to be sure).",
             )
-    sample, whole = _sample(path, encoding)
+    sample, whole = _sample(path, encoding, options.skip_first)
     if not sample.strip(b"\r\n"):
-        raise UsageError("the file is empty: it has no header.", where=str(path))
+        after = f" after the {options.skip_first} lines of skip_first" if options.skip_first else ""
+        raise UsageError(f"the file is empty{after}: it has no header.", where=str(path))
     dialect = _dialect(path, options, encoding, sample, whole)
-    return CsvFile(path, encoding, dialect, _header(path, encoding, dialect), options.nulls)
+    names = _header(path, encoding, dialect, options.skip_first)
+    return CsvFile(path, encoding, dialect, names, options.nulls, options.skip_first, options.skip_last)
 
 
 def read_csv(
@@ -100,14 +112,52 @@ def count_csv(file: CsvFile, *, expect: Pinned | None = None) -> Counts:
 
 
 def _body(file: CsvFile, expect: Pinned | None, block: int, max_record: int) -> Iterator[Records]:
+    source = after_lines(blocks(file.path, file.encoding, size=block, expect=expect), file.skip_first)
+    found = scan(
+        source,
+        file.dialect,
+        width=len(file.names),
+        name=str(file.path),
+        max_record=max_record,
+        first_line=file.skip_first + 1,
+    )
+    body = _without_header(found)
+    return _without_last(body, file.skip_last, str(file.path)) if file.skip_last else body
+
+
+def _without_header(pieces: Iterator[Records]) -> Iterator[Records]:
     header = True
-    source = blocks(file.path, file.encoding, size=block, expect=expect)
-    for found in scan(
-        source, file.dialect, width=len(file.names), name=str(file.path), max_record=max_record
-    ):
+    for found in pieces:
         if header and len(found):
             header, found = False, replace(found.cut(1, len(found)), blanks=found.blanks)
         yield found
+
+
+def _without_last(pieces: Iterator[Records], count: int, where: str) -> Iterator[Records]:
+    """All but the last `count` records. Raises UsageError where there are not so many."""
+    held: deque[Records] = deque()
+    rows = 0
+    for piece in pieces:
+        held.append(piece)
+        rows += len(piece)
+        while rows - len(held[0]) >= count:
+            rows -= len(held[0])
+            yield held.popleft()
+    if rows < count:
+        raise too_few(rows, count, where)
+    for piece in held:
+        kept = min(len(piece), rows - count)
+        rows -= len(piece)
+        yield replace(piece.cut(0, max(0, kept)), blanks=piece.blanks)
+
+
+def too_few(rows: int, count: int, where: str) -> UsageError:
+    return UsageError(
+        f"the mapping says skip_last: {count}, but after the header there {'is' if rows == 1 else 'are'} only "
+        f"{rows} row{'' if rows == 1 else 's'}.",
+        where=where,
+        hint="Is this the file that is meant? Correct skip_last.",
+    )
 
 
 def _pieces(records: Records) -> Iterator[Records]:
@@ -218,14 +268,13 @@ def _parse(file: CsvFile, data: bytes, count: int) -> list[pa.Array[Any]]:
     return [pa.concat_arrays(c.chunks) for c in table.columns]
 
 
-def _sample(path: Path, encoding: Encoding) -> tuple[bytes, bool]:
-    """The first bytes of the file as the scanner sees them, and whether they are all of it."""
-    with disk_errors("Reading the file", path):
-        whole = path.stat().st_size <= _SAMPLE
-    return next(blocks(path, encoding, size=_SAMPLE), b""), whole
+def _sample(path: Place, encoding: Encoding, skip_first: int) -> tuple[bytes, bool]:
+    """The first bytes from the header on, as the scanner sees them, and whether they are all there is."""
+    stream = after_lines(blocks(path, encoding, size=_SAMPLE), skip_first)
+    return next(stream, b""), next(stream, None) is None
 
 
-def _dialect(path: Path, options: FileOptions, encoding: Encoding, sample: bytes, whole: bool) -> Dialect:
+def _dialect(path: Place, options: FileOptions, encoding: Encoding, sample: bytes, whole: bool) -> Dialect:
     quote = _one_ascii(path, "quote", options.quote, {"none": b"", "": b""}, b'"')
     if options.delimiter is not None:
         delimiter = _one_ascii(path, "delimiter", options.delimiter, _WORDS, b",")
@@ -245,7 +294,7 @@ def _dialect(path: Path, options: FileOptions, encoding: Encoding, sample: bytes
     return Dialect(delimiter, quote or None)
 
 
-def _one_ascii(path: Path, what: str, stated: str | None, words: dict[str, bytes], default: bytes) -> bytes:
+def _one_ascii(path: Place, what: str, stated: str | None, words: dict[str, bytes], default: bytes) -> bytes:
     if stated is None:
         return default
     if stated.lower() in words:
@@ -255,7 +304,7 @@ def _one_ascii(path: Path, what: str, stated: str | None, words: dict[str, bytes
     return stated.encode()
 
 
-def _proposed_delimiter(path: Path, sample: bytes, whole: bool, quote: bytes | None) -> bytes:
+def _proposed_delimiter(path: Place, sample: bytes, whole: bool, quote: bytes | None) -> bytes:
     """The candidate that cuts the header and the records after it into the same number of fields, more
     than one; of several such the one with most fields. No candidate: one column. A tie is refused."""
     scores: dict[bytes, tuple[float, int]] = {}
@@ -283,11 +332,12 @@ def _proposed_delimiter(path: Path, sample: bytes, whole: bool, quote: bytes | N
     return widest[0]
 
 
-def _header(path: Path, encoding: Encoding, dialect: Dialect) -> tuple[str, ...]:
+def _header(path: Place, encoding: Encoding, dialect: Dialect, skip_first: int) -> tuple[str, ...]:
     """Names exactly as written. Raises UsageError; a name is never changed or made up."""
+    source = after_lines(blocks(path, encoding, size=_SAMPLE), skip_first)
     record, line = next(
         (r.raw(0), int(r.lines[0])) if r.codes[0] == OK else (None, int(r.lines[0]))
-        for r in scan(blocks(path, encoding, size=_SAMPLE), dialect, width=0, name=str(path))
+        for r in scan(source, dialect, width=0, name=str(path), first_line=skip_first + 1)
         if len(r)
     )
     where = f"{path}:{line}"
@@ -325,6 +375,6 @@ def check_names(names: Sequence[str], where: str) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UsageError(f"the header has these names more than once: {', '.join(twice)}.", where=where)
-    ours = [name for name in names if name in HIDDEN]
+    ours = [name for name in names if name in ADDED_COLUMNS]
     if ours:
         raise UsageError(f"these column names are reserved: {', '.join(ours)}.", where=where)

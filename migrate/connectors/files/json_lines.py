@@ -14,7 +14,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +21,7 @@ import pyarrow as pa
 from migrate.connectors.files.bytes_in import BLOCK, Encoding, Pinned, blocks, encoding_of, first_bad_line
 from migrate.connectors.files.csv_text import PROPOSED_ENCODING, Counts, check_names
 from migrate.connectors.files.options import BAD, LINE, RAW, FileOptions
+from migrate.connectors.files.packed import Place
 from migrate.connectors.files.scan import MAX_RECORD
 from migrate.errors import UsageError
 
@@ -32,7 +32,7 @@ _BATCH_ROWS, _BATCH_BYTES = 16_384, 4 << 20
 
 @dataclass(frozen=True)
 class JsonFile:
-    path: Path
+    path: Place
     encoding: Encoding
     names: tuple[str, ...]
     nested: frozenset[str]  # columns that are JSON
@@ -66,7 +66,7 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def open_json_lines(path: Path, options: FileOptions) -> JsonFile:
+def open_json_lines(path: Place, options: FileOptions) -> JsonFile:
     """Reads the file once for its columns. Raises UsageError for an empty file, for one that is not UTF-8
     where no encoding is stated, and for keys that cannot be column names."""
     encoding = encoding_of(path, options.encoding)
@@ -203,7 +203,7 @@ def _holds_nul(value: Any) -> bool:
     return isinstance(value, list) and any(map(_holds_nul, value))
 
 
-def _lines(path: Path, encoding: Encoding, expect: Pinned | None, block: int) -> Iterator[tuple[int, bytes]]:
+def _lines(path: Place, encoding: Encoding, expect: Pinned | None, block: int) -> Iterator[tuple[int, bytes]]:
     """Number and bytes of every line (ended by LF; a CR before it goes too)."""
     number, held = 0, 0
     parts: list[bytes] = []

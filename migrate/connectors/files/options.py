@@ -6,18 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from migrate.mapping.model import Source
+from migrate.model import ADDED_COLUMNS
 
-LINE, BAD, RAW = "_line", "_bad", "_raw"
-HIDDEN = (LINE, BAD, RAW)
+LINE, BAD, RAW, FILE = ADDED_COLUMNS
+HIDDEN = (LINE, BAD, RAW)  # FILE only in tables of several files
 
 
 @dataclass(frozen=True)
 class FileOptions:
     """None = not stated: the delimiter is then proposed by a look at the file, the encoding is UTF-8
     or what a byte order mark says, the quote is `"`. `quote` may be "none". `nulls` are the words that
-    mean NULL, quoted or not; without "" among them an empty field is the empty text."""
+    mean NULL, quoted or not; without "" among them an empty field is the empty text.
+
+    `file` may be a folder or a pattern, whose files are the parts of one table; `sheet` of an Excel
+    file, `member` of a zip. `skip_first`: lines before the header; `skip_last`: records at the end."""
 
     file: str | None = None
+    sheet: str | None = None
+    member: str | None = None
+    skip_first: int = 0
+    skip_last: int = 0
     encoding: str | None = None
     delimiter: str | None = None
     quote: str | None = None
@@ -30,6 +38,10 @@ def from_source(source: Source) -> tuple[Mapping[str, FileOptions], FileOptions]
     named = {
         name: FileOptions(
             file=table.file,
+            sheet=table.sheet,
+            member=table.member,
+            skip_first=table.skip_first,
+            skip_last=table.skip_last,
             encoding=table.encoding if table.encoding is not None else source.encoding,
             delimiter=table.delimiter,
             quote=table.quote,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 from migrate.arrow import layout
 from migrate.connectors.files.csv_text import check_names
 from migrate.connectors.files.options import BAD, LINE, RAW
+from migrate.connectors.files.packed import Packed, Place, file_of, whole
 from migrate.durable import disk_error
 from migrate.errors import UsageError
 from migrate.model import Column, Kind, Type
@@ -24,14 +24,14 @@ _BATCH_ROWS = 16_384
 
 @dataclass(frozen=True)
 class ParquetFile:
-    path: Path
+    path: Place
     columns: tuple[Column, ...]
     rows: int
 
 
-def open_parquet(path: Path, table: str) -> ParquetFile:
+def open_parquet(path: Place, table: str) -> ParquetFile:
     """Raises UsageError where the file is no Parquet, or naming table.column and the type not carried."""
-    with _reading(path), pq.ParquetFile(path) as file:
+    with _reading(path), pq.ParquetFile(_readable(path)) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows
     check_names(schema.names, str(path))
     columns = []
@@ -51,7 +51,7 @@ def read_parquet(file: ParquetFile, table: str) -> Iterator[pa.RecordBatch]:
     Raises UsageError naming table.column where a value does not fit the layout exactly (nanoseconds)."""
     first = 1
     names = [c.name for c in file.columns]
-    with _reading(file.path), pq.ParquetFile(file.path) as source:
+    with _reading(file.path), pq.ParquetFile(_readable(file.path)) as source:
         for batch in source.iter_batches(batch_size=_BATCH_ROWS):
             arrays = [
                 _in_layout(array, layout(column.type), f"{table}.{column.name}")
@@ -144,11 +144,16 @@ def _same(a: pa.Array[Any], b: pa.Array[Any]) -> bool:
     return bool(pc.all(pc.equal(a, b), min_count=0).as_py() is not False)
 
 
+def _readable(place: Place) -> Any:
+    """Parquet is read from its end, so what lies in a zip is unpacked into memory."""
+    return pa.BufferReader(whole(place)) if isinstance(place, Packed) else place
+
+
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _reading(path: Place) -> Iterator[None]:
     try:
         yield
     except pa.ArrowException:
         raise UsageError("the file does not read as Parquet.", where=str(path)) from None
     except OSError as error:
-        raise disk_error(error, "Reading the file", path) from error
+        raise disk_error(error, "Reading the file", file_of(path)) from error

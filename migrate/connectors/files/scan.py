@@ -132,15 +132,21 @@ class Grammar:
 
 
 def scan(
-    blocks: Iterable[bytes], dialect: Dialect, *, width: int, name: str, max_record: int = MAX_RECORD
+    blocks: Iterable[bytes],
+    dialect: Dialect,
+    *,
+    width: int,
+    name: str,
+    max_record: int = MAX_RECORD,
+    first_line: int = 1,
 ) -> Iterator[Records]:
-    """All records of a text that comes as `blocks` of any size, first line 1, the header among them.
+    """All records of a text that comes as `blocks` of any size, the header among them.
 
     `width` > 0: records of another number of fields are `ragged_row`. The result does not depend on
     how the text is cut into blocks. Memory is bounded by a few `max_record`. Raises UsageError
     naming `name` and the line where one line alone is longer than `max_record` bytes.
     """
-    grammar, at, pending = Grammar(dialect), _Cursor(), b""
+    grammar, at, pending = Grammar(dialect), _Cursor(line=first_line), b""
     for block, final in _with_final(blocks):
         data = pending + block if pending else block
         pos = 0

@@ -1,8 +1,9 @@
-"""A folder of exported files as a database that can only be read: one file, one table."""
+"""A folder of exported files as a database that can only be read: one file, or several of one kind, is one table."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,28 +12,19 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from migrate.connectors.files import csv_text, json_lines, parquet
 from migrate.connectors.files.bytes_in import Pinned, changed, pin
-from migrate.connectors.files.csv_text import Counts, CsvFile
-from migrate.connectors.files.json_lines import JsonFile
-from migrate.connectors.files.options import BAD, LINE, RAW, FileOptions, from_source
-from migrate.connectors.files.parquet import ParquetFile
-from migrate.durable import disk_errors
+from migrate.connectors.files.csv_text import Counts
+from migrate.connectors.files.options import FileOptions, from_source
+from migrate.connectors.files.packed import file_of
+from migrate.connectors.files.parts import OpenedTable, count_table, open_table, read_table
+from migrate.connectors.files.spreadsheets.sheet import Known
+from migrate.connectors.files.tables import Found, tables_of
 from migrate.errors import Drift, Unreachable, UsageError
 from migrate.mapping.model import Source
-from migrate.model import Column, FileRef, Kind, Schema, Table, Type
+from migrate.model import FileRef, Schema, Table
 
 ENGINE = "files"
-TEXT = Type(Kind.TEXT, native="TEXT")
-HIDDEN_COLUMNS = (
-    Column(LINE, Type(Kind.INT, native="INTEGER", bits=64), nullable=False),
-    Column(BAD, TEXT),
-    Column(RAW, Type(Kind.BYTES, native="BLOB")),
-)
-_DELIMITED, _JSON, _PARQUET = (".csv", ".tsv", ".txt"), (".jsonl", ".ndjson"), (".parquet",)
 _MAX_BATCH = 16 << 20
-
-Opened = CsvFile | JsonFile | ParquetFile
 
 
 def open_database(
@@ -67,21 +59,27 @@ class FilesDatabase:
     options: Mapping[str, FileOptions]
     rest: FileOptions
     engine: str = ENGINE
+    _known: Known = field(default_factory=dict)
 
     def schema(self, tables: Sequence[str] | None = None) -> Schema:
-        """Reads headers, and every file once that is delimited text without a stated encoding or JSON lines.
+        """Reads headers, and every file once that is delimited text without a stated encoding, JSON lines, or a
+        spreadsheet.
 
-        Raises UsageError naming the file for whatever cannot be read as it is."""
-        files = self._files(tables)
-        return _schema({name: self._open(name, path) for name, path in files.items()})
+        Raises UsageError naming the file for whatever cannot be read as it is, Corrupt for a damaged one."""
+        return _schema(self._opened(self._found(tables)))
 
     @contextmanager
     def snapshot(self, tables: Sequence[str]) -> Iterator[FilesSnapshot]:
         """The files as they are now: their bytes are hashed first, and `read` refuses other bytes (Drift)."""
-        files = self._files(tables)
-        pinned = {name: pin(path) for name, path in files.items()}
-        opened = {name: self._open(name, path) for name, path in files.items()}
-        facts = "".join(f"{name}\0{pinned[name].sha256}\n" for name in sorted(pinned))
+        found = self._found(tables)
+        paths = dict.fromkeys(file_of(place) for one in found.values() for place in one.parts)
+        pinned = {path: pin(path) for path in paths}
+        opened = self._opened(found)
+        facts = "".join(
+            f"{name}\0{pinned[file_of(place)].sha256}\n"
+            for name in sorted(found)
+            for place in found[name].parts
+        )
         taken_at = datetime.now(UTC).isoformat(timespec="microseconds")
         yield FilesSnapshot(
             hashlib.sha256(facts.encode()).hexdigest(), taken_at, _schema(opened), self.folder, pinned, opened
@@ -90,45 +88,14 @@ class FilesDatabase:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _files(self, tables: Sequence[str] | None) -> dict[str, Path]:
-        """Table → file, for the tables asked for that are there."""
-        with disk_errors("Reading the folder", self.folder):
-            there = sorted(p for p in self.folder.iterdir() if p.is_file() and not p.name.startswith("."))
-        found: dict[str, Path] = {}
-        for name, options in self.options.items():
-            if options.file is not None:
-                found[name] = self.folder / options.file
-                if not found[name].is_file() and (tables is None or name in tables):
-                    raise UsageError(f"the file of table {name} is not there.", where=str(found[name]))
-        taken = {path.resolve() for path in found.values()}
-        for path in there:
-            if path.resolve() in taken or not self._is_table(path):
-                continue
-            if path.stem in found:
-                raise UsageError(
-                    f"two files would be the table {path.stem}: {found[path.stem].name} and {path.name}.",
-                    where=str(self.folder),
-                    hint="Name them in the mapping: tables: {NAME: {file: …}}.",
-                )
-            found[path.stem] = path
-        return {n: p for n, p in found.items() if tables is None or n in tables}
+    def _found(self, tables: Sequence[str] | None) -> dict[str, Found]:
+        return tables_of(self.folder, self.options, self.rest, tables)
 
-    def _is_table(self, path: Path) -> bool:
-        suffix = path.suffix.lower()
-        if suffix == ".txt":
-            return self._options(path.stem).delimiter is not None
-        return suffix in _DELIMITED + _JSON + _PARQUET
-
-    def _options(self, table: str) -> FileOptions:
-        return self.options.get(table, self.rest)
-
-    def _open(self, table: str, path: Path) -> Opened:
-        suffix = path.suffix.lower()
-        if suffix in _PARQUET:
-            return parquet.open_parquet(path, table)
-        if suffix in _JSON:
-            return json_lines.open_json_lines(path, self._options(table))
-        return csv_text.open_csv(path, self._options(table))
+    def _opened(self, found: Mapping[str, Found]) -> dict[str, OpenedTable]:
+        return {
+            name: open_table(name, one, [kept_name(self.folder, file_of(p)) for p in one.parts], self._known)
+            for name, one in found.items()
+        }
 
 
 @dataclass
@@ -139,51 +106,30 @@ class FilesSnapshot:
     taken_at: str
     schema: Schema
     folder: Path
-    pinned: Mapping[str, Pinned]
-    opened: Mapping[str, Opened]
+    pinned: Mapping[Path, Pinned]
+    opened: Mapping[str, OpenedTable]
     _counts: dict[str, Counts] = field(default_factory=dict)
 
     def counts(self, table: str) -> Counts:
-        """Records, bad records and blank lines of the file. Raises KeyError for an unknown table."""
+        """Records, bad records and blank lines of the table. Raises KeyError for an unknown one."""
         if table not in self._counts:
-            file = self.opened[table]
-            if isinstance(file, ParquetFile):
-                self._counts[table] = Counts(file.rows, 0, 0)
-            elif isinstance(file, JsonFile):
-                self._counts[table] = file.counts
-            else:
-                self._counts[table] = csv_text.count_csv(file, expect=self.pinned[table])
+            self._counts[table] = count_table(self.opened[table], self.pinned)
         return self._counts[table]
 
     def count(self, table: str) -> int:
-        """Records of the file, bad ones among them; blank lines (no byte at all) are not records."""
+        """Records of the table, bad ones among them; blank lines (no byte at all) are not records."""
         return self.counts(table).records
 
     def read(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Every record once, in file order. Raises Drift where the bytes are not the pinned ones."""
-        file, pinned = self.opened[table], self.pinned[table]
-        names = list(columns) if columns is not None else None
-        if isinstance(file, ParquetFile):
-            batches = parquet.read_parquet(file, table)
-        elif isinstance(file, JsonFile):
-            batches = json_lines.read_json_lines(file, expect=pinned)
-        else:
-            batches = csv_text.read_csv(file, expect=pinned)
-        for batch in batches:
-            yield from _bounded(batch if names is None else batch.select(names))
+        for batch in read_table(table, self.opened[table], self.pinned):
+            yield from _bounded(batch if columns is None else batch.select(list(columns)))
 
     def originals(self) -> Sequence[FileRef]:
-        """The files; `name` is relative to the folder, `path` absolute."""
+        """The files as they are, packed ones packed; `name` is relative to the folder, `path` absolute."""
         return [
-            FileRef(
-                p.path.relative_to(self.folder).as_posix()
-                if p.path.is_relative_to(self.folder)
-                else p.path.name,
-                str(p.path),
-                p.bytes,
-                p.sha256,
-            )
-            for p in {pinned.path: pinned for pinned in self.pinned.values()}.values()
+            FileRef(kept_name(self.folder, p.path), str(p.path), p.bytes, p.sha256)
+            for p in self.pinned.values()
         ]
 
     def violations(self) -> Sequence[str] | None:
@@ -198,16 +144,17 @@ class FilesSnapshot:
                 raise changed(pinned.path)
 
 
-def _schema(opened: Mapping[str, Opened]) -> Schema:
-    return Schema(ENGINE, "1", tuple(Table(name, _columns(file)) for name, file in sorted(opened.items())))
+def kept_name(folder: Path, path: Path) -> str:
+    """The name under which a file is kept: relative to the folder, `up` for every step out of it."""
+    return "/".join("up" if part == ".." else part for part in Path(os.path.relpath(path, folder)).parts)
 
 
-def _columns(file: Opened) -> tuple[Column, ...]:
-    if isinstance(file, ParquetFile):
-        return file.columns + HIDDEN_COLUMNS
-    nested = file.nested if isinstance(file, JsonFile) else frozenset()
-    json_type = Type(Kind.JSON, native="TEXT")
-    return tuple(Column(n, json_type if n in nested else TEXT) for n in file.names) + HIDDEN_COLUMNS
+def _schema(opened: Mapping[str, OpenedTable]) -> Schema:
+    return Schema(
+        ENGINE,
+        "1",
+        tuple(Table(name, one.columns, not_carried=one.left_out) for name, one in sorted(opened.items())),
+    )
 
 
 def _bounded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -29,6 +29,7 @@ from migrate.mapping.shapes import (
     Schema,
     Shape,
     Then,
+    Whole,
     Words,
     build,
 )
@@ -96,7 +97,18 @@ TABLE_OPTIONS = Record(
     "a source table",
     {
         "file": Key(
-            Words("a file name", name_check("file")), "The file that holds the table (folders of files)."
+            Words("a file name", name_check("file")),
+            "The file that holds the table (folders of files); a folder or a pattern such as people-*.csv: its parts.",
+        ),
+        "sheet": Key(
+            Words("the name of a sheet", name_check("sheet"), raw=True), "The sheet of a spreadsheet."
+        ),
+        "member": Key(
+            Words("the name of a file in the zip", name_check("file")), "The file in a zip of several."
+        ),
+        "skip_first": Key(Whole(), "How many lines stand before the header."),
+        "skip_last": Key(
+            Whole(), "How many rows at the end are totals or footers, and no rows of the table."
         ),
         "dates": Key(_DATES, "Formats of dates; a value that two formats read differently is quarantined."),
         "nulls": Key(_NULLS, "Words that mean nothing in this table."),
