@@ -3,7 +3,7 @@
 The library gives an empty text for an error (#N/A), for a formula whose result was never stored, and
 drops tabs in OpenDocument texts; a negative number in a cell formatted as a date becomes midnight,
 and Excel's 29 February 1900 becomes the 28th. All of that would be silent. So the sheet is looked
-through a second time, for these cells only (docs/decisions/0013-spreadsheets.md).
+through a second time, for these cells only (docs/decisions/0014-spreadsheets.md).
 """
 
 from __future__ import annotations
