@@ -164,9 +164,11 @@ def test_p17_null_and_empty_are_counted_apart(tmp_path: Path) -> None:
 
 
 def test_broken_rows_are_counted_by_code_and_not_in_the_columns(tmp_path: Path) -> None:
-    table = texts(a=["1", None, "1", None], _bad=[None, "ragged_row", None, "bad_row"])
+    bad = [None, "ragged_row", None, "bad_row"]
+    table = texts(a=["1", None, "1", None], _line=list("1234"), _bad=bad, _raw=bad)
     paths = parts(tmp_path / "p", table)
-    profile = profile_table(paths, declared(a=TEXT, _bad=TEXT), key=["a"], temp=tmp_path / "t")
+    columns = declared(a=TEXT, _line=TEXT, _bad=TEXT, _raw=TEXT)
+    profile = profile_table(paths, columns, key=["a"], temp=tmp_path / "t")
     assert (profile.rows, dict(profile.bad)) == (4, {"bad_row": 1, "ragged_row": 1})
     assert (profile.column("a").rows, profile.column("a").nulls) == (2, 0)
     assert [c.name for c in profile.columns] == ["a"]
