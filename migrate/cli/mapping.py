@@ -1,4 +1,4 @@
-"""Around a mapping file: its data dictionary."""
+"""Around a mapping file: test and dictionary."""
 
 from __future__ import annotations
 
@@ -9,10 +9,33 @@ from typing import Annotated
 import typer
 
 from migrate.cli.migration import Mapping
-from migrate.cli.session import Session, command, group
+from migrate.cli.session import Session, command, finish, group
 from migrate.errors import UsageError
 
 app = group("")
+
+
+@command(app, "test")
+def try_examples(
+    session: Session,
+    mapping: Mapping,
+    entity: Annotated[
+        str | None, typer.Option(metavar="ENTITY", help="Only the examples of this entity.")
+    ] = None,
+) -> None:
+    """Try out the examples that a mapping holds; no database is opened. Ends with 3 where one fails.
+
+    Examples:
+
+        migrate test mappings/acme.yaml
+
+        migrate test mappings/acme.yaml --entity contacts
+    """
+    document = session.api.examples(mapping, entity=entity)
+    from migrate.cli import views
+
+    session.answer(document, lambda console: views.examples(console, document))
+    finish(int(document.get("exit_code", 0)))
 
 
 @command(app, "dictionary")

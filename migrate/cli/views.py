@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -285,6 +286,34 @@ def backups(console: Console, found: Sequence[Document]) -> None:
         held = f"{_count(one.get('tables'))} tables, {_count(one.get('rows'))} rows, {_count(one.get('bytes'))} bytes, "
         proven = ("proven by a restore", "green") if one.get("proven") else ("not proven", "bold red")
         console.print(Text.assemble(clean(what + held, limit=400), proven))
+
+
+def examples(console: Console, document: Document) -> None:
+    """A line per example, and every difference with the place of what was expected."""
+    for one in document.get("examples") or ():
+        name = f": {one['name']}" if one.get("name") else ""
+        _checked(console, bool(one.get("passed")), f"{one.get('entity')} {one.get('number')}{name}")
+        for found in one.get("differences") or ():
+            column = f"{found['column']}: " if found.get("column") else ""
+            said = f"    {column}expected {_value(found)}, got {_value(found, 'got')}"
+            line(console, f"{said}  ({found.get('where')})")
+    passed, failed = document.get("passed") or 0, document.get("failed") or 0
+    if not passed and not failed:
+        line(console, "There are no examples: write some under `examples` of an entity.", "bold yellow")
+    elif failed:
+        line(console, f"{failed:,} of {passed + failed:,} examples failed.", "bold red")
+    else:
+        line(console, f"All {passed:,} examples passed.", "bold green")
+    if document.get("without") and passed + failed:
+        line(console, f"Without examples: {', '.join(document['without'])}", "dim")
+
+
+def _value(found: Document, side: str = "expected") -> str:
+    """A value in an example; what becomes of a row is said in words already."""
+    value = found.get(side)
+    if not found.get("column") or value is None:
+        return str(value) if value is not None else "nothing"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def dictionary(console: Console, document: Document) -> None:

@@ -1,18 +1,22 @@
-"""What checks over tables say of entities and columns: names that the mapping must have."""
+"""What examples and checks over tables say of entities and columns: names that the mapping must have."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from migrate.mapping.model import Entity, TableCheck
+from migrate.mapping.model import Entity, Example, Ref, TableCheck
 from migrate.mapping.shapes import Reading, did_you_mean, one_line
 from migrate.mapping.tree import Path_
+from migrate.mapping.usage import columns_used
 
 
 def check_tests(entities: dict[str, Entity], names: list[str], checks: Any, reading: Reading) -> None:
     """Reports to `reading.problems`. `entities`: the good ones; `names`: of all, so that one with a mistake of its own is
     not called unknown; `checks`: the good ones of the file, or anything else where there are none."""
+    for name, entity in entities.items():
+        for example in entity.examples:
+            _example(entity, example, ("entities", name, "examples", example.number), reading)
     for check in checks if isinstance(checks, tuple) else ():
         _table_check(check, entities, names, ("checks", check.number), reading)
 
@@ -22,6 +26,33 @@ def _unknown(what: str, name: str, known: Iterable[str], path: Path_, reading: R
     listed = f"{', '.join(names[:12])}{', …' if len(names) > 12 else ''}"
     hint = did_you_mean(name, names, f"there are {listed}" if names else "there is none at all")
     reading.wrong("unknown_name", reading.key_at(*path), f"{what} `{one_line(name)}`", hint)
+
+
+def _example(entity: Entity, example: Example, path: Path_, reading: Reading) -> None:
+    used = columns_used(entity)
+    for column in example.given:
+        if column not in used:
+            words = f"nothing in `{entity.name}` reads a source column"
+            _unknown(words, column, used, (*path, "given", column), reading)
+    for join in example.joined:
+        _unknown(f"`{entity.name}` has no join", join, (), (*path, "given", join), reading)
+    for column, value in example.expect.items():
+        here = (*path, "expect", column)
+        if column not in entity.fields:
+            _unknown("no field gives", column, entity.fields, here, reading)
+        elif isinstance(value, dict) and value.keys() == {"ref"}:
+            _reference(entity.fields[column].ref, column, value["ref"][0], here, reading)
+    for column in example.events:
+        if column not in entity.fields:
+            _unknown("no field gives", column, entity.fields, (*path, "expect", "events", column), reading)
+
+
+def _reference(ref: Ref | None, column: str, entity: str, path: Path_, reading: Reading) -> None:
+    targets = [] if ref is None else [ref.to] if ref.to is not None else list(ref.kinds.values())
+    if entity not in targets:
+        hint = f"it refers to {', '.join(t for t in targets if t)}" if targets else "the field has no `ref`"
+        message = f"`{column}` never refers to `{one_line(entity)}`"
+        reading.wrong("conflict", reading.at(*path), message, hint)
 
 
 def _table_check(

@@ -283,6 +283,30 @@ class Field(Strict):
         return any(one is not None for one in given) or bool(self.first_of or self.choose)
 
 
+class Cell(Strict):
+    """A value of a source column in an example; `quoted` as the file has it."""
+
+    text: str | None
+    quoted: bool = False
+
+
+class Example(Strict):
+    """A test of the mapping: a source row, with rows of its joins, and what must become of it. Only what is named is
+    compared.
+
+    `expect`: target column → text, None (empty), list, object of JSON, or {"ref": [entity, key…]}, {"find": [table,
+    column, value]}. `quarantine`: exactly these codes. `events`: target column → codes."""
+
+    name: str = ""
+    given: dict[str, Cell] = Key(default_factory=dict)
+    joined: dict[str, tuple[dict[str, Cell], ...]] = Key(default_factory=dict)
+    expect: dict[str, Any] = Key(default_factory=dict)
+    quarantine: tuple[str, ...] = ()
+    excluded: str | None = None
+    events: dict[str, tuple[str, ...]] = Key(default_factory=dict)
+    number: int = 0  # its place in the file's list
+
+
 class TableCheck(Strict):
     """A sum or a count over the rows of entity `of` that is the same before and after, in every group of `by`.
 
@@ -335,6 +359,7 @@ class Entity(Strict):
     let: dict[str, Field] = Key(default_factory=dict)
     fields: dict[str, Field] = Key(default_factory=dict)
     max_quarantine: float | None = None
+    examples: tuple[Example, ...] = Key(default=(), exclude=True)
     why: str | None = Key(default=None, exclude=True)
 
 

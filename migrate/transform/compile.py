@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping as Dict
 
 from migrate.errors import Problem
-from migrate.mapping.model import Field, Mapping
-from migrate.model import Column, Kind, Table
-from migrate.transform.compile_field import check_types, compile_field, compile_free
+from migrate.mapping.model import Entity, Field, Mapping
+from migrate.model import Column, Kind, Table, Type
+from migrate.transform.compile_field import check_types, compile_as_it_is, compile_field, compile_free
 from migrate.transform.compile_origin import compile_origin
 from migrate.transform.entity import LET, CompiledEntity, CompiledField, Lossy
 from migrate.transform.list_compile import compile_list
 from migrate.transform.scope import HIDDEN_TYPES, Scope
+from migrate.transform.values import TEXT
 
 
 def compile_entity(
     mapping: Mapping,
     name: str,
     source_table: Table,
-    target_table: Table,
+    target_table: Table | None,
     *,
     now: str,
     engine: str = "",
@@ -27,19 +28,22 @@ def compile_entity(
     """The entity `name`, or None with all its problems. `now`: the plan's moment (ISO 8601) for SQL that asks for it.
 
     `source_table` has the columns of the entity's road: those of joined tables have a dot in their name.
+    `target_table` None: no target is known, and every field has the type of its own result, lists are JSON.
     `joined`: the columns of joins with many rows, by the join's name. `engine`: the target's; without it the URL's scheme tells whether text may hold NUL characters."""
     entity = mapping.entities[name]
-    scope = Scope(mapping, entity, source_table, target_table, joined=joined or {})
+    scope = Scope(mapping, entity, source_table, target_table or _made_up(entity), joined=joined or {})
     _lets(scope)
     plain = {n: field for n, field in entity.fields.items() if field.list is None}
-    made = [compile_field(n, field, f"fields.{n}", scope) for n, field in plain.items()]
+    compile_one = compile_field if target_table is not None else compile_as_it_is
+    made = [compile_one(n, field, f"fields.{n}", scope) for n, field in plain.items()]
     fields = [f for f in made if f is not None]
     lists = [compile_list(n, field, f"fields.{n}", scope) for n, field in entity.fields.items() if field.list]
     matches = _matches(scope)
     key = _key(scope)
     where = scope.sql(entity.where, "where", boolean=True, lets=False) if entity.where is not None else None
-    _not_null(scope)
-    _target_key(scope)
+    if target_table is not None:
+        _not_null(scope)
+        _target_key(scope)
     if scope.problems:
         return None, scope.problems
     nul_allowed = engine == "sqlite" or (not engine and mapping.target.url.startswith("sqlite"))
@@ -49,7 +53,7 @@ def compile_entity(
         CompiledEntity(
             entity=entity,
             source=source_table,
-            target=target_table,
+            target=scope.target,
             key=key,
             lets=tuple(scope.lets.values()),
             fields=tuple(fields),
@@ -64,6 +68,13 @@ def compile_entity(
         ),
         [],
     )
+
+
+def _made_up(entity: Entity) -> Table:
+    """A target of which nothing is known: its lists are JSON, and what decides on a match is text."""
+    lists = [Column(name, Type(Kind.JSON)) for name, field in entity.fields.items() if field.list]
+    others = [Column(name, TEXT) for name in entity.match if name not in {c.name for c in lists}]
+    return Table(entity.into, (*lists, *others))
 
 
 def _lets(scope: Scope) -> None:

@@ -41,6 +41,18 @@ def compile_free(name: str, field: Field, path: str, scope: Scope) -> CompiledFi
     return _compiled(name, field, path, scope, None, free=True)
 
 
+def compile_as_it_is(name: str, field: Field, path: str, scope: Scope) -> CompiledField | None:
+    """A field of whose target column nothing is known: its type is that of its own result, or text, where literals of
+    the mapping would not be of that type."""
+    before = len(scope.problems)
+    compiled = compile_free(name, field, path, scope)
+    own = scope.problems[before:]
+    if not any(problem.code == "literal" for problem in own):
+        return compiled
+    del scope.problems[before:]
+    return _compiled(name, field, path, scope, Column(name, TEXT), free=True)
+
+
 def _compiled(
     name: str, field: Field, path: str, scope: Scope, column: Column | None, *, free: bool = False
 ) -> CompiledField | None:

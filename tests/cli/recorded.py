@@ -128,6 +128,23 @@ ANSWERS: dict[str, Any] = {
     },
     "quarantine": QUARANTINE,
     "quarantine_export": ["to-fix/contacts.csv"],
+    "examples": {
+        "mapping": "demo",
+        "passed": 1,
+        "failed": 0,
+        "examples": [
+            {
+                "entity": "contacts",
+                "number": 1,
+                "name": "names are trimmed",
+                "where": "m.yaml:9:7",
+                "passed": True,
+                "differences": [],
+            }
+        ],
+        "without": ["accounts"],
+        "exit_code": 0,
+    },
     "dictionary": {
         "mapping": "demo",
         "description": "Acme into ours",

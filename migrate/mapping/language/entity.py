@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from migrate.mapping.language.examples import EXAMPLES
 from migrate.mapping.language.field import EXPRESSION, FIELDS
 from migrate.mapping.model import (
     Entity,
@@ -51,7 +52,6 @@ _ENTITY_LATER = frozenset(
             "consent",
             "retention",
             "known_as",
-            "examples",
             "defaults",
             "pivot",
             "when",
@@ -121,6 +121,7 @@ ENTITY = Record(
         ),
         "fields": Key(FIELDS, "Target columns and where their values come from."),
         "max_quarantine": Key(Share(), "The entity's own limit; see policy."),
+        "examples": Key(EXAMPLES, "Tests of the mapping, carried out by migrate test without any database."),
         "why": Key(WHY, WHY_DOC),
     },
     later=_ENTITY_LATER,
