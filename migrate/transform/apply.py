@@ -19,7 +19,7 @@ from migrate.transform.convert import convert
 from migrate.transform.entity import LET, CompiledEntity, CompiledField
 from migrate.transform.expressions import Expressions, expressions_of
 from migrate.transform.field import Columns, field_columns
-from migrate.transform.findings import Findings
+from migrate.transform.findings import Findings, Watch
 from migrate.transform.keys import combined, hashes_of, hashes_with, keys_of
 from migrate.transform.list_rows import list_column
 from migrate.transform.origin import Given, given
@@ -58,9 +58,11 @@ def apply(
     batch: pa.Table,
     rids: npt.NDArray[np.int64] | pa.Array[Any],
     joined: Mapping[str, pa.Table] | None = None,
+    watch: Watch | None = None,
 ) -> Transformed:
     """`batch` has the source table's columns (with `_line`, `_bad`, `_raw` for files), `rids` one id per row; `joined`:
-    the rows of joins with `rows: any` by name, `__row` being the ordinal in `batch`.
+    the rows of joins with `rows: any` by name, `__row` being the ordinal in `batch`; `watch` is told
+    of every step of the rows that are kept.
 
     Raises UsageError where an expression cannot be computed for any row, Corrupt where the rows are not of their types."""
     failpoints.hit("transform.batch.start")
@@ -79,7 +81,7 @@ def apply(
         if not kept.all():
             source, numbers, unclear = source.filtered(kept), numbers[kept], unclear[kept]
             many = {name: _of_kept(rows, kept) for name, rows in many.items()}
-        result = _rows(compiled, expressions, source, numbers, unclear, many)
+        result = _rows(compiled, expressions, source, numbers, unclear, many, watch)
     failpoints.hit("transform.batch.done")
     return replace(result, excluded=excluded)
 
@@ -144,9 +146,10 @@ def _rows(
     rids: npt.NDArray[np.int64],
     unclear: Mask,
     joined: Mapping[str, pa.Table],
+    watch: Watch | None,
 ) -> Transformed:
     bad = _bad_records(source)
-    findings = Findings(compiled.name, bad)
+    findings = Findings(compiled.name, bad, watch)
     if bad.any():
         findings.bad_records(pl.Series("", pl.from_arrow(source.batch.column("_bad")), dtype=pl.String))
     findings.reason(unclear, "where", "type", "the condition cannot be computed for this row")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from migrate.mapping.model import Arguments, Check, Entity, Field, Find, MapTable
+from migrate.mapping.model import Arguments, Check, Entity, Field, Find, FromColumn, MapTable
 from migrate.model import Column, Table, Type
 from migrate.transform.lists import Form, Slot
 from migrate.transform.lookup import Lookup
@@ -24,6 +24,19 @@ class CompiledStep:
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     given: Arguments = None
+
+    @property
+    def words(self) -> str:
+        """`trim`, `round: 0`, `replace: {from: a, to: b}`: as the file has it."""
+        return self.name if self.given is None else f"{self.name}: {_flow(self.given)}"
+
+
+def _flow(given: object) -> str:
+    if isinstance(given, dict):
+        return "{" + ", ".join(f"{name}: {_flow(value)}" for name, value in given.items()) + "}"
+    if isinstance(given, tuple):
+        return "[" + ", ".join(map(_flow, given)) + "]"
+    return f"{{from: {given.from_}}}" if isinstance(given, FromColumn) else str(given) or '""'
 
 
 @dataclass(frozen=True)

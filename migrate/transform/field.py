@@ -78,6 +78,11 @@ class FieldRun:
     def event(self, mask: Mask, code: str) -> None:
         self.findings.event(mask & ~self.dead, self.field.name, code, self.originals)
 
+    def saw(self, step: str, broken: Mask | None = None) -> None:
+        """Tells of the values as they are after a step, where somebody watches."""
+        if self.findings.watch is not None:
+            self.findings.watch(self.field.name, step, self.values, broken)
+
     # -- steps, in order
 
     def read_as(self) -> None:
@@ -134,6 +139,7 @@ class FieldRun:
         for step in self.field.steps:
             self.values, failures = run_step(step, self.values, rows, around)
             self.kill_all(failures)
+            self.saw(step.words)
         # A function may make a value of nothing; a row that has failed has none.
         self.values = Values(emptied(self.values.series, self.dead), self.values.type)
 
@@ -197,6 +203,7 @@ class FieldRun:
             mask = mask & ~self.dead
             if mask.any():
                 self._failed(rule, mask, detail)
+            self.saw(f"check: {rule.name}", mask)
 
     def _failed(self, rule: Check, mask: Mask, detail: str) -> None:
         """A row that is quarantined keeps its value here, so that the rules that follow are all heard."""
@@ -264,7 +271,7 @@ def field_columns(
     nul_allowed: bool,
 ) -> Columns:
     """The columns that one field gives `rows` of the transform, from what its origin gave. `silent`: see FieldRun."""
-    if silent is None and _passes(field, rows, start):
+    if silent is None and findings.watch is None and _passes(field, rows, start):
         return Columns(
             {field.name: to_arrow(combined(rows.batch.column(field.source or "")), layout(field.type))}
         )
@@ -273,13 +280,20 @@ def field_columns(
         run_.kill(start.bad, "bad_encoding", "bytes that are not UTF-8")
     if start.undecided is not None and field.field.otherwise != "empty":
         run_.kill(start.undecided, "no_case", "no case fits", stop=field.field.otherwise == "stop")
+    run_.saw("from")
     run_.read_as()
+    if field.field.read_as is not None:
+        run_.saw(f"read_as: {field.field.read_as}")
     run_.do(rows)
     run_.map()
+    if field.field.map is not None or field.field.bands is not None:
+        run_.saw("bands" if field.field.map is None else f"map {field.field.map.name}".strip())
     looked = run_.values.series if field.field.map and field.field.map.table else None
     if field.refers:
         return Columns(_reference_columns(run_, rows), run_.dead, looked)
     run_.default()
+    if field.field.default is not None:
+        run_.saw("default")
     run_.check()
     columns = {field.name: run_.finish()}
     if field.unique is not None:

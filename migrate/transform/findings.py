@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from migrate.transform.values import Mask, as_series
+from migrate.transform.values import Mask, Values, as_series
 
 _REASONS_FIELDS: list[pa.Field[Any]] = [
     pa.field("rid", pa.int64()),
@@ -30,12 +30,20 @@ EVENTS = pa.schema(_EVENTS_FIELDS)
 Originals = Callable[[], pl.Series]
 
 
+class Watch(Protocol):
+    """Is told of the values of a field after every step, for previews: the step in the mapping's words, and for a check
+    the rows that break it."""
+
+    def __call__(self, field: str, step: str, values: Values, broken: Mask | None = None) -> None: ...
+
+
 @dataclass
 class Findings:
     """Collects per batch; `silent` rows (records that could not be read) get no findings but their own."""
 
     entity: str
     silent: Mask
+    watch: Watch | None = None
     _reasons: list[tuple[Mask, str, str, str]] = field(default_factory=list)
     _events: list[tuple[Mask, str, str, pl.Series]] = field(default_factory=list)
     stops: list[str] = field(default_factory=list)

@@ -50,7 +50,7 @@ def list_column(
 ) -> Listed:
     """One list field. `joined`: the rows of joins by name, with `__row`, the ordinal in `rows`."""
     children, place = _children(compiled, rows, joined)
-    own = Findings(findings.entity, findings.silent[place])
+    own = Findings(findings.entity, findings.silent[place], findings.watch)
     own_rids = rids[place]
     tables = []
     for number, item in enumerate(compiled.items):
