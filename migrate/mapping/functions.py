@@ -33,7 +33,6 @@ from migrate.mapping.model import Step
 __all__ = [
     "FAILS",
     "FUNCTIONS",
-    "LATER_FUNCTIONS",
     "Arguments",
     "Fails",
     "FunctionSpec",
@@ -43,13 +42,6 @@ __all__ = [
 
 FUNCTIONS: Mapping[str, FunctionSpec] = MappingProxyType(
     {spec.name: spec for spec in (*TEXTS, *PIECES, *NUMBERS, *TIMES, *PEOPLE, *PLACES, *CODES)}
-)
-
-# In the language, not built yet: never called a typo.
-LATER_FUNCTIONS = frozenset(
-    [
-        "html_to_markdown",
-    ]
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from migrate.mapping.arguments import parse_arguments
 from migrate.mapping.function_spec import Arguments, FromColumn, FunctionSpec, Parameter
-from migrate.mapping.functions import FUNCTIONS, LATER_FUNCTIONS
+from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.model import Step
 from migrate.mapping.shapes import (
     BAD,
@@ -16,7 +16,6 @@ from migrate.mapping.shapes import (
     Shape,
     Words,
     did_you_mean,
-    later,
     one_line,
     place,
 )
@@ -45,11 +44,7 @@ class Steps(Shape):
     def _step(self, name: Text, node: Node | None, reading: Reading, path: Path_) -> Any:
         spec = FUNCTIONS.get(name.value)
         if spec is None:
-            if name.value in LATER_FUNCTIONS:
-                return reading.wrong("later", name.at, later(name.value))
-            hint = did_you_mean(
-                name.value, [*FUNCTIONS, *LATER_FUNCTIONS], "the functions are " + ", ".join(FUNCTIONS)
-            )
+            hint = did_you_mean(name.value, FUNCTIONS, "the functions are " + ", ".join(FUNCTIONS))
             return reading.wrong(
                 "unknown_name", name.at, f"there is no function `{one_line(name.value)}`", hint
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from migrate.mapping.check_shapes import CHECKS, LATER_CHECKS
-from migrate.mapping.functions import FUNCTIONS, LATER_FUNCTIONS
+from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.language import ENTITY, FIELD, FILE
 from migrate.mapping.load import load_mapping
 from migrate.mapping.shapes import records
@@ -123,7 +123,6 @@ def test_what_is_not_built_is_the_programs_list() -> None:
     assert named("- in the file") == FILE.later
     assert named("- in an entity") == ENTITY.later
     assert named("- in a field") == FIELD.later
-    assert named("- functions") == LATER_FUNCTIONS
     assert named("- checks") == LATER_CHECKS
 
 

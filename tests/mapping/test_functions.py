@@ -8,7 +8,7 @@ import pytest
 from migrate.mapping import dates
 from migrate.mapping.arguments import parse_arguments
 from migrate.mapping.function_spec import FAILS, Arguments
-from migrate.mapping.functions import FUNCTIONS, LATER_FUNCTIONS, arguments_of
+from migrate.mapping.functions import FUNCTIONS, arguments_of
 from migrate.mapping.model import Step
 from migrate.mapping.patterns import groups_of, pattern_problem
 
@@ -32,10 +32,6 @@ def test_every_function_is_documented_by_examples(name: str) -> None:
         )
     for parameter in spec.parameters:
         assert parameter.default is None or not parameter.choices or parameter.default in parameter.choices
-
-
-def test_built_and_later_functions_do_not_overlap() -> None:
-    assert not LATER_FUNCTIONS & set(FUNCTIONS)
 
 
 def test_arguments_are_typed_and_defaulted() -> None:

@@ -151,6 +151,24 @@ TEXTS = (
         ),
     ),
     text_function(
+        "html_to_markdown",
+        "Turns HTML into Markdown (CommonMark, with tables as GitHub has them). Scripts, styles and comments go, a link that "
+        "would run a script keeps its text; all other text stays. What only looks like a tag is text, and a text without any "
+        "tag stays as it is, but for its entities. Line breaks count where no tag makes lines. HTML that is nested more than "
+        "400 deep, or longer than 10 million characters, fails.",
+        examples=(
+            ("Call <b>Ada</b><br>at 5", None, "Call **Ada**  \nat 5"),
+            ("<p>One</p><p>Two</p>", None, "One\n\nTwo"),
+            ("<ul><li>a<li>b</ul>", None, "- a\n- b"),
+            ('<a href="https://x.com">link</a>', None, "[link](https://x.com)"),
+            ('<a href="javascript:x()">link</a>', None, "link"),
+            ("<script>x()</script>text", None, "text"),
+            ("AT&amp;T, 5 < 6 *", None, "AT&T, 5 < 6 *"),
+            ("Ada <ada@x.com> <i>wrote</i>", None, "Ada \\<ada@x.com> *wrote*"),
+            ("", None, ""),
+        ),
+    ),
+    text_function(
         "digits",
         "Keeps the digits only, as 0 to 9.",
         examples=(

@@ -7,7 +7,18 @@ from types import MappingProxyType
 from typing import Any
 
 from migrate.mapping.functions import FUNCTIONS
-from migrate.transform.functions import addresses, codes, dates, names, numbers, phones, pieces, places, text
+from migrate.transform.functions import (
+    addresses,
+    codes,
+    dates,
+    markdown,
+    names,
+    numbers,
+    phones,
+    pieces,
+    places,
+    text,
+)
 from migrate.transform.functions.dates import Surroundings
 from migrate.transform.values import TEXT, WHITE, Outcome, Values, emptied, mask_of, texts_of
 
@@ -40,6 +51,7 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = MappingProxyType(
                 text.strip_emoji,
                 text.ascii,
                 text.unescape_html,
+                markdown.html_to_markdown,
                 text.digits,
                 text.boolean,
                 pieces.split,
