@@ -6,6 +6,7 @@ Documents are plain JSON-able dicts in the shapes of docs/cli; errors are `migra
 from migrate.api.backups import backup_check, backup_restore, backup_show, backups
 from migrate.api.databases import doctor, profile, schema
 from migrate.api.mappings import dictionary, examples
+from migrate.api.preview import preview
 from migrate.api.quarantined import quarantine, quarantine_export
 from migrate.api.rows import trace
 from migrate.api.runs import demo, plan, report, rollback, run, runs, status, verify
@@ -20,6 +21,7 @@ __all__ = [
     "doctor",
     "examples",
     "plan",
+    "preview",
     "profile",
     "quarantine",
     "quarantine_export",

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from migrate import canon
+from migrate.api.keys import source_key
 from migrate.api.places import context_of
 from migrate.api.quarantined import reasons_of
 from migrate.context import Context
@@ -28,11 +29,11 @@ def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[
             raise UsageError(
                 f"the mapping has no entity {entity!r}", hint=f"Entities: {', '.join(ctx.mapping.entities)}."
             )
-        source_key = _key(key)
-        rids = _rids(ctx, entity, source_key)
-        crosswalk = _crosswalk(ctx, entity, source_key)
+        wanted = source_key(key)
+        rids = _rids(ctx, entity, wanted)
+        crosswalk = _crosswalk(ctx, entity, wanted)
         if not rids and crosswalk is None:
-            raise UsageError(f"the run has no row of {entity} with key {source_key}")
+            raise UsageError(f"the run has no row of {entity} with key {wanted}")
         story: list[dict[str, str]] = []
         for rid, where in rids.items():
             story.append(
@@ -66,23 +67,12 @@ def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[
         return {
             "run": ctx.run,
             "entity": entity,
-            "key": source_key,
+            "key": wanted,
             "story": story,
             "source": _source_row(ctx, entity, next(iter(rids), None)),
             "sources": [_source_row(ctx, entity, rid) for rid in rids],
             "target": target,
         }
-
-
-def _key(given: str) -> str:
-    if given.startswith("["):
-        try:
-            parts = json.loads(given)
-        except ValueError:
-            parts = [given]
-    else:
-        parts = [given]
-    return json.dumps([str(p) for p in parts], ensure_ascii=False, separators=(",", ":"))
 
 
 def _table(ctx: Context, entity: str) -> str:

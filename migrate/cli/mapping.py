@@ -1,4 +1,4 @@
-"""Around a mapping file: test and dictionary."""
+"""Around a mapping file: test, preview, dictionary."""
 
 from __future__ import annotations
 
@@ -72,3 +72,31 @@ def dictionary(
     except OSError as error:
         raise UsageError("the dictionary cannot be written there.", where=str(out)) from error
     session.answer(document, lambda console: views.written(console, "Dictionary", out))
+
+
+@command(app, "preview")
+def preview(
+    session: Session,
+    mapping: Mapping,
+    entity: Annotated[str, typer.Argument(metavar="ENTITY", help="The entity whose row it is.")],
+    key: Annotated[
+        list[str],
+        typer.Option(metavar="K", help="The row's source key; one of several columns is given part by part."),
+    ],
+) -> None:
+    """Show one row of the source on its way into the target, step by step; nothing is changed anywhere.
+
+    What is shown are the row's own values, which may be personal data.
+
+    Examples:
+
+        migrate preview mappings/acme.yaml contacts --key 000017
+
+        migrate preview mappings/acme.yaml phones --key 000017 --key work
+    """
+    whole = key[0] if len(key) == 1 else json.dumps(key, ensure_ascii=False, separators=(",", ":"))
+    with session.at_work():
+        document = session.api.preview(mapping, entity, whole)
+    from migrate.cli import views
+
+    session.answer(document, lambda console: views.preview(console, document))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 
 from migrate.transform.values import Mask, Values, texts_of
 
@@ -21,12 +22,12 @@ class Step:
 class Watched:
     """Keeps every step of every field for all rows of a batch; for few rows. A `migrate.transform.findings.Watch`."""
 
-    _seen: dict[str, list[tuple[str, list[str | None], list[bool]]]] = field(default_factory=dict)
+    _seen: dict[str, list[tuple[str, list[str | None], list[bool]]]] = dataclasses.field(default_factory=dict)
 
-    def __call__(self, name: str, step: str, values: Values, broken: Mask | None = None) -> None:
+    def __call__(self, field: str, step: str, values: Values, broken: Mask | None = None) -> None:
         texts = texts_of(values).to_list()
         wrong = [False] * len(texts) if broken is None else [bool(b) for b in broken]
-        self._seen.setdefault(name, []).append((step, texts, wrong))
+        self._seen.setdefault(field, []).append((step, texts, wrong))
 
     @property
     def fields(self) -> list[str]:

@@ -145,6 +145,36 @@ ANSWERS: dict[str, Any] = {
         "without": ["accounts"],
         "exit_code": 0,
     },
+    "preview": {
+        "mapping": "demo",
+        "entity": "contacts",
+        "key": '["000017"]',
+        "table": "crm.people",
+        "rows": [
+            {
+                "key": '["000017"]',
+                "source": {"person_no": "000017", "mail": None},
+                "fate": "quarantine",
+                "reasons": [{"field": "name", "code": "required", "detail": "empty"}],
+                "events": [],
+                "target": {"loaded_as": None, "match": None, "found": None},
+                "lets": [],
+                "fields": [
+                    {
+                        "column": "account_id",
+                        "type": "integer",
+                        "nullable": False,
+                        "steps": [
+                            {"step": "from", "value": "12", "broken": False},
+                            {"step": "check: required", "value": "12", "broken": False},
+                        ],
+                        "value": {"ref": ["accounts", "12"]},
+                        "found": [],
+                    }
+                ],
+            }
+        ],
+    },
     "dictionary": {
         "mapping": "demo",
         "description": "Acme into ours",

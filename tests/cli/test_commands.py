@@ -25,6 +25,7 @@ COMMANDS: list[tuple[list[str], str, Any]] = [
     (["quarantine", "show", "latest", "9"], "quarantine", [QUARANTINE[1]]),
     (["quarantine", "export", "latest", "out"], "quarantine_export", None),
     (["test", "m.yaml"], "examples", None),
+    (["preview", "m.yaml", "contacts", "--key", "000017"], "preview", None),
     (["dictionary", "m.yaml"], "dictionary", None),
     (["schema"], "schema", None),
     (["profile", "exports/"], "profile", None),
@@ -81,6 +82,7 @@ def test_run_passes_its_options_on(tmp_path: Path) -> None:
         "only": ("accounts", "contacts"),
         "fresh": True,
         "workers": 4,
+        "plan": None,
         "home": tmp_path,
     }
 
@@ -100,6 +102,13 @@ def test_a_run_given_by_parts_of_a_key_is_traced_by_the_whole_key() -> None:
     assert api.last()[1] == ("latest", "phones", '["4711","wörk"]')
     main(["trace", "latest", "phones", "4711"], api=api)  # type: ignore[arg-type]
     assert api.last()[1] == ("latest", "phones", "4711")
+
+
+def test_a_key_of_several_columns_is_previewed_part_by_part() -> None:
+    api = RecordedApi()
+    main(["preview", "m.yaml", "phones", "--key", "4711", "--key", "wörk"], api=api)  # type: ignore[arg-type]
+    assert api.last()[1] == (Path("m.yaml"), "phones", '["4711","wörk"]')
+    assert main(["preview", "m.yaml", "phones"], api=api) == 2  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("typed", ["000017", '["000017"]'])
@@ -164,7 +173,6 @@ def test_run_shows_what_its_report_adds(tmp_path: Path, capsys: pytest.CaptureFi
         ["drills"],
         ["duplicates", "find", "m.yaml", "--over", "9"],
         ["suggest", "a", "b"],
-        ["preview", "m.yaml", "contacts", "--key", "4"],
         ["schedule"],
         ["erase", "--subject", "x"],
         ["audit", "url"],
