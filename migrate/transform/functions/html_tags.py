@@ -37,6 +37,7 @@ _CLOSED_BY_OTHERS = frozenset((
     "colgroup", "dd", "dt", "li", "optgroup", "option", "p", "rb", "rp", "rt", "rtc", "tbody", "td",
     "tfoot", "th", "thead", "tr",
 ))  # fmt: skip
+_FLAT = _VOID | _CLOSED_BY_OTHERS
 _FLAGS = frozenset((
     "allowfullscreen", "async", "autofocus", "autoplay", "checked", "compact", "controls", "default",
     "defer", "disabled", "hidden", "ismap", "loop", "multiple", "muted", "nohref", "noresize", "noshade",
@@ -79,7 +80,7 @@ def marked(text: str) -> tuple[str, frozenset[str]]:
         out.append(text[place:at])
         if name:
             names.add(name)
-        if name and name not in _VOID | _CLOSED_BY_OTHERS:
+        if name and name not in _FLAT:
             depth = max(0, depth + (1 if opens else -1))
             if depth > _DEEPEST:
                 raise Refused
@@ -105,6 +106,8 @@ class _Known:
             return False
         if name in _RAW and not found["end"] and self._last_end(name) < found.end():
             return False
+        if not attributes:
+            return True
         if attributes.count("=") > _MOST_ATTRIBUTES:
             raise Refused
         # <b and c> is no tag, <td nowrap> is.

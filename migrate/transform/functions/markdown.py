@@ -97,8 +97,9 @@ class _Frame:
         self.line.append(Piece(text, markdown=True, mark=mark))
 
     def flush(self) -> None:
-        self.blocks += [("text", text) for text in paragraphs(inline(self.line))]
-        self.line.clear()
+        if self.line:
+            self.blocks += [("text", text) for text in paragraphs(inline(self.line))]
+            self.line.clear()
 
     def finished(self) -> list[Block]:
         self.flush()
@@ -163,7 +164,8 @@ class _Writer:
 
     def _flat(self) -> bool:
         """Inside a link, a heading or code there are no blocks."""
-        return any(self._inside(kind) for kind in ("a", "heading", "code", "pre"))
+        inside = self.open_.get
+        return bool(inside("a") or inside("heading") or inside("code") or inside("pre"))
 
     def _kind(self, tag: str) -> str:
         return _MARKS.get(tag) or ("code" if tag in _CODE else "heading" if tag in _HEADINGS else tag)

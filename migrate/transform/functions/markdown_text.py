@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BREAK = "\x00"  # a line break inside a line; HTML has no such character
 
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _BREAKS = re.compile(r"([ \t\r\n\f\xa0]*\x00[\x00 \t\r\n\f\xa0]*)")
+_SEVERAL_BREAKS = re.compile(r"\x00[ \xa0]*(?:\x00[ \xa0]*)+")
 _SPECIAL = re.compile(
     r"""(?P<slash>\\(?=[!-/:-@\[-`{-~]|\s*\Z))
       | (?P<star>(?<!\s)\*|\*(?!\s))
@@ -41,8 +42,7 @@ _UNSAFE = re.compile(r"(?i)[\x00-\x20]*(?:javascript|vbscript|data)[\x00-\x20]*:
 _ENDS = " \t\r\n\f\xa0\u200b\ufeff"
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """`mark`: the emphasis that a piece of Markdown begins and ends with."""
 
     text: str
@@ -57,6 +57,8 @@ def plain(pieces: list[Piece]) -> str:
 
 def inline(pieces: list[Piece], *, in_link: bool = False) -> str:
     """The line as Markdown."""
+    if len(pieces) == 1 and not pieces[0].markdown:
+        return escaped(pieces[0].text, in_link=in_link)
     out: list[str] = []
     text = ""
     mark = ""
@@ -95,7 +97,8 @@ def one_line(text: str) -> str:
 def paragraphs(line: str) -> list[str]:
     """What stands between blocks: one paragraph, or several where line breaks follow each other."""
     made = []
-    for text in re.split(r"\x00[ \xa0]*(?:\x00[ \xa0]*)+", _SPACES.sub(" ", line)):
+    line = _SPACES.sub(" ", line)
+    for text in _SEVERAL_BREAKS.split(line) if BREAK in line else [line]:
         lines = [part.strip(_ENDS) for part in text.split(BREAK)]
         whole = "  \n".join(_START.sub(_safe_start, part) for part in lines if part)
         if whole:
