@@ -26,6 +26,11 @@ HEAVY = (
     "alembic",
     "yaml",
     "rich",
+    "phonenumbers",
+    "pycountry",
+    "nameparser",
+    "selectolax",
+    "idna",
     "migrate.api",
 )
 
