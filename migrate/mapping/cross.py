@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from migrate.mapping import expr
 from migrate.mapping.cross_tests import check_tests
 from migrate.mapping.file_options import check_files
+from migrate.mapping.every_field import every_field
 from migrate.mapping.language import ENTITY
 from migrate.mapping.model import Entity, Field, Find, Ref, Source
 from migrate.mapping.shapes import Reading, did_you_mean, nearest, one_line
-from migrate.mapping.tree import Node, Pairs, Path_, Text
+from migrate.mapping.tree import Items, Node, Pairs, Path_, Text
+from migrate.mapping.usage import expressions
 
 # A column's name with blanks is no SQL; only the table can tell what such a text is.
 _COLUMN_LIKE = re.compile(r"[\w .#&/:-]+")
@@ -28,12 +30,15 @@ def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None
         path: Path_ = ("entities", name)
         _source_of(entity, path, names, reading)
         _write(entity, path, names, reading)
-        _expression(entity.where, (*path, "where"), reading)
+        joined = names.of(*path, "with")
+        _expression(entity.where, (*path, "where"), reading, joined)
         for column, value in entity.match.items():
             if value is not None and not _COLUMN_LIKE.fullmatch(value):
-                _expression(value, (*path, "match", column), reading)
-        for column, field in entity.fields.items():
-            _field(field, (*path, "fields", column), names, entities, reading)
+                _expression(value, (*path, "match", column), reading, joined)
+        for place, field in every_field(entity):
+            _field(field, (*path, *place), joined, names, entities, reading)
+    for name, recipe in _models(parts.get("recipes"), dict).items():
+        _recipe(recipe, ("recipes", name), names, entities, reading)
     if tree.get("source") is not None:
         check_files(sources.get("source"), ("source",), reading)
     for name in names.of("sources"):
@@ -48,17 +53,20 @@ class _Names:
     def __init__(self, tree: Pairs) -> None:
         self.tree = tree
 
-    def _node(self, path: tuple[str, ...]) -> Node | None:
+    def _node(self, path: Path_) -> Node | None:
         node: Node | None = self.tree
         for name in path:
-            node = node.get(name) if isinstance(node, Pairs) else None
+            if isinstance(node, Items) and isinstance(name, int):
+                node = node.items[name]
+            else:
+                node = node.get(str(name)) if isinstance(node, Pairs) else None
         return node
 
-    def is_empty_map(self, *path: str) -> bool:
+    def is_empty_map(self, *path: str | int) -> bool:
         node = self._node(path)
         return isinstance(node, Pairs) and not node.pairs
 
-    def of(self, *path: str) -> list[str]:
+    def of(self, *path: str | int) -> list[str]:
         node = self._node(path)
         return [key.value for key, _ in node.pairs] if isinstance(node, Pairs) else []
 
@@ -146,13 +154,43 @@ def _write(entity: Entity, path: Path_, names: _Names, reading: Reading) -> None
         )
 
 
-def _field(field: Field, path: Path_, names: _Names, entities: dict[str, Entity], reading: Reading) -> None:
-    if field.expr is not None:
-        _expression(field.expr, (*path, "expr"), reading)
-    if field.map is not None and field.map.name and field.map.name not in names.of("maps"):
-        _unknown("map", field.map.name, names.of("maps"), (*path, "map"), reading)
-    if field.ref is not None:
+def _field(
+    field: Field,
+    path: Path_,
+    joined: Collection[str],
+    names: _Names,
+    entities: dict[str, Entity],
+    reading: Reading,
+) -> None:
+    own = names.of(*path)
+
+    def is_own(key: str) -> bool:
+        """What a recipe says is looked at where it stands."""
+        return "as" not in own or key in own
+
+    for place, sql in expressions(field):
+        if is_own(str(place[0])):
+            _expression(sql, (*path, *place), reading, joined)
+    if field.map is not None and field.map.name and is_own("map"):
+        _map(field.map.name, (*path, "map"), names, reading)
+    if field.ref is not None and is_own("ref"):
         _ref(field.ref, (*path, "ref"), names, entities, reading)
+
+
+def _recipe(
+    recipe: dict[str, Any], path: Path_, names: _Names, entities: dict[str, Entity], reading: Reading
+) -> None:
+    """`recipe`: the keys of a field as they were read."""
+    _expression(recipe.get("when"), (*path, "when"), reading, None)
+    if isinstance(recipe.get("map"), str):
+        _map(recipe["map"], (*path, "map"), names, reading)
+    if "ref" in recipe:
+        _ref(recipe["ref"], (*path, "ref"), names, entities, reading)
+
+
+def _map(name: str, path: Path_, names: _Names, reading: Reading) -> None:
+    if name not in names.of("maps"):
+        _unknown("map", name, names.of("maps"), path, reading)
 
 
 def _ref(ref: Ref, path: Path_, names: _Names, entities: dict[str, Entity], reading: Reading) -> None:
@@ -185,10 +223,11 @@ def _ref(ref: Ref, path: Path_, names: _Names, entities: dict[str, Entity], read
             raise AssertionError("find without a condition was let through")
 
 
-def _expression(sql: str | None, path: Path_, reading: Reading) -> None:
+def _expression(sql: str | None, path: Path_, reading: Reading, joined: Collection[str] | None = ()) -> None:
+    """`joined`: names of the entity's joins; None: whose expression it is, is not known here."""
     if sql is None:
         return
-    for message in expr.parse_allowed(sql):
+    for message in expr.parse_allowed(sql, joined):
         reading.wrong("expression", reading.at(*path), message)
 
 

@@ -11,10 +11,12 @@ from migrate.mapping.sql_types import check_types, types_of
 HIDDEN_COLUMNS: Mapping[str, str] = {"_line": "BIGINT"}
 
 
-def parse_allowed(sql: str, joined: Collection[str] = ()) -> list[str]:
+def parse_allowed(sql: str, joined: Collection[str] | None = ()) -> list[str]:
     """What is wrong with an expression, in plain words, as far as it shows without knowing columns. `joined`: names of
-    joined tables, whose columns are named as in `home.city`."""
+    joined tables, whose columns are named as in `home.city`; None: they are not known either."""
     tree = parsed(sql)
+    if joined is None:
+        return tree.problems
     strange = [
         name for name in tree.dotted if name.partition(".")[0].lower() not in {j.lower() for j in joined}
     ]

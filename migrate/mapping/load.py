@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from migrate.mapping.cross import check_together
-from migrate.mapping.language import FILE, homes
-from migrate.mapping.model import Entity, Mapping, Policy, Scratch, Source, Target
+from migrate.mapping.every_field import with_every_field
+from migrate.mapping.language import FILE, homes, read_ahead
+from migrate.mapping.language.defaults import with_defaults
+from migrate.mapping.model import Entity, Field, Mapping, Policy, Scratch, Source, Target, ValueMap
 from migrate.mapping.shapes import Reading, build
 from migrate.mapping.tree import Pairs, Problems, plain, read_tree
 
@@ -29,6 +31,7 @@ def load_mapping(
     if base is None:
         base = file.parent.parent if file.parent.name == "mappings" else file.parent
     reading = Reading(Problems(shown), environment, base, homes())
+    read_ahead(tree, reading)
     values = FILE.read(tree, reading, ())
     _one_source(tree, reading)
     parts = values if isinstance(values, dict) else {}
@@ -69,12 +72,18 @@ def _one_source(tree: Pairs, reading: Reading) -> None:
 
 def _good_parts(tree: Pairs, reading: Reading) -> dict[str, Any]:
     """What can be read of a file that lacks a required key, so that its other problems are told too."""
-    quiet = Reading(Problems(reading.problems.file), reading.environment, reading.base)
+    quiet = Reading(Problems(reading.problems.file), reading.environment, reading.base, ahead=reading.ahead)
     return {
         name.value: FILE.keys[name.value].shape.read(node, quiet, (name.value,))
         for name, node in tree.pairs
         if name.value in FILE.keys
     }
+
+
+def _with_map(field: Field, maps: dict[str, ValueMap]) -> Field:
+    """The field with its map looked up by name."""
+    known = maps.get(field.map.name) if field.map is not None else None
+    return field.model_copy(update={"map": known}) if known is not None else field
 
 
 def _assemble(parts: dict[str, Any], tree: Pairs, reading: Reading) -> Any:
@@ -85,15 +94,10 @@ def _assemble(parts: dict[str, Any], tree: Pairs, reading: Reading) -> Any:
     only = next(iter(sources)) if len(sources) == 1 else None
     entities: dict[str, Entity] = {}
     for name, entity in parts["entities"].items():
-        update: dict[str, Any] = {"source": only} if only and "source" not in entity.model_fields_set else {}
-        named = {
-            column: field.model_copy(update={"map": maps[field.map.name]})
-            for column, field in entity.fields.items()
-            if field.map is not None and field.map.name in maps
-        }
-        entities[name] = entity.model_copy(
-            update=update | ({"fields": {**entity.fields, **named}} if named else {})
-        )
+        if only and "source" not in entity.model_fields_set:
+            entity = entity.model_copy(update={"source": only})
+        entity = with_defaults(entity, parts.get("defaults") or {})
+        entities[name] = with_every_field(entity, lambda field: _with_map(field, maps))
     values = {
         "name": parts["name"],
         "description": parts.get("description", ""),

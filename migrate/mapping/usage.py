@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from migrate.mapping import template
+from migrate.mapping.every_field import Path, every_field
 from migrate.mapping.expr import columns_of
-from migrate.mapping.model import Entity, Field, Mapping
+from migrate.mapping.model import Entity, Field, Mapping, Origin
 
 
 def read_tables(mapping: Mapping) -> dict[str, tuple[str, ...]]:
@@ -29,18 +31,33 @@ def columns_used(entity: Entity) -> set[str]:
     for expression in entity.match.values():
         if expression:
             used.update(columns_of(expression))
-    for field in entity.fields.values():
+    for _, field in every_field(entity):
         used.update(columns_read(field))
-    return used
+    return used - entity.let.keys()
 
 
 def columns_read(field: Field) -> list[str]:
-    """Source columns that one field reads, each once, in the order of its steps."""
-    read = [field.from_] if field.from_ else []
-    if field.expr:
-        read += columns_of(field.expr)
+    """Columns and let values that one field reads, each once, in the order of its steps."""
+    origins = [Origin(from_=field.from_, expr=field.expr), *field.choose]
+    if isinstance(field.otherwise, Origin):
+        origins.append(field.otherwise)
+    read = [origin.from_ for origin in origins if origin.from_] + list(field.first_of)
+    if field.text is not None:
+        read += [piece.column for piece in template.pieces(field.text) if isinstance(piece, template.Name)]
+    for _, sql in expressions(field):
+        read += columns_of(sql)
     for step in field.do:
         read += step.columns.values()
     if field.ref and field.ref.kind:
         read.append(field.ref.kind)
     return list(dict.fromkeys(read))
+
+
+def expressions(field: Field) -> list[tuple[Path, str]]:
+    """(where it stands in the field, the SQL) of every expression of one field."""
+    found: list[tuple[Path, str | None]] = [(("when",), field.when), (("expr",), field.expr)]
+    for number, case in enumerate(field.choose):
+        found += [(("choose", number, "when"), case.when), (("choose", number, "expr"), case.expr)]
+    if isinstance(field.otherwise, Origin):
+        found.append((("else", "expr"), field.otherwise.expr))
+    return [(path, sql) for path, sql in found if sql is not None]

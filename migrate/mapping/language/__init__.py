@@ -2,6 +2,6 @@
 
 from migrate.mapping.language.entity import ENTITY
 from migrate.mapping.language.field import FIELD
-from migrate.mapping.language.file import FILE, VERSION, homes
+from migrate.mapping.language.file import FILE, VERSION, homes, read_ahead
 
-__all__ = ["ENTITY", "FIELD", "FILE", "VERSION", "homes"]
+__all__ = ["ENTITY", "FIELD", "FILE", "VERSION", "homes", "read_ahead"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from migrate.mapping.language.defaults import DEFAULTS, with_defaults
 from migrate.mapping.language.examples import EXAMPLES
-from migrate.mapping.language.field import EXPRESSION, FIELDS
+from migrate.mapping.language.field import FIELDS, LET
+from migrate.mapping.language.origins import EXPRESSION
 from migrate.mapping.model import (
     Entity,
 )
@@ -36,7 +38,6 @@ _ENTITY_LATER = frozenset(
     [
         *(
             "with",
-            "let",
             "explode",
             "one_per",
             "query",
@@ -52,7 +53,6 @@ _ENTITY_LATER = frozenset(
             "consent",
             "retention",
             "known_as",
-            "defaults",
             "pivot",
             "when",
             "split",
@@ -74,7 +74,9 @@ def _entity(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) 
     values |= values.pop("key")
     if "write" not in values:
         values["write"] = "add_or_update" if node.get("match") is not None else "add"
-    return build(Entity, {**values, **origin, "name": str(path[-1])}, node, reading)
+    defaults = values.pop("defaults", {})
+    entity = build(Entity, {**values, **origin, "name": str(path[-1])}, node, reading)
+    return with_defaults(entity, defaults) if isinstance(entity, Entity) else entity
 
 
 _MATCH = ByKind(
@@ -119,7 +121,9 @@ ENTITY = Record(
         "target_sets": Key(
             MapOf(Choice(("any", "at_least", "not_null")), "a map of target columns", name_check("column")), "Columns that triggers or defaults of the target change."
         ),
+        "let": Key(LET, "Working values, written nowhere: later ones, fields, rules, `match` and `key` see them like columns."),
         "fields": Key(FIELDS, "Target columns and where their values come from."),
+        "defaults": Key(DEFAULTS, "What fields of this entity say unless they say otherwise; before the file's own `defaults`."),
         "max_quarantine": Key(Share(), "The entity's own limit; see policy."),
         "examples": Key(EXAMPLES, "Tests of the mapping, carried out by migrate test without any database."),
         "why": Key(WHY, WHY_DOC),

@@ -1,19 +1,19 @@
-"""A field: one target column and where its value comes from."""
+"""A field: one target column, where its value comes from, and what is done to it. Let values and recipes are like it."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Collection
 from typing import Any
 
 from migrate.mapping.check_shapes import ON_FAIL, Checks
-from migrate.mapping.model import (
-    Check,
-    Field,
-    ValueMap,
-)
+from migrate.mapping.language.bands import BandsShape
+from migrate.mapping.language.origins import EXPRESSION, ORIGIN_KEYS, ORIGINS, FirstOf, one_origin
+from migrate.mapping.language.recipes import NAMES_OF_RECIPES, with_recipes
+from migrate.mapping.model import Check, Field, ValueMap
 from migrate.mapping.reference_shapes import (
     COLUMN,
     FIND,
-    LITERAL,
     NULLABLE,
     REF,
     Values,
@@ -31,124 +31,162 @@ from migrate.mapping.shapes import (
     MapOf,
     Reading,
     Record,
+    Shape,
     Then,
     Words,
     build,
 )
 from migrate.mapping.step_shapes import Steps
-from migrate.mapping.tree import Node, Pairs, Path_
+from migrate.mapping.tree import Node, Pairs, Path_, Position
 
-_FIELD_LATER = frozenset(
-    ["as", "else", "list", "split", "first_of", "text", "choose", "bands", "when", "one_per", "pivot"]
-)
-_ORIGINS = ("from", "value", "expr")
-
-
-def _origin_later(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
-    """`from: {first_of: …}` and the like: all its keys are later ones, and reported."""
-    return BAD
+_FIELD_LATER = frozenset(["list", "split", "one_per", "pivot"])
+_MAP = ByKind(Words("the name of a map"), pairs=Values(named=False), words="the name of a map, or {from: to}")
+UNMAPPED = outcome(Choice(("quarantine", "keep", "stop")), "the outcome of map")
+DO = Many(Steps(), "a function, or a list of functions", single=True)
+# What is done to a value, in the order of the language; recipes hold these keys.
+WORK_KEYS = {
+    "when": Key(EXPRESSION, "An SQL condition; where it is not true the field is empty, and nothing is asked of it."),
+    "read_as": Key(Choice.of(Field, "read_as"), "The type that the source text is read as."),
+    "do": Key(DO, "Functions, one after the other."),
+    "map": Key(_MAP, "A value map: the name of one under `maps`, or its data."),
+    "bands": Key(BandsShape(), "Upper bounds of numbers, each with the value of what is not larger; above: the rest."),
+    "unmapped": Key(UNMAPPED, "Values that map or bands do not have: quarantine (default), keep, stop, {default: …}."),
+    "ref": Key(REF, "The row of another entity that has this source key."),
+    "find": Key(FIND, "A row that is in the target already."),
+    "default": Key(NULLABLE, "What stands where the value is empty."),
+    "check": Key(Many(Checks(), "a rule, or a list of rules", single=True), "Rules that the value must meet."),
+    "on_fail": Key(ON_FAIL, "What happens with a value that breaks a rule."),
+    "lossy": Key(Choice.of(Field, "lossy"), "Truncation and rounding in this field."),
+    "why": Key(WHY, WHY_DOC),
+}  # fmt: skip
+_AS = {"as": Key(NAMES_OF_RECIPES, "A recipe whose keys the field takes over, or a list of them.", to="as_")}
+# What makes no sense without a column of the target.
+_OF_COLUMNS = ("ref", "find", "lossy")
 
 
 def _field(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
-    given = [name for name in _ORIGINS if node.get(name) is not None]
+    given = [name for name in ORIGINS if node.get(name) is not None]
     has_later = any(name.value in _FIELD_LATER for name, _ in node.pairs)
-    if len(given) > 1:
-        names = " and ".join(f"`{name}`" for name in given)
-        reading.wrong(
-            "conflict",
-            reading.key_at(*path, given[1]),
-            f"{names} exclude each other",
-            "a field has one origin",
-        )
-    elif not given and not has_later:
-        reading.wrong(
-            "missing_key",
-            node.at,
-            f"`{path[-1]}` does not say where its value comes from",
-            "from: a source column, value: a text, or expr: SQL",
-        )
-    _field_together(node, reading, path)
+    if given or not has_later:
+        hint = "from: a source column, value: a text, or expr: SQL"
+        one_origin(given, f"`{path[-1]}`", node, reading, path, hint)
+    names = {name.value: reading.key_at(*path, name.value) for name, _ in node.pairs}
+    merged = with_recipes(values, names, node, reading, path)
+    if merged is None or len(given) != 1:
+        return BAD
+    if isinstance(merged.get("from_"), FirstOf):
+        merged["first_of"] = merged.pop("from_").columns
+    _together(names, reading)
+    _needs(names, reading)
+    return build(Field, finished(merged, names, reading, path), node, reading)
+
+
+def finished(
+    values: dict[str, Any], names: dict[str, Position], reading: Reading, path: Path_
+) -> dict[str, Any]:
+    """The values as the model has them: the map by name or by data, every rule with its own outcome."""
     if "map" in values:
         data = values["map"]
         values["map"] = ValueMap(name=data) if isinstance(data, str) else ValueMap(values=data)
     own = values.pop("on_fail", None)
     if "check" in values:
-        values["check"] = tuple(
-            Check(**({"on_fail": own} if own else {}) | check) for check in values["check"]
-        )
-        for check in values["check"]:
-            if check.on_fail == "default" and node.get("default") is None:
-                at = reading.key_at(*path, "on_fail") if own == "default" else reading.at(*path, "check")
-                reading.wrong(
-                    "missing_key", at, f"`on_fail: default` of `{check.name}` needs a `default`", "say which"
-                )
+        rules = [Check(**({"on_fail": own} if own else {}) | check) for check in values["check"]]
+        values["check"] = tuple(rules)
+        for rule in rules:
+            if rule.on_fail == "default" and "default" not in names:
+                at = names["on_fail"] if own == "default" else reading.at(*path, "check")
+                message = f"`on_fail: default` of `{rule.name}` needs a `default`"
+                reading.wrong("missing_key", at, message, "say which")
                 break
-    return build(Field, values, node, reading) if len(given) == 1 else BAD
+    return values
 
 
-def _field_together(node: Pairs, reading: Reading, path: Path_) -> None:
-    has = {name.value for name, _ in node.pairs}
-    needs = {"on_fail": "check", "unmapped": "map"}
-    for name, other in needs.items():
-        if name in has and other not in has:
+_EXCLUDE = (
+    ("map", "bands", "both turn the value into another one; remove one of them"),
+    ("ref", "find", "a last resort stands in missing: {find: …}"),
+)
+
+
+def _together(names: dict[str, Position], reading: Reading) -> None:
+    """Keys that exclude each other."""
+    for one, other, hint in _EXCLUDE:
+        if one in names and other in names:
+            reading.wrong("conflict", names[other], f"`{one}` and `{other}` exclude each other", hint)
+    if "value" in names and "default" in names:
+        reading.wrong(
+            "conflict", names["default"], "`default` beside `value` does nothing", "remove one of them"
+        )
+
+
+def _needs(names: dict[str, Position], reading: Reading) -> None:
+    """Keys that do nothing without another one."""
+    for name, others in (("on_fail", ("check",)), ("unmapped", ("map", "bands")), ("else", ("choose",))):
+        if name in names and not any(other in names for other in others):
             reading.wrong(
                 "conflict",
-                reading.key_at(*path, name),
-                f"`{name}` without `{other}` does nothing",
-                f"add `{other}`, or remove it",
+                names[name],
+                f"`{name}` without `{others[0]}` does nothing",
+                f"add `{others[0]}`, or remove it",
             )
-    if {"ref", "find"} <= has:
-        reading.wrong(
-            "conflict",
-            reading.key_at(*path, "find"),
-            "`ref` and `find` exclude each other",
-            "a last resort stands in missing: {find: …}",
-        )
-    if {"value", "default"} <= has:
-        reading.wrong(
-            "conflict",
-            reading.key_at(*path, "default"),
-            "`default` beside `value` does nothing",
-            "remove one of them",
-        )
 
 
-EXPRESSION = Words("an SQL expression", raw=True)
-_MAP = ByKind(Words("the name of a map"), pairs=Values(named=False), words="the name of a map, or {from: to}")
-FIELD = Record(
-    "a field",
-    {
-        "from": Key(
-            ByKind(COLUMN, pairs=Record("the origin of a field", {}, later=frozenset(["first_of", "split", "text", "each", "of"]), finish=_origin_later, words="the name of a source column", explained=False), words=COLUMN.words),
-            "The source column.",
-            to="from_",
-        ),
-        "value": Key(LITERAL, "The same text in every row."),
-        "expr": Key(EXPRESSION, "An SQL expression over the row's source columns."),
-        "read_as": Key(Choice.of(Field, "read_as"), "The type that the source text is read as."),
-        "do": Key(Many(Steps(), "a function, or a list of functions", single=True), "Functions, one after the other."),
-        "map": Key(_MAP, "A value map: the name of one under `maps`, or its data."),
-        "unmapped": Key(outcome(Choice(("quarantine", "keep", "stop")), "the outcome of map"), "Values that the map does not have: quarantine (default), keep, stop, {default: …}."),
-        "ref": Key(REF, "The row of another entity that has this source key."),
-        "find": Key(FIND, "A row that is in the target already."),
-        "default": Key(NULLABLE, "What stands where the value is empty."),
-        "check": Key(Many(Checks(), "a rule, or a list of rules", single=True), "Rules that the value must meet."),
-        "on_fail": Key(ON_FAIL, "What happens with a value that breaks a rule."),
-        "lossy": Key(Choice.of(Field, "lossy"), "Truncation and rounding in this field."),
-        "why": Key(WHY, WHY_DOC),
-    },
-    later=_FIELD_LATER,
-    finish=_field,
-)  # fmt: skip
+Finish = Callable[[dict[str, Any], Pairs, Reading, Path_], Any]
+
+
+def value_record(
+    title: str, *, without: Collection[str] = (), later: Collection[str] = (), finish: Finish = _field
+) -> Record:
+    """A record with the keys of a field, but those of `without`; gives a Field."""
+    keys = {k: v for k, v in {**ORIGIN_KEYS, **_AS, **WORK_KEYS}.items() if k not in without}
+    return Record(title, keys, later=frozenset(later), finish=finish)
+
+
+FIELD = value_record("a field", later=_FIELD_LATER)
+
+
+def _recipe(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
+    """Its keys as they were read, for the fields that take them over."""
+    _together({name.value: name.at for name, _ in node.pairs}, reading)
+    return values if len(values) == len(node.pairs) else BAD
+
+
+RECIPE = Record("a recipe", WORK_KEYS, finish=_recipe)
+
+
+def _let(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
+    field = _field(values, node, reading, path)
+    if not isinstance(field, Field):
+        return BAD
+    odd = [
+        name for name, value in (("ref", field.ref), ("find", field.find), ("lossy", field.lossy)) if value
+    ]
+    if odd:
+        message = f"`{odd[0]}` of a recipe is for fields; a let value goes into no column"
+        return reading.wrong("conflict", reading.key_at(*path, "as"), message)
+    if any(rule.name == "unique" for rule in field.check):
+        at = reading.at(*path, "check")
+        return reading.wrong(
+            "conflict", at, "`unique` is for fields; a let value goes into no column", "say it in the field"
+        )
+    return field
+
+
+def _let_name(text: str) -> str | None:
+    if re.fullmatch(r"[^\W\d_]\w{0,62}", text):
+        return None
+    return (
+        f'"{text[:70]}" cannot be the name of a let value: letters, digits and _, at most 63, a letter first'
+    )
 
 
 def _short_field(value: str, node: Node, reading: Reading, path: Path_) -> Any:
     return Field(from_=value)
 
 
-FIELDS = MapOf(
-    ByKind(Then(COLUMN, _short_field), pairs=FIELD, words="a source column, or {from: …}"),
-    "a map of target columns",
-    name_check("column"),
-    at_least=0,
-)
+def _or_column(record: Record) -> Shape:
+    return ByKind(Then(COLUMN, _short_field), pairs=record, words="a source column, or {from: …}")
+
+
+LET_VALUE = value_record("a let value", without=_OF_COLUMNS, finish=_let)
+LET = MapOf(_or_column(LET_VALUE), "a map of names to values", _let_name)
+FIELDS = MapOf(_or_column(FIELD), "a map of target columns", name_check("column"), at_least=0)

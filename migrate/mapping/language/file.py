@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from migrate.mapping.language.defaults import DEFAULTS
 from migrate.mapping.language.entity import ENTITY
+from migrate.mapping.language.field import RECIPE
 from migrate.mapping.language.policy import POLICY
+from migrate.mapping.language.recipes import RECIPES
 from migrate.mapping.language.source import SCRATCH, SOURCE, TARGET
 from migrate.mapping.language.table_checks import TABLE_CHECKS
 from migrate.mapping.language.words import identifier
@@ -18,6 +21,7 @@ from migrate.mapping.reference_shapes import (
     name_check,
 )
 from migrate.mapping.shapes import (
+    BAD,
     ByKind,
     Choice,
     Key,
@@ -28,7 +32,7 @@ from migrate.mapping.shapes import (
     Words,
     records,
 )
-from migrate.mapping.tree import Node, Path_
+from migrate.mapping.tree import Node, Pairs, Path_
 
 VERSION = "1"
 
@@ -62,6 +66,9 @@ def _maps(values: dict[str, dict[str, Any]], node: Node, reading: Reading, path:
     return {name: ValueMap(name=name, values=data) for name, data in values.items()}
 
 
+RECIPES_SHAPE = MapOf(RECIPE, "a map of recipes", identifier("a recipe"))
+# Records whose keys are those of a field: a key that stands in the wrong place is never sent there.
+_LIKE_FIELDS = frozenset(["a let value", "a recipe", "defaults", "a case", "the else of choose"])
 FILE = Record(
     "a mapping",
     {
@@ -74,6 +81,8 @@ FILE = Record(
         "scratch": Key(SCRATCH, "Where restore tests run; empty: beside source and target."),
         "policy": Key(POLICY, "Limits and what happens by default."),
         "maps": Key(Then(MapOf(Values(named=True), "a map of value maps", identifier("a map")), _maps), "Value maps by name."),
+        "recipes": Key(RECIPES_SHAPE, "Bundles of a field's keys by name, for `as`."),
+        "defaults": Key(DEFAULTS, "What all fields say unless they, or their entity, say otherwise."),
         "entities": Key(MapOf(ENTITY, "a map of entities", identifier("an entity")), "What goes where.", required=True),
         "left_behind": Key(
             Then(MapOf(_LEFT, "a map of tables or table.column, with * and ?", _left_pattern, at_least=0), lambda value, node, reading, path: tuple(value.values())),
@@ -82,16 +91,27 @@ FILE = Record(
         "checks": Key(TABLE_CHECKS, "Sums and counts that must be the same before and after."),
         "glossary": Key(MapOf(Words("what the word means", raw=True), "a map of words to what they mean", _word), "Words of the business and what they mean here; shown in plan, report and dictionary."),
     },
-    later=frozenset(["recipes", "split", "defaults", "duplicates", "consent", "retention"]),
+    later=frozenset(["split", "duplicates", "consent", "retention"]),
     rules={"oneOf": [{"required": ["source"]}, {"required": ["sources"]}]},
     finish=lambda values, node, reading, path: values,
 )  # fmt: skip
+
+
+def read_ahead(tree: Pairs, reading: Reading) -> None:
+    """Sections that fields take parts of, wherever they stand in the file. Their problems are reported once: they are
+    the same again in their turn."""
+    node = tree.get(RECIPES)
+    read = RECIPES_SHAPE.read(node, reading, (RECIPES,)) if isinstance(node, Pairs) and node.pairs else {}
+    names = [key.value for key, _ in node.pairs] if isinstance(node, Pairs) else []
+    reading.ahead[RECIPES] = {name: read.get(name, BAD) for name in names}
 
 
 def homes() -> dict[str, list[str]]:
     """Name of a key → titles of the records that have it (or will have it)."""
     found: dict[str, list[str]] = {}
     for record in records(FILE):
+        if record.title in _LIKE_FIELDS:
+            continue
         for name in (*record.keys, *sorted(record.later)):
             if record.title not in found.setdefault(name, []):
                 found[name].append(record.title)
