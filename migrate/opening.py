@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -19,6 +20,7 @@ from migrate.errors import Drift
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.records import JSON
 from migrate.mapping.load import load_mapping
+from migrate.mapping.map_files import kept_name
 from migrate.mapping.model import Mapping
 from migrate.model import RunInfo
 from migrate.planning import scratch_url
@@ -29,6 +31,7 @@ from migrate.stores.registry import open_store
 # Folders of a run that hold rows.
 STAGED = ("extract", "target", "targets", "transform", "load", "temp", "cache")
 MAPPING_COPY = "mapping.yaml"  # in the run's folder; it names secrets, and holds none
+MAPS_COPY = "maps"  # beside it: the files of its value maps
 
 
 def home_of(mapping: Mapping, home: Path | None) -> Path:
@@ -88,15 +91,33 @@ def opened(
             _clean(ctx)
             _clean_scratch(ctx)
         if run is None and not (ctx.folder / MAPPING_COPY).exists():
-            # After the ledger knows the run: what a kill leaves half written is then found and swept.
-            write_bytes(ctx.place(MAPPING_COPY), Path(mapping.path).read_bytes(), point="run.mapping")
+            _keep_mapping(ctx)
         yield ctx, found is not None
 
 
 def mapping_of(folder: Path, source: str, base: str) -> Mapping:
     """The mapping a run was started with: its own copy, since the file itself is edited between runs."""
-    copy = folder / MAPPING_COPY
-    return load_mapping(copy, base=Path(base)) if copy.is_file() and base else load_mapping(Path(source))
+    copy, maps = folder / MAPPING_COPY, folder / MAPS_COPY
+    if not copy.is_file() or not base:
+        return load_mapping(Path(source))
+    return load_mapping(copy, base=Path(base), kept=maps if maps.is_dir() else None)
+
+
+def _keep_mapping(ctx: Context) -> None:
+    """Copies of the mapping and of its maps' files, the mapping last: where it is, all is there.
+
+    After the ledger knows the run: what a kill leaves half written is then found and swept."""
+    for file, digest in ctx.mapping.files.items():
+        data = (Path(ctx.mapping.base) / file).read_bytes()
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise Drift(
+                f"{file} changed while the run was started",
+                where=ctx.mapping.path,
+                kept="Nothing was read or changed.",
+                hint="Run again.",
+            )
+        write_bytes(ctx.place(MAPS_COPY, kept_name(file)), data, point="run.map")
+    write_bytes(ctx.place(MAPPING_COPY), Path(ctx.mapping.path).read_bytes(), point="run.mapping")
 
 
 def _resumable(ctx: Context, fresh: bool) -> str | None:

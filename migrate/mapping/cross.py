@@ -11,7 +11,7 @@ from migrate.mapping.cross_tests import check_tests
 from migrate.mapping.file_options import check_files
 from migrate.mapping.every_field import every_field
 from migrate.mapping.language import ENTITY
-from migrate.mapping.model import Entity, Field, Find, Ref, Source
+from migrate.mapping.model import Entity, Field, Find, Ref, Source, ValueMap
 from migrate.mapping.shapes import Reading, did_you_mean, nearest, one_line
 from migrate.mapping.tree import Items, Node, Pairs, Path_, Text
 from migrate.mapping.usage import expressions
@@ -39,6 +39,8 @@ def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None
             _field(field, (*path, *place), joined, names, entities, reading)
     for name, recipe in _models(parts.get("recipes"), dict).items():
         _recipe(recipe, ("recipes", name), names, entities, reading)
+    for name, value_map in _models(parts.get("maps"), ValueMap).items():
+        _table_map(value_map, ("maps", name), names, reading)
     if tree.get("source") is not None:
         check_files(sources.get("source"), ("source",), reading)
     for name in names.of("sources"):
@@ -186,6 +188,19 @@ def _recipe(
         _map(recipe["map"], (*path, "map"), names, reading)
     if "ref" in recipe:
         _ref(recipe["ref"], (*path, "ref"), names, entities, reading)
+
+
+def _table_map(value_map: ValueMap, path: Path_, names: _Names, reading: Reading) -> None:
+    """The source of a map that comes from a table."""
+    if value_map.table is None:
+        return
+    sources, stated = names.of("sources"), "source" in value_map.table.model_fields_set
+    if stated and value_map.table.source not in (sources or ["source"]):
+        _unknown("source", value_map.table.source, sources or ["source"], (*path, "source"), reading)
+    elif not stated and len(sources) > 1:
+        hint = f"add source: {sources[0]}"
+        message = f"which source has the table `{value_map.table.table}`?"
+        reading.wrong("missing_key", reading.at(*path, "table"), message, hint)
 
 
 def _map(name: str, path: Path_, names: _Names, reading: Reading) -> None:

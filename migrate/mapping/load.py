@@ -19,18 +19,22 @@ from migrate.mapping.tree import Pairs, Problems, plain, read_tree
 
 
 def load_mapping(
-    path: Path | str, environment: Environment[str, str] = os.environ, *, base: Path | None = None
+    path: Path | str,
+    environment: Environment[str, str] = os.environ,
+    *,
+    base: Path | None = None,
+    kept: Path | None = None,
 ) -> Mapping:
-    """The mapping in a file, with references to `environment` replaced.
+    """The mapping in a file, with references to `environment` replaced, and the files of its maps read.
 
     `base` is the folder that relative paths resolve against; by default the parent of the `mappings` folder
-    that the file lies in, else the file's own. Connects to nothing. Raises MappingError with every problem found: file:line:column, what is wrong, the
+    that the file lies in, else the file's own. `kept`: a folder of copies of the maps' files. Connects to nothing. Raises MappingError with every problem found: file:line:column, what is wrong, the
     nearest right name. Messages never hold values of the environment."""
     shown, file = str(path), Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would leave the folder of a linked file
     tree = read_tree(file, shown)
     if base is None:
         base = file.parent.parent if file.parent.name == "mappings" else file.parent
-    reading = Reading(Problems(shown), environment, base, homes())
+    reading = Reading(Problems(shown), environment, base, homes(), kept=kept)
     read_ahead(tree, reading)
     values = FILE.read(tree, reading, ())
     _one_source(tree, reading)
@@ -44,7 +48,8 @@ def load_mapping(
         update={
             "path": str(file),
             "base": str(base),
-            "digest": digest_of(tree),
+            "digest": digest_of(tree, reading.files),
+            "files": dict(reading.files),
             "positions": where,
             "reasons": {".".join(map(str, name)): text for name, text in reading.reasons.items()},
             "resolved": dict(reading.resolved),
@@ -52,9 +57,11 @@ def load_mapping(
     )
 
 
-def digest_of(tree: Pairs) -> str:
-    """SHA-256 of what the file says: names sorted, without comments, layout and values of the environment."""
-    text = json.dumps(plain(tree), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+def digest_of(tree: Pairs, files: Environment[str, str]) -> str:
+    """SHA-256 of what the file says, and of the bytes of the files that it names (name → their SHA-256): names sorted,
+    without comments, layout and values of the environment."""
+    content = [plain(tree), dict(files)] if files else plain(tree)
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -72,12 +79,26 @@ def _one_source(tree: Pairs, reading: Reading) -> None:
 
 def _good_parts(tree: Pairs, reading: Reading) -> dict[str, Any]:
     """What can be read of a file that lacks a required key, so that its other problems are told too."""
-    quiet = Reading(Problems(reading.problems.file), reading.environment, reading.base, ahead=reading.ahead)
+    quiet = Reading(
+        Problems(reading.problems.file),
+        reading.environment,
+        reading.base,
+        kept=reading.kept,
+        ahead=reading.ahead,
+    )
     return {
         name.value: FILE.keys[name.value].shape.read(node, quiet, (name.value,))
         for name, node in tree.pairs
         if name.value in FILE.keys
     }
+
+
+def _of_source(value_map: ValueMap, only: str | None) -> ValueMap:
+    """A map of a table belongs to the one source, where there is one and it names none."""
+    table = value_map.table
+    if table is None or only is None or "source" in table.model_fields_set:
+        return value_map
+    return value_map.model_copy(update={"table": table.model_copy(update={"source": only})})
 
 
 def _with_map(field: Field, maps: dict[str, ValueMap]) -> Field:
@@ -90,8 +111,8 @@ def _assemble(parts: dict[str, Any], tree: Pairs, reading: Reading) -> Any:
     sources: dict[str, Source] = parts.get("sources") or (
         {"source": parts["source"]} if isinstance(parts.get("source"), Source) else {}
     )
-    maps = parts.get("maps") or {}
     only = next(iter(sources)) if len(sources) == 1 else None
+    maps = {name: _of_source(value_map, only) for name, value_map in (parts.get("maps") or {}).items()}
     entities: dict[str, Entity] = {}
     for name, entity in parts["entities"].items():
         if only and "source" not in entity.model_fields_set:

@@ -387,6 +387,7 @@ class Mapping(Strict):
     path: str = ""
     base: str = ""  # folder that relative paths resolve against
     digest: str = ""
+    files: dict[str, str] = Key(default_factory=dict)  # files that it names → SHA-256 of their bytes
     positions: dict[str, str] = Key(
         default_factory=dict
     )  # "entities.accounts.fields.name" → file:line:column

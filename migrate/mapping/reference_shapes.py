@@ -21,12 +21,11 @@ from migrate.mapping.shapes import (
     Then,
     Words,
     build,
-    later,
     nearest,
     one_line,
     place,
 )
-from migrate.mapping.tree import Node, Pairs, Path_, Text
+from migrate.mapping.tree import Node, Pairs, Path_
 
 
 def name_check(what: str) -> Callable[[str], str | None]:
@@ -47,11 +46,15 @@ LITERAL = Words("a text", env=True, may_be_empty=True)
 NULLABLE = Words("a text, or null for nothing", env=True, null=True, may_be_empty=True)
 
 
+VALUES = MapOf(
+    Words("a text, or null for nothing", null=True, raw=True, may_be_empty=True), "a map of values"
+)
+
+
 @dataclass
 class Values(Shape):
-    """A value map: text → text, or null for nothing. `named` maps have room for options of their own."""
+    """The data of a value map that stands in a field: text → text, or null for nothing. Options live in named maps."""
 
-    named: bool
     words: str = "a map of values"
 
     def read(self, node: Node, reading: Reading, path: Path_) -> Any:
@@ -60,63 +63,36 @@ class Values(Shape):
         for key, _ in node.pairs:
             if key.value in ("file", "table"):
                 return reading.wrong(
-                    "later",
+                    "conflict",
                     key.at,
-                    later(f"{key.value}:", " in a map"),
+                    f"a map with `{key.value}:` has a name: write it under `maps`, and its name here",
                     "a value of that name goes under values: {…}",
                 )
         values = node.get("values")
-        if isinstance(values, Pairs):
-            extra = [key for key, _ in node.pairs if key.value != "values"]
-            for key in extra:
-                self._option(key, reading)
-            path = (*path, "values")
-            return BAD if extra else self._data(values, reading, path)
-        if self.named:
-            for key, _ in node.pairs:
-                if key.value == "ignore":
-                    return reading.wrong(
-                        "later",
-                        key.at,
-                        later("ignore:", " in a map"),
-                        "a value of that name goes under values: {…}",
-                    )
-        return self._data(node, reading, path)
-
-    def _option(self, key: Text, reading: Reading) -> None:
-        if key.value == "ignore":
-            reading.wrong("later", key.at, later("ignore:", " in a map"))
-        else:
-            reading.wrong(
-                "unknown_key",
-                key.at,
-                f"`{one_line(key.value)}` cannot stand beside `values`",
-                "put it under values",
+        if not isinstance(values, Pairs):
+            return VALUES.read(node, reading, path)
+        extra = [key for key, _ in node.pairs if key.value != "values"]
+        for key in extra:
+            hint = (
+                "write the map under `maps`, and its name here"
+                if key.value == "ignore"
+                else "put it under values"
             )
-
-    def _data(self, node: Pairs, reading: Reading, path: Path_) -> Any:
-        return _VALUES.read(node, reading, path)
+            message = f"`{one_line(key.value)}` cannot stand beside `values`"
+            reading.wrong("unknown_key", key.at, message, hint)
+        return BAD if extra else VALUES.read(values, reading, (*path, "values"))
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
-        text: Schema = {"type": ["string", "number", "boolean", "null"]}
-        flat: Schema = {
-            "type": "object",
-            "additionalProperties": text,
-            "minProperties": 1,
-            "not": {"anyOf": [{"required": ["file"]}, {"required": ["table"]}]},
+        flat = VALUES.schema(definitions) | {
+            "not": {"anyOf": [{"required": ["file"]}, {"required": ["table"]}]}
         }
         long: Schema = {
             "type": "object",
-            "properties": {"values": {"type": "object", "additionalProperties": text, "minProperties": 1}},
+            "properties": {"values": VALUES.schema(definitions)},
             "required": ["values"],
             "additionalProperties": False,
         }
         return {"anyOf": [flat, long]}
-
-
-_VALUES = MapOf(
-    Words("a text, or null for nothing", null=True, raw=True, may_be_empty=True), "a map of values"
-)
 
 
 def _default(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:

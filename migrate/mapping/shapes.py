@@ -42,6 +42,8 @@ class Reading:
     values: dict[Path_, Position] = field(default_factory=dict)
     reasons: dict[Path_, str] = field(default_factory=dict)  # `why` of what has no key of that name
     resolved: dict[str, str] = field(default_factory=dict)  # text from the environment → as the file says it
+    kept: Path | None = None  # a folder of copies of the files that the mapping names
+    files: dict[str, str] = field(default_factory=dict)  # the files that it names → SHA-256 of their bytes
     ahead: dict[str, Any] = field(default_factory=dict)  # sections that others need, read before their turn
 
     def wrong(self, code: str, at: Position, message: str, hint: str = "") -> Bad:

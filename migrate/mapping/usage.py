@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from migrate.mapping import template
 from migrate.mapping.every_field import Path, every_field
 from migrate.mapping.expr import columns_of
-from migrate.mapping.model import Entity, Field, Mapping, Origin
+from migrate.mapping.model import Entity, Field, Mapping, MapTable, Origin, ValueMap
 
 
 def read_tables(mapping: Mapping) -> dict[str, tuple[str, ...]]:
-    """Source → its tables that some entity reads, in the order in which the mapping names them."""
+    """Source → its tables that some entity reads or looks values up in, in the order in which the mapping names them."""
     tables: dict[str, dict[str, None]] = {}
     for entity in mapping.entities.values():
         tables.setdefault(entity.source, {})[entity.table] = None
+    for _, table in table_maps(mapping.entities.values()).values():
+        tables.setdefault(table.source, {})[table.table] = None
     return {source: tuple(names) for source, names in tables.items()}
 
 
+def table_maps(entities: Iterable[Entity]) -> dict[str, tuple[ValueMap, MapTable]]:
+    """The value maps that come from tables of a source, by name: those that fields of the entities look values up in."""
+    return {
+        field.map.name: (field.map, field.map.table)
+        for entity in entities
+        for _, field in every_field(entity)
+        if field.map is not None and field.map.table is not None
+    }
+
+
 def used_columns(mapping: Mapping, source: str, table: str) -> set[str]:
-    """Columns of one source table that some entity reads."""
-    return set().union(
+    """Columns of one source table that some entity reads or looks values up in."""
+    looked_up = {
+        name
+        for _, of in table_maps(mapping.entities.values()).values()
+        if (of.source, of.table) == (source, table)
+        for name in (of.from_, of.to)
+    }
+    return looked_up.union(
         *(columns_used(e) for e in mapping.entities.values() if (e.source, e.table) == (source, table))
     )
 

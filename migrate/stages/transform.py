@@ -25,6 +25,7 @@ from migrate.model import PartRef, Schema, Table, Verdict
 from migrate.parts import stream_rows, write_rows
 from migrate.planning import compared_columns, finds, limit_of, may_be_quarantined, plan_number, state_columns
 from migrate.stages.result import Result
+from migrate.state.lookups import table_lookups
 from migrate.state.proven import known_crosswalk, source_rows, target_rows
 from migrate.state.quarantine import RID_SHIFT, write_quarantine
 from migrate.state.records import meta_rows
@@ -80,7 +81,10 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     declared = ctx.target.schema(ctx.plan.touched)
     known = known_crosswalk(ctx)
     rows = {name: entity_rows(ctx, name, sources) for name in ctx.entities}
-    compiled = {name: _compile(ctx, name, rows[name].table, declared) for name in ctx.entities}
+    lookups = table_lookups(ctx, sources)
+    compiled = {
+        name: _compile(ctx, name, rows[name].table, declared).with_lookups(lookups) for name in ctx.entities
+    }
     targets = _target_files(ctx, target, declared, known is not None)
     total = 0
     roads = []

@@ -7,7 +7,7 @@ from pathlib import Path
 from migrate.context import Context
 from migrate.durable import sha256_file
 from migrate.errors import Corrupt, GateClosed
-from migrate.vault.capture import Capture, Rows, read_capture
+from migrate.vault.capture import Capture, Rows, captured_rows, read_capture
 from migrate.vault.reader import Backup, open_backup
 
 CROSSWALK = "crosswalk.parquet"
@@ -45,6 +45,14 @@ def extracted_parts(ctx: Context, source: str) -> tuple[Capture, dict[str, list[
             staged = [backup.part_file(p, cache) for p in backup.parts_by_table[name]]
         files[name] = staged
     return taken, files
+
+
+def extracted_rows(ctx: Context, source: str) -> Rows:
+    """What was extracted from a source, wherever it lies by now."""
+    folder = ctx.folder / "extract" / source
+    staged = captured_rows(folder)
+    there = all((folder / part.path).exists() for parts in staged.parts.values() for part in parts)
+    return staged if there else source_rows(ctx, source)
 
 
 def source_rows(ctx: Context, source: str) -> Rows:

@@ -169,13 +169,14 @@ def _rows(
     for field in compiled.matches:
         made = _field(compiled, field, expressions, source, findings)
         columns[f"__match.{field.name}"] = made.arrays[field.name]
-    columns["__hash"] = hashes_with(columns["__hash"], looked)
 
     def evaluate(field: CompiledField, rows: SourceRows, found: Findings) -> Columns:
         return _field(compiled, field, expressions, rows, found)
 
     lists = {one.name: list_column(one, source, rids, findings, evaluate, joined) for one in compiled.lists}
     columns |= {name: one.array for name, one in lists.items()}
+    looked += [one.looked for one in lists.values() if one.looked is not None]
+    columns["__hash"] = hashes_with(columns["__hash"], looked)
     return Transformed(
         rows=pa.table(columns),
         excluded=EXCLUDED.empty_table(),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from migrate.mapping.model import Arguments, Check, Entity, Field, Find, FromColumn, MapTable
+from migrate.mapping.model import Arguments, Check, Entity, Field, Find, FromColumn
 from migrate.model import Column, Table, Type
 from migrate.transform.lists import Form, Slot
 from migrate.transform.lookup import Lookup
@@ -166,22 +166,22 @@ class CompiledEntity:
     def name(self) -> str:
         return self.entity.name
 
-    def with_lookups(self, tables: Mapping[MapTable, Lookup]) -> CompiledEntity:
-        """The same with the maps that come from tables. Raises KeyError for one that is not among them."""
+    def with_lookups(self, tables: Mapping[str, Lookup]) -> CompiledEntity:
+        """The same with the maps that come from tables, by name. Raises KeyError for one that is not among them."""
 
-        def one(f: CompiledField) -> CompiledField:
-            return replace(f, lookup=tables[f.field.map.table]) if f.field.map and f.field.map.table else f
+        def ready(field: CompiledField) -> CompiledField:
+            plain = field.field.map
+            return replace(field, lookup=tables[plain.name]) if plain and plain.table else field
 
-        def ready(fields: tuple[CompiledField, ...]) -> tuple[CompiledField, ...]:
-            return tuple(one(f) for f in fields)
+        def item(one: CompiledItem) -> CompiledItem:
+            return CompiledItem({name: ready(field) for name, field in one.values.items()})
 
-        lists = tuple(
-            replace(
-                made, items=tuple(CompiledItem({n: one(f) for n, f in i.values.items()}) for i in made.items)
-            )
-            for made in self.lists
+        return replace(
+            self,
+            lets=tuple(map(ready, self.lets)),
+            fields=tuple(map(ready, self.fields)),
+            lists=tuple(replace(one, items=tuple(map(item, one.items))) for one in self.lists),
         )
-        return replace(self, fields=ready(self.fields), lets=ready(self.lets), lists=lists)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -31,10 +31,13 @@ PLACEHOLDERS = ("__ref", "__ref_to", "__find")  # of a value NAME: `__ref.NAME`,
 
 @dataclass(frozen=True)
 class Listed:
-    """`array`: the finished column, or NULLs where references have to be resolved first, from `items`."""
+    """`array`: the finished column, or NULLs where references have to be resolved first, from `items`.
+
+    `looked`: for every row the texts that tables of the source gave for its items (None: nothing is looked up there)."""
 
     array: pa.Array[Any]
     items: pa.Table | None
+    looked: pl.Series | None
     reasons: pa.Table
     events: pa.Table
     stops: tuple[str, ...]
@@ -52,10 +55,17 @@ def list_column(
     children, place = _children(compiled, rows, joined)
     own = Findings(findings.entity, findings.silent[place], findings.watch)
     own_rids = rids[place]
+    looked: list[pl.Series] = []
+
+    def watched(field: CompiledField, children: SourceRows, found: Findings) -> Columns:
+        made = evaluate(field, children, found)
+        looked.extend([] if made.looked is None else [made.looked])
+        return made
+
     tables = []
     for number, item in enumerate(compiled.items):
         order = _ordinals(place) if len(compiled.items) == 1 else np.full(len(place), number)
-        tables.append(_items(compiled, item, children, own, evaluate, own_rids, order, number))
+        tables.append(_items(compiled, item, children, own, watched, own_rids, order, number))
     items = pa.concat_tables(tables) if tables else None
     assert items is not None, "a list has items"
     waiting = [f"{kind}.{name}" for name in compiled.references for kind in PLACEHOLDERS[::2]]
@@ -70,6 +80,7 @@ def list_column(
     return Listed(
         array,
         items if compiled.references else None,
+        _by_row(looked, place, len(rows)) if looked else None,
         own.reasons(own_rids),
         own.events(own_rids),
         tuple(own.stops),
@@ -138,6 +149,19 @@ def _items(
             if f"{kind}.{field.name}" in arrays:
                 columns[f"{kind}.{name}"] = arrays[f"{kind}.{field.name}"]
     return pa.table(columns)
+
+
+def _by_row(looked: list[pl.Series], place: Numbers, size: int) -> pl.Series:
+    """The texts of all items of a row as one; no two lists of texts give the same."""
+    frame = pl.DataFrame({"row": place} | {str(number): texts for number, texts in enumerate(looked)})
+    written = pl.struct(pl.exclude("row")).struct.json_encode()
+    joined = (
+        frame.select("row", written.alias("text"))
+        .group_by("row", maintain_order=True)
+        .agg(pl.col("text").str.join())
+    )
+    rows = pl.DataFrame({"row": np.arange(size, dtype=place.dtype)})
+    return rows.join(joined, on="row", how="left", maintain_order="left")["text"]
 
 
 def _check(compiled: CompiledList, items: pa.Table, rids: Numbers, findings: Findings) -> None:

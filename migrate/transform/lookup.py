@@ -20,9 +20,12 @@ class Lookup:
     """The keys lie sorted by their hash, once: a batch pays for its own rows, not for a million keys."""
 
     def __init__(self, keys: pl.Series, results: pl.Series, *, ignore_case: bool = False) -> None:
-        """`keys`: texts, each once (under `ignore_case`: each once when folded); `results`: as long, NULL empties."""
+        """`keys`: texts, each once, and `results`, as long, NULL empties. Under `ignore_case` keys that are one without
+        their case have one result."""
         self.ignore_case = ignore_case
-        keys = folded(keys) if ignore_case else keys
+        if ignore_case:
+            first = folded(keys).arg_unique()
+            keys, results = folded(keys).gather(first), results.gather(first)
         self._seed, hashes = _unique_hashes(keys)
         order = np.argsort(hashes, kind="stable")
         self._hashes, self._keys, self._results = hashes[order], keys.gather(order), results.gather(order)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 from migrate.mapping.check_shapes import ON_FAIL, Checks
@@ -40,14 +41,14 @@ from migrate.mapping.step_shapes import Steps
 from migrate.mapping.tree import Node, Pairs, Path_, Position
 
 _FIELD_LATER = frozenset(["list", "split", "one_per", "pivot"])
-_MAP = ByKind(Words("the name of a map"), pairs=Values(named=False), words="the name of a map, or {from: to}")
+_MAP = ByKind(Words("the name of a map"), pairs=Values(), words="the name of a map, or {from: to}")
 UNMAPPED = outcome(Choice(("quarantine", "keep", "stop")), "the outcome of map")
 DO = Many(Steps(), "a function, or a list of functions", single=True)
 # What is done to a value, in the order of the language; recipes hold these keys.
 WORK_KEYS = {
     "when": Key(EXPRESSION, "An SQL condition; where it is not true the field is empty, and nothing is asked of it."),
     "read_as": Key(Choice.of(Field, "read_as"), "The type that the source text is read as."),
-    "do": Key(DO, "Functions, one after the other."),
+    "do": Key(replace(DO, at_least=0), "Functions, one after the other; [] where `defaults` has some and none are wanted."),
     "map": Key(_MAP, "A value map: the name of one under `maps`, or its data."),
     "bands": Key(BandsShape(), "Upper bounds of numbers, each with the value of what is not larger; above: the rest."),
     "unmapped": Key(UNMAPPED, "Values that map or bands do not have: quarantine (default), keep, stop, {default: …}."),

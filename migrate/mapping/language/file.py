@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from migrate.mapping.language.defaults import DEFAULTS
 from migrate.mapping.language.entity import ENTITY
 from migrate.mapping.language.field import RECIPE
@@ -11,13 +9,12 @@ from migrate.mapping.language.policy import POLICY
 from migrate.mapping.language.recipes import RECIPES
 from migrate.mapping.language.source import SCRATCH, SOURCE, TARGET
 from migrate.mapping.language.table_checks import TABLE_CHECKS
+from migrate.mapping.language.value_maps import NamedMap
 from migrate.mapping.language.words import identifier
 from migrate.mapping.model import (
     LeftBehind,
-    ValueMap,
 )
 from migrate.mapping.reference_shapes import (
-    Values,
     name_check,
 )
 from migrate.mapping.shapes import (
@@ -32,7 +29,7 @@ from migrate.mapping.shapes import (
     Words,
     records,
 )
-from migrate.mapping.tree import Node, Pairs, Path_
+from migrate.mapping.tree import Pairs
 
 VERSION = "1"
 
@@ -62,10 +59,6 @@ def _word(text: str) -> str | None:
     )
 
 
-def _maps(values: dict[str, dict[str, Any]], node: Node, reading: Reading, path: Path_) -> Any:
-    return {name: ValueMap(name=name, values=data) for name, data in values.items()}
-
-
 RECIPES_SHAPE = MapOf(RECIPE, "a map of recipes", identifier("a recipe"))
 # Records whose keys are those of a field: a key that stands in the wrong place is never sent there.
 _LIKE_FIELDS = frozenset(["a let value", "a recipe", "defaults", "a case", "the else of choose"])
@@ -80,7 +73,7 @@ FILE = Record(
         "target": Key(TARGET, "Where the rows go.", required=True),
         "scratch": Key(SCRATCH, "Where restore tests run; empty: beside source and target."),
         "policy": Key(POLICY, "Limits and what happens by default."),
-        "maps": Key(Then(MapOf(Values(named=True), "a map of value maps", identifier("a map")), _maps), "Value maps by name."),
+        "maps": Key(MapOf(NamedMap(), "a map of value maps", identifier("a map")), "Value maps by name."),
         "recipes": Key(RECIPES_SHAPE, "Bundles of a field's keys by name, for `as`."),
         "defaults": Key(DEFAULTS, "What all fields say unless they, or their entity, say otherwise."),
         "entities": Key(MapOf(ENTITY, "a map of entities", identifier("an entity")), "What goes where.", required=True),

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from migrate.errors import Problem
 from migrate.mapping.model import Entity, Mapping
+from migrate.mapping.usage import table_maps
 from migrate.model import Kind, Schema
 from migrate.planning import finds, key_from, parents
 from migrate.stages.plan.ordering import Edge
@@ -94,10 +95,32 @@ def check_tables(
                         f"{find.table} has no primary key of one column, so a lookup has no single result",
                     )
                 )
+    problems += _map_tables(mapping, sources)
     for extra in mapping.policy.backup.tables:
         if extra != "touched" and extra not in target.table_names:
             problems.append(_no_table(mapping, "policy.backup.tables", extra, "target"))
     return problems, warnings
+
+
+def _map_tables(mapping: Mapping, sources: dict[str, Schema]) -> list[Problem]:
+    """Tables and columns that value maps come from."""
+    problems: list[Problem] = []
+    for name, (_, of) in table_maps(mapping.entities.values()).items():
+        if of.table not in sources[of.source].table_names:
+            problems.append(_no_table(mapping, f"maps.{name}.table", of.table, f"source {of.source}"))
+            continue
+        columns = sources[of.source].table(of.table).column_names
+        for key, column in (("from", of.from_), ("to", of.to)):
+            if column not in columns:
+                problems.append(
+                    Problem(
+                        "unknown_column",
+                        where_is(mapping, f"maps.{name}.{key}"),
+                        f"{of.table} has no column {column!r}",
+                        _nearest(column, columns),
+                    )
+                )
+    return problems
 
 
 def check_sqlite_decimals(mapping: Mapping, target: Schema) -> list[Problem]:
