@@ -8,8 +8,8 @@ from typing import Any
 
 from migrate.mapping import expr
 from migrate.mapping.cross_tests import check_tests
-from migrate.mapping.file_options import check_files
 from migrate.mapping.every_field import every_field
+from migrate.mapping.file_options import check_files
 from migrate.mapping.language import ENTITY
 from migrate.mapping.model import Entity, Field, Find, Ref, Source, ValueMap
 from migrate.mapping.shapes import Reading, did_you_mean, nearest, one_line

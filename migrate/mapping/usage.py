@@ -70,7 +70,22 @@ def columns_read(field: Field) -> list[str]:
         read += step.columns.values()
     if field.ref and field.ref.kind:
         read.append(field.ref.kind)
+    if field.list and field.list.split:
+        read.append(field.list.split)
     return list(dict.fromkeys(read))
+
+
+def source_columns(entity: Entity, field: Field) -> list[str]:
+    """Columns that one field of an entity depends on, with those behind its let values."""
+    found: dict[str, None] = {}
+    waiting = columns_read(field)
+    while waiting:
+        name = waiting.pop(0)
+        if name in entity.let:
+            # A let value sees those before it only, so this comes to an end; a wrong order is a problem of the plan.
+            waiting = [c for c in columns_read(entity.let[name]) if c not in found and c != name] + waiting
+        found.setdefault(name, None)
+    return [name for name in found if name not in entity.let]
 
 
 def expressions(field: Field) -> list[tuple[Path, str]]:

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping as Dict
 from typing import Any
 
+from migrate.mapping.every_field import every_field
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.model import Entity, Field, Mapping
-from migrate.mapping.usage import columns_read
+from migrate.mapping.usage import columns_read, source_columns
 from migrate.model import Schema
 
 ENTRIES_SHOWN = 50  # of one map
-_ORIGINS = ("from", "value", "expr")
+_ORIGINS = ("from", "value", "expr", "first_of", "text", "choose")
 _OWN = frozenset((*_ORIGINS, "check", "default"))
 # Keys of an entity that have a place of their own in the document, or say nothing of the data.
 _ENTITY_KEYS = frozenset(
-    ("name", "source", "table", "into", "key", "write", "match", "where", "target_sets", "fields")
+    ("name", "source", "table", "into", "key", "write", "match", "where", "target_sets", "fields", "let")
 )
 
 
@@ -31,7 +32,7 @@ def data_dictionary(mapping: Mapping, target: Schema | None = None) -> dict[str,
     most ENTRIES_SHOWN)}. `checks`: {check, within} over tables. `lineage`: source column → target columns. `left_behind`, `reasons` (`why` of everything
     else, with its place), `functions` (those used) and `glossary` as the file has them."""
     entities = [_entity(mapping, name, entity, target) for name, entity in mapping.entities.items()]
-    used = {s.name for e in mapping.entities.values() for f in e.fields.values() for s in f.do}
+    used = {s.name for e in mapping.entities.values() for _, f in every_field(e) for s in f.do}
     return {
         "mapping": mapping.name,
         "description": mapping.description,
@@ -120,17 +121,17 @@ def _entity(mapping: Mapping, name: str, entity: Entity, target: Schema | None) 
         "match": dict(entity.match),
         "where": entity.where,
         "set_by_target": dict(entity.target_sets),
-        "rules": [_said(k, v) for k, v in content.items() if k not in _ENTITY_KEYS],
+        "rules": [f"let {name}: {says(_field(mapping, field))}" for name, field in entity.let.items()]
+        + [_said(k, v) for k, v in content.items() if k not in _ENTITY_KEYS],
         "columns": columns,
     }
 
 
 def _field(mapping: Mapping, field: Field) -> dict[str, Any]:
     content = _as_written(mapping, _dumped(field))
-    origin = next((str(content[key]) for key in _ORIGINS if content.get(key) is not None), "")
     return {
         "from": columns_read(field),
-        "origin": f'always "{origin}"' if field.value is not None else origin,
+        "origin": next((_origin(key, content[key]) for key in _ORIGINS if content.get(key) is not None), ""),
         "steps": [step for key, value in content.items() if key not in _OWN for step in _steps(key, value)],
         "default": content.get("default"),
         "checks": [_check(check) for check in content.get("check", ())],
@@ -155,9 +156,37 @@ def _as_written(mapping: Mapping, value: Any) -> Any:
 # ------------------------------------------------------------------ in words
 
 
+def _origin(key: str, value: Any) -> str:
+    """Where a value comes from."""
+    match key:
+        case "value":
+            return f'always "{value}"'
+        case "first_of":
+            return f"first of {', '.join(value)}"
+        case "choose":
+            return "; ".join(f"{_case(case)} if {case['when']}" for case in value)
+        case _:
+            return str(value)
+
+
+def _case(case: Dict[str, Any]) -> str:
+    key = next(key for key in ("from", "value", "expr") if case.get(key) is not None)
+    return _origin(key, case[key]).removeprefix("always ")
+
+
 def _steps(key: str, value: Any) -> list[str]:
     """One key of a field in words; a key without words of its own says what the file says."""
     match key:
+        case "when":
+            return [f"only where {value}"]
+        case "otherwise":
+            return [f"no case fits: {value if isinstance(value, str) else _case(value)}"]
+        case "do_if_text":
+            return []
+        case "bands":
+            bands = [f"up to {limit}: {_flow(result)}" for limit, result in value["limits"]]
+            above = [f"above: {_flow(value.get('above'))}"] if value.get("has_above") else []
+            return [f"bands {', '.join([*bands, *above])}"]
         case "read_as":
             return [f"read as {value}"]
         case "do":
@@ -228,8 +257,8 @@ def _maps(mapping: Mapping) -> list[dict[str, Any]]:
     used: dict[str, list[str]] = {name: [] for name in mapping.maps}
     own: dict[str, Any] = {}
     for name, entity in mapping.entities.items():
-        for column, field in entity.fields.items():
-            place = f"{name}.{column}"
+        for path, field in every_field(entity):
+            place = ".".join(map(str, (name, *(path[1:] if path[0] == "fields" else path))))
             if field.map is not None and field.map.name:
                 used.setdefault(field.map.name, []).append(place)
             elif field.map is not None:
@@ -254,8 +283,11 @@ def _lineage(mapping: Mapping) -> dict[str, list[str]]:
     """Where the values of a source column go: `source.table.column` → `target table.column`."""
     found: dict[str, list[str]] = {}
     for entity in mapping.entities.values():
-        for column, field in entity.fields.items():
-            for read in columns_read(field):
+        for path, field in every_field(entity):
+            if path[0] == "let":
+                continue
+            column = str(path[1])
+            for read in source_columns(entity, field):
                 goes = found.setdefault(f"{entity.source}.{entity.table}.{read}", [])
                 if (place := f"{entity.into}.{column}") not in goes:
                     goes.append(place)

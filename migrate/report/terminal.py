@@ -38,6 +38,7 @@ MEANINGS = {
     "too_long": "does not fit the target column",
     "lossy": "would lose something on the way",
     "unmapped_value": "is a value that the map does not know",
+    "no_case": "fits none of the cases",
     "ref_missing": "points at a row that does not exist",
     "ref_ambiguous": "points at more than one row",
     "parent_quarantined": "points at a row that is in quarantine",

@@ -81,6 +81,19 @@ def problems(made: Mapping, source: Table, target: Table) -> list[Problem]:
     return found
 
 
+def rows_of(made: Mapping, columns: dict[str, tuple[Type, Any]], target: Table) -> Transformed:
+    """The entity over columns given as name → (type, values or an Arrow array); `id` counts from 0."""
+    from migrate.arrow import layout
+
+    size = len(next(iter(columns.values()))[1])
+    arrays = {n: v if isinstance(v, pa.Array) else pa.array(v, layout(t)) for n, (t, v) in columns.items()}
+    entity = compiled(
+        made, source_table(id=Type(Kind.INT, bits=64), **{n: t for n, (t, _) in columns.items()}), target
+    )
+    batch = pa.table({"id": pa.array(range(size), pa.int64()), **arrays})
+    return apply(entity, batch, np.arange(size, dtype=np.int64))
+
+
 def one_column(
     values: list[Any], type_: Type, target: Type, *, arrow: pa.DataType | None = None, **keys: Any
 ) -> Transformed:
