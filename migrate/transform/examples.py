@@ -18,7 +18,7 @@ import polars as pl
 from migrate.canon import canonical_text
 from migrate.errors import MappingError, Problem
 from migrate.mapping.model import Entity, Example, Mapping
-from migrate.mapping.usage import columns_used
+from migrate.mapping.usage import columns_used, table_maps
 from migrate.model import Type
 from migrate.transform.apply import Transformed, apply
 from migrate.transform.compile import compile_entity
@@ -218,10 +218,7 @@ def _compiled(mapping: Mapping, entity: Entity, rows: MadeUp, now: str) -> Compi
         open_ = [n for n in unknown if any(n in p.message for p in _wrong_sql(problems))]
         hint = f"No example gives {', '.join(open_)}, so that the type is not known here." if open_ else ""
         raise MappingError(problems, hint=hint)
-    tables = {
-        f.field.map.table for f in (*compiled.fields, *compiled.lets) if f.field.map and f.field.map.table
-    }
-    return compiled.with_lookups({table: Lookup.of({}) for table in tables})
+    return compiled.with_lookups({name: Lookup.of({}) for name in table_maps([entity])})
 
 
 def _try(
