@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from migrate import canon
 from migrate.api.keys import key_text, source_key
+from migrate.api.live_maps import live_lookups
 from migrate.api.road_rows import RoadRows, rows_with_key
 from migrate.api.target_looks import Ask, found_rows, known_rows
 from migrate.connectors.protocol import Target
@@ -67,6 +68,7 @@ def _previewed(mapping: Mapping, entity: Entity, key: str, target: Target, work:
         raise UsageError(f"the target has no table {entity.into}", where=target.url)
     road = rows_with_key(mapping, entity, key, work)
     compiled = _compiled(mapping, entity, road, declared, target.engine)
+    compiled = compiled.with_lookups(live_lookups(mapping, entity, work))
     if not road.rows.num_rows:
         raise UsageError(
             f"no row of {entity.name} has the key {key}",

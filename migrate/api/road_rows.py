@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from migrate.api.live_maps import live_lookups
 from migrate.arrow import arrow_schema
 from migrate.connectors.registry import open_source
-from migrate.errors import UsageError
+from migrate.errors import MappingError, UsageError
 from migrate.mapping.model import Entity, Mapping
 from migrate.model import Table
+from migrate.transform.apply import made_keys
+from migrate.transform.compile import compile_entity
 from migrate.transform.keys import keys_of
 from migrate.transform.said import Said
 from migrate.transform.source_rows import SourceRows
@@ -41,13 +47,25 @@ def rows_with_key(mapping: Mapping, entity: Entity, key: str, work: Path) -> Roa
             if entity.table not in snapshot.schema.table_names:
                 raise UsageError(f"the source has no table {entity.table}", where=database.url)
             table = snapshot.schema.table(entity.table)
-            nulls = Said.of(mapping, entity.source, entity.table).nulls_of(table.columns)
-            columns = () if entity.key_is_content else ("_line",) if entity.key_is_line else entity.key
+            keys = _keys(mapping, entity, table, work)
             found = [arrow_schema(table.columns).empty_table()]
             for batch in snapshot.read(entity.table):
                 rows = pa.Table.from_batches([batch])
-                mine = keys_of(SourceRows(rows, table.types, nulls), columns)
-                found.append(rows.filter(pc.fill_null(pc.equal(mine, key), False)))
+                found.append(rows.filter(pc.fill_null(pc.equal(keys(rows), key), False)))
     finally:
         database.close()
     return RoadRows(table, pa.concat_tables(found).combine_chunks())
+
+
+def _keys(mapping: Mapping, entity: Entity, table: Table, work: Path) -> Callable[[pa.Table], pa.Array[Any]]:
+    """What gives the source keys of rows; a key that is made of let values takes the entity's own pipeline."""
+    if not entity.let.keys() & set(entity.key):
+        nulls = Said.of(mapping, entity.source, entity.table).nulls_of(table.columns)
+        columns = () if entity.key_is_content else ("_line",) if entity.key_is_line else entity.key
+        return lambda rows: keys_of(SourceRows(rows, table.types, nulls), columns)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    compiled, problems = compile_entity(mapping, entity.name, table, None, now=now)
+    if compiled is None:
+        raise MappingError(problems, hint="`migrate plan` shows all that is wrong with the mapping.")
+    ready = compiled.with_lookups(live_lookups(mapping, entity, work))
+    return lambda rows: made_keys(ready, rows)

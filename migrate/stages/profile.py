@@ -95,7 +95,8 @@ def _store(ctx: Context, part: str, profile: TableProfile) -> None:
 
 def _unused(ctx: Context, source: str, table: str, profile: TableProfile) -> list[str]:
     """Filled columns that no entity uses and `left_behind` does not name."""
-    used = used_columns(ctx.mapping, source, table)
+    # SQL names columns in any case; a table with two columns that differ in case only has both counted.
+    used = {name.lower() for name in used_columns(ctx.mapping, source, table)}
     left = [p.pattern for p in ctx.mapping.left_behind]
 
     def left_behind(column: str) -> bool:
@@ -105,7 +106,7 @@ def _unused(ctx: Context, source: str, table: str, profile: TableProfile) -> lis
     return [
         c.name
         for c in profile.columns
-        if c.rows > c.nulls + c.empty and c.name not in used and not left_behind(c.name)
+        if c.rows > c.nulls + c.empty and c.name.lower() not in used and not left_behind(c.name)
     ]
 
 
@@ -145,8 +146,11 @@ def _unknown(ctx: Context, name: str, lookups: Mapping[str, Lookup]) -> Iterator
             yield field_name, {"unseen_values": len(unseen), "rows": int(unseen.sum())}
         elif field.ref and field.ref.to:
             parent = ctx.mapping.entities[field.ref.to]
-            if len(parent.key) == 1 and not (parent.key_is_line or parent.key_is_content):
-                parents = extracted_parts(ctx, parent.source)[1][parent.table]
+            theirs, parts = extracted_parts(ctx, parent.source)
+            # A key that is made of other columns is known in transform only.
+            known = {*parent.key} <= {*theirs.schema.table(parent.table).column_names}
+            if len(parent.key) == 1 and known and not (parent.key_is_line or parent.key_is_content):
+                parents = parts[parent.table]
                 lost, _ = orphans(files[entity.table], field.from_, parents, parent.key[0], temp, nulls=nulls)
                 yield field_name, {"orphans": lost}
 

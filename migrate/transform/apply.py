@@ -95,6 +95,21 @@ def _of_kept(rows: pa.Table, kept: Mask) -> pa.Table:
     return stay.set_column(stay.column_names.index("__row"), "__row", pa.array(now, pa.int64()))
 
 
+def made_keys(compiled: CompiledEntity, batch: pa.Table) -> pa.Array[Any]:
+    """The source key of every row of `batch` (columns as for `apply`), NULL where a part of it is empty or failed."""
+    source = SourceRows(batch, compiled.types, compiled.nulls)
+    with expressions_of(compiled.columns_of_sql) as expressions:
+        return _keys(compiled, expressions, source)
+
+
+def _keys(compiled: CompiledEntity, expressions: Expressions, source: SourceRows) -> pa.Array[Any]:
+    """As `made_keys`, for rows that nothing else is asked of."""
+    if any(LET + name in {let.name for let in compiled.lets} for name in compiled.key):
+        silent = np.ones(len(source), dtype=np.bool_)
+        _lets(compiled, expressions, source, Findings(compiled.name, silent))
+    return keys_of(source, compiled.key)
+
+
 def _bad_records(source: SourceRows) -> Mask:
     if "_bad" not in source.batch.column_names:
         return np.zeros(len(source), dtype=np.bool_)
@@ -130,11 +145,8 @@ def _excluded(
     if not mask.any():
         return EXCLUDED.empty_table()
     out = source.filtered(mask)
-    if any(LET + name in {let.name for let in compiled.lets} for name in compiled.key):
-        # What is wrong with rows that are left out is nobody's concern.
-        _lets(compiled, expressions, out, Findings(compiled.name, np.ones(len(out), dtype=np.bool_)))
     return pa.Table.from_arrays(
-        [pa.array(rids[mask]), keys_of(out, compiled.key), pa.repeat(pa.scalar("where"), len(out))],
+        [pa.array(rids[mask]), _keys(compiled, expressions, out), pa.repeat(pa.scalar("where"), len(out))],
         schema=EXCLUDED,
     )
 
@@ -245,4 +257,4 @@ def _field(
     return made
 
 
-__all__ = ["Transformed", "apply"]
+__all__ = ["Transformed", "apply", "made_keys"]

@@ -86,6 +86,15 @@ class Scope:
             )
         return message, did_you_mean(name, [*self.source.column_names, *self.lets])
 
+    def _not_yet(self, names: Iterable[str], lets: bool) -> str:
+        """Why let values among the names are not known in an expression."""
+        unmade = [name for name in names if name in self.entity.let and not (lets and name in self.lets)]
+        if not unmade:
+            return ""
+        if not lets:
+            return f"`{unmade[0]}` is a let value, and `where` runs on the rows as they came"
+        return f"the let value `{unmade[0]}` is made further down: they are made in the order of the file"
+
     def target_column(self, name: str, path: str) -> Column | None:
         for column in self.target.columns:
             if column.name == name:
@@ -105,8 +114,9 @@ class Scope:
         table = replace(self.source, columns=(*self.source.columns, *seen))
         prepared = prepare(sql, table, line=self.entity.key_is_line, boolean=boolean)
         for message in prepared.problems:
-            code = "unknown_column" if message.startswith("there is no column") else "expression"
-            self.wrong(code, path, message)
+            unknown = message.startswith("there is no column")
+            hint = self._not_yet(columns_of(sql), lets) if unknown else ""
+            self.wrong("unknown_column" if unknown else "expression", path, message, hint)
         if prepared.problems:
             return None
         self.columns_of_sql[prepared.sql] = prepared.columns

@@ -195,7 +195,7 @@ def test_a_moment_of_a_let_value_is_one_at_run_time() -> None:
         ({"Mail": field("name")}, {}, "let.Mail", '"mail" is a column of people already'),
         ({"_line": field("name")}, {}, "let._line", "already"),
         ({"a": field("b"), "b": field("name")}, {}, "let.a.from", "made further down"),
-        ({"a": field(expr="b || 'x'"), "b": field("name")}, {}, "let.a.expr", "there is no column `b`"),
+        ({"a": field(expr="b || 'x'"), "b": field("name")}, {}, "let.a.expr", "`b` is made further down"),
         ({"a": field("a")}, {}, "let.a.from", "further down"),
         (
             {"a": field("nmae")},
@@ -221,6 +221,7 @@ def test_where_does_not_see_let_values() -> None:
         mapping({"t": field("v")}, let={"v": field("name")}, where="v = 'x'"), SOURCE, target_table(t=TEXT)
     )
     assert [(p.code, p.where) for p in told] == [("unknown_column", "contacts.where")]
+    assert "`where` runs on the rows as they came" in told[0].hint
 
 
 def test_columns_of_joined_tables_have_a_dot() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from migrate import api
+
 from tests.runs import World, balance, bare, files, is_one_clear_paragraph
 
 SOURCE = [
@@ -72,6 +74,14 @@ def test_values_arrive_and_a_second_run_sees_what_changed_in_maps(tmp_path: Path
     # Nobody knows how many work at b-4, and no case is for that.
     assert made.codes("contacts") == {'["b-4"]': ["no_case"]}
     assert balance(done, "contacts")["loaded"] == 3
+
+    seen = api.preview(made.mapping, "contacts", "a-2")["rows"][0]
+    assert seen["key"] == '["a-2"]'
+    shown = {f["column"]: f["value"] for f in seen["fields"]}
+    assert (shown["kind"], shown["country"], shown["size"]) == ("partner", "GB", "100")
+    story = made.command("trace", "latest", "contacts", "b-4", "--json")
+    assert "no_case" in story.out
+    assert story.code == 0
 
     made.source.run("UPDATE kinds SET name = 'client' WHERE code = 'k1'")
     changed = made.run()
