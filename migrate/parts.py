@@ -64,18 +64,36 @@ def write_parts(
     for index, slices in enumerate(
         _cut((_in_layout(b, schema, table) for b in batches), max_rows, max_bytes)
     ):
-        path = folder / f"part-{index:05d}.parquet"
         digest = canon.digest(slices, types, key)
-        with durable.atomic_file(path, point=f"{point}.part") as temporary:
-            _write_parquet(pa.Table.from_batches(slices, schema), temporary)
-            size, sha256 = temporary.stat().st_size, durable.sha256_file(temporary)
-        rows = sum(s.num_rows for s in slices)
-        ref = PartRef(table, index, path.name, rows, size, sha256, digest.text(), snapshot)
+        rows = pa.Table.from_batches(slices, schema)
+        ref = _write_part(rows, folder, index, digest, table=table, snapshot=snapshot, point=point)
         parts.append(ref)
         total = total + digest
         if on_part is not None:
             on_part(ref)
     return PartsWritten(tuple(parts), total)
+
+
+def write_one_part(
+    rows: pa.Table, *, table: str, columns: Sequence[Column], folder: Path, index: int, point: str
+) -> PartRef:
+    """All `rows`, however many, also none, as one part of the given index. Raises as `write_parts`."""
+    durable.make_private_folder(folder)
+    schema = arrow_schema(columns)
+    batches = [_in_layout(b, schema, table) for b in rows.to_batches()]
+    digest = canon.digest(batches, {c.name: c.type for c in columns})
+    whole = pa.Table.from_batches(batches, schema)
+    return _write_part(whole, folder, index, digest, table=table, snapshot="", point=point)
+
+
+def _write_part(
+    rows: pa.Table, folder: Path, index: int, digest: canon.Digest, *, table: str, snapshot: str, point: str
+) -> PartRef:
+    path = folder / f"part-{index:05d}.parquet"
+    with durable.atomic_file(path, point=f"{point}.part") as temporary:
+        _write_parquet(rows, temporary)
+        size, sha256 = temporary.stat().st_size, durable.sha256_file(temporary)
+    return PartRef(table, index, path.name, rows.num_rows, size, sha256, digest.text(), snapshot)
 
 
 def read_part(path: Path, ref: PartRef, *, verify: bool = True) -> pa.Table:

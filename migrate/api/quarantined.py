@@ -7,13 +7,14 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow.parquet as pq
 
 from migrate.api.places import ledger_of, run_id
 from migrate.durable import atomic_file, make_private_folder
 from migrate.errors import UsageError
-from migrate.state.quarantine import RID_SHIFT
+from migrate.state.quarantine import RID_SHIFT, SPLIT
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -32,6 +33,8 @@ def _rows(folder: Path) -> Iterator[dict[str, Any]]:
     for path in sorted(folder.glob("*.parquet")):
         name = path.name.removesuffix(".parquet")
         stage = "load" if name.endswith(".rejects") else "transform"
+        if name.endswith(SPLIT):
+            name = unquote(name.removesuffix(SPLIT))
         for row in pq.read_table(path).to_pylist():
             yield {
                 "entity": name.removesuffix(".rejects"),

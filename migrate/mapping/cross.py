@@ -7,11 +7,13 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from migrate.mapping import expr
+from migrate.mapping.cross_roads import check_roads
 from migrate.mapping.cross_tests import check_tests
 from migrate.mapping.every_field import every_field
 from migrate.mapping.file_options import check_files
 from migrate.mapping.language import ENTITY
 from migrate.mapping.model import Entity, Field, Find, Ref, Source, ValueMap
+from migrate.mapping.road_model import Split
 from migrate.mapping.shapes import Reading, did_you_mean, nearest, one_line
 from migrate.mapping.tree import Items, Node, Pairs, Path_, Text
 from migrate.mapping.usage import expressions
@@ -45,6 +47,9 @@ def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None
         check_files(sources.get("source"), ("source",), reading)
     for name in names.of("sources"):
         check_files(sources.get(name), ("sources", name), reading)
+    check_roads(
+        entities, _models(parts.get("split"), Split), names.of("sources"), names.of("entities"), reading
+    )
     _left_behind(tree, entities, reading)
     check_tests(entities, names.of("entities"), parts.get("checks"), reading)
 
@@ -89,19 +94,26 @@ def _source_of(entity: Entity, path: Path_, names: _Names, reading: Reading) -> 
     sources = names.of("sources")
     stated = "source" in entity.model_fields_set
     if stated and sources and entity.source not in sources:
-        _unknown("source", entity.source, sources, (*path, "from", "source"), reading)
+        _unknown("source", entity.source, sources, (*path, _begins(entity), "source"), reading)
     elif stated and not sources and entity.source != "source":
         reading.wrong(
             "unknown_name",
-            reading.at(*path, "from", "source"),
+            reading.at(*path, _begins(entity), "source"),
             f"there is no source `{entity.source}`",
             "there is one `source`: write from: TABLE",
         )
+    elif not stated and len(sources) > 1 and entity.query is not None:
+        hint = f"query: {{source: {sources[0]}, sql: …}}"
+        reading.wrong("missing_key", reading.at(*path, "query"), "which source does the query read?", hint)
     elif not stated and len(sources) > 1:
         hint = f"from: {{source: {sources[0]}, table: {entity.table}}}"
         reading.wrong(
             "missing_key", reading.at(*path, "from"), f"which source has the table `{entity.table}`?", hint
         )
+
+
+def _begins(entity: Entity) -> str:
+    return "from" if entity.query is None else "query"
 
 
 def _misses_fields(path: Path_, names: _Names) -> bool:
@@ -250,7 +262,8 @@ def _left_behind(tree: Pairs, entities: dict[str, Entity], reading: Reading) -> 
     node = tree.get("left_behind")
     if not isinstance(node, Pairs):
         return
-    used = {entity.table: name for name, entity in entities.items()}
+    used = {join.table: name for name, entity in entities.items() for join in entity.with_.values()}
+    used |= {entity.table: name for name, entity in entities.items()}
     for key, _ in node.pairs:
         if isinstance(key, Text) and key.value in used:
             message = f"`{key.value}` is left behind, and the entity `{used[key.value]}` takes it"

@@ -20,7 +20,12 @@ def parse_allowed(sql: str, joined: Collection[str] | None = ()) -> list[str]:
     strange = [
         name for name in tree.dotted if name.partition(".")[0].lower() not in {j.lower() for j in joined}
     ]
-    return [*tree.problems, *(no_such_part(name) for name in dict.fromkeys(strange))]
+    return [*tree.problems, *(_no_such_join(name, joined) for name in dict.fromkeys(strange))]
+
+
+def _no_such_join(name: str, joined: Collection[str]) -> str:
+    near = did_you_mean(name.partition(".")[0], joined)
+    return f"there is no join of that name: `{name}` ({near})" if near else no_such_part(name)
 
 
 def check_expression(sql: str, columns: Mapping[str, str], *, boolean: bool = False) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from migrate.mapping.cross import check_together
+from migrate.mapping.cross_roads import source_of_split
 from migrate.mapping.every_field import with_every_field
 from migrate.mapping.language import FILE, homes, read_ahead
 from migrate.mapping.language.defaults import with_defaults
@@ -107,6 +108,12 @@ def _with_map(field: Field, maps: dict[str, ValueMap]) -> Field:
     return field.model_copy(update={"map": known}) if known is not None else field
 
 
+def _with_joins(entity: Entity) -> Entity:
+    """The entity with the source of every join: its own, unless the join says another."""
+    joins = {n: j.model_copy(update={"source": j.source or entity.source}) for n, j in entity.with_.items()}
+    return entity.model_copy(update={"with_": joins}) if joins else entity
+
+
 def _assemble(parts: dict[str, Any], tree: Pairs, reading: Reading) -> Any:
     sources: dict[str, Source] = parts.get("sources") or (
         {"source": parts["source"]} if isinstance(parts.get("source"), Source) else {}
@@ -117,7 +124,7 @@ def _assemble(parts: dict[str, Any], tree: Pairs, reading: Reading) -> Any:
     for name, entity in parts["entities"].items():
         if only and "source" not in entity.model_fields_set:
             entity = entity.model_copy(update={"source": only})
-        entity = with_defaults(entity, parts.get("defaults") or {})
+        entity = _with_joins(with_defaults(entity, parts.get("defaults") or {}))
         entities[name] = with_every_field(entity, lambda field: _with_map(field, maps))
     values = {
         "name": parts["name"],
@@ -128,6 +135,10 @@ def _assemble(parts: dict[str, Any], tree: Pairs, reading: Reading) -> Any:
         "policy": parts.get("policy") or Policy(),
         "maps": maps,
         "entities": entities,
+        "split": {
+            table: split.model_copy(update={"source": source_of_split(split, entities) or only or ""})
+            for table, split in (parts.get("split") or {}).items()
+        },
         "left_behind": parts.get("left_behind") or (),
         "checks": parts.get("checks") or (),
         "glossary": parts.get("glossary") or {},

@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, InstanceOf, SerializerFunctionWrapHandler, model_serializer
 from pydantic import Field as Key
+from pydantic import InstanceOf, SerializerFunctionWrapHandler, model_serializer
+
+from migrate.mapping.road_model import Explode, Join, Pivot, Split
+from migrate.mapping.strict import Strict
 
 Outcome = Literal["quarantine", "empty_and_flag", "stop"]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class SourceColumn(Strict):
@@ -339,7 +338,8 @@ class TableCheck(Strict):
 
 
 class Entity(Strict):
-    """One road from a source table to a target table.
+    """One road from a source table to a target table. The road's columns are those of the source table, and what `pivot`,
+    `with` (as "join.column") and `explode` make of them. With `query`, its rows are the source rows and `table` is "".
 
     `match`: target column → source column or expression that gives the value (short form `[legacy_id]`: the
     field of that name, value None here). `write` is filled in by rule: add, or add_or_update where match is given.
@@ -353,6 +353,11 @@ class Entity(Strict):
     key_is_line: bool = False  # files without a key: the row's line
     key_is_content: bool = False  # tables without a key: the row's values, and a number among equal rows
     into: str
+    query: str | None = None
+    pivot: Pivot | None = None
+    with_: dict[str, Join] = Key(default_factory=dict, alias="with")
+    explode: Explode | None = None
+    one_per: tuple[str, ...] = ()
     match: dict[str, str | None] = Key(default_factory=dict)
     write: Literal["link", "add", "add_or_update"] = "add"
     target_sets: dict[str, str] = Key(default_factory=dict)  # column → any | at_least | not_null
@@ -380,6 +385,7 @@ class Mapping(Strict):
     policy: Policy = Policy()
     maps: dict[str, ValueMap] = Key(default_factory=dict)
     entities: dict[str, Entity]
+    split: dict[str, Split] = Key(default_factory=dict)  # by table
     left_behind: tuple[LeftBehind, ...] = ()
     checks: tuple[TableCheck, ...] = ()
     glossary: dict[str, str] = Key(default_factory=dict)

@@ -348,12 +348,14 @@ class MapOf(Shape):
 
 @dataclass
 class Key:
-    """One key of a record: `doc` becomes the schema's description, `to` is the name in the model."""
+    """One key of a record: `doc` becomes the schema's description, `to` is the name in the model; `instead` is the key
+    that may stand in place of a required one."""
 
     shape: Shape
     doc: str
     required: bool = False
     to: str = ""
+    instead: str = ""
 
 
 @dataclass
@@ -376,6 +378,7 @@ class Record(Shape):
             return self.refuse(node, reading, path)
         values: dict[str, Any] = {}
         complete = True
+        instead = {key.instead for key in self.keys.values()}
         for name, node_ in node.pairs:
             inner = (*path, name.value)
             reading.keys[inner], reading.values[inner] = name.at, node_.at
@@ -390,13 +393,14 @@ class Record(Shape):
             value = key.shape.read(node_, reading, inner)
             if not isinstance(value, Bad):
                 values[key.to or name.value] = value
-            elif key.required:
+            elif key.required or name.value in instead:
                 complete = False
         for wanted, key in self.keys.items():
-            if key.required and node.get(wanted) is None:
+            names = (wanted, key.instead) if key.instead else (wanted,)
+            if key.required and all(node.get(name) is None for name in names):
                 complete = False
                 # A typo of it is reported already, with the right name.
-                if not any(self.typo_of(name.value, reading) == wanted for name, _ in node.pairs):
+                if not any(self.typo_of(name.value, reading) in names for name, _ in node.pairs):
                     reading.wrong(
                         "missing_key", node.at, f"{self.title} needs `{wanted}`", one_line(key.doc, 100)
                     )
@@ -446,7 +450,7 @@ class Record(Shape):
                 "additionalProperties": False,
                 **self.rules,
             }
-            required = [key for key, value in self.keys.items() if value.required]
+            required = [key for key, value in self.keys.items() if value.required and not value.instead]
             definitions[name] = schema | ({"required": required} if required else {})
         return {"$ref": f"#/$defs/{name}"}
 

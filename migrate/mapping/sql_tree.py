@@ -58,7 +58,7 @@ FUNCTIONS = _words(
     to_seconds
     """
 )
-_CLOCK_AND_USER = re.compile(r"(?i)current_\w+|localtime|localtimestamp|session_user")
+CLOCK_AND_USER = re.compile(r"(?i)current_\w+|localtime|localtimestamp|session_user")
 _NUMBERS = _words(
     """
     TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT DECIMAL FLOAT DOUBLE
@@ -148,9 +148,8 @@ def query(sql: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
 
 def parsed(sql: str) -> Parsed:
     result = Parsed(sql)
-    trick = _trick(sql)
-    if trick:
-        result.wrong(trick)
+    if found := trick(sql):
+        result.wrong(found)
         return result
     try:
         document = json.loads(query("SELECT json_serialize_sql(?::VARCHAR)", [f"{_BEFORE}{sql}\n)"])[0][0])
@@ -169,7 +168,7 @@ def parsed(sql: str) -> Parsed:
     return result
 
 
-def _trick(sql: str) -> str | None:
+def trick(sql: str) -> str | None:
     """What must not reach the parser: comments, statements, dollar quotes; found outside of '…' and "…"."""
     if not sql.strip():
         return "the expression is empty"
@@ -252,31 +251,37 @@ def children_of(node: Tree) -> list[Tree]:
 
 
 def _walk(node: Tree, result: Parsed, depth: int) -> None:
-    kind = node.get("class", "")
     if depth > MAX_DEPTH:
         result.wrong(f"the expression is nested deeper than {MAX_DEPTH} levels")
         return
+    if node.get("class") == "COLUMN_REF":
+        _column(node, result)
+    elif not allowed(node, result):
+        return
+    for child in children_of(node):
+        _walk(child, result, depth + 1)
+
+
+def allowed(node: Tree, result: Parsed) -> bool:
+    """Reports what is wrong with a node that is no column. False: what is below it is not worth looking at."""
+    kind = node.get("class", "")
     if kind in _REFUSED_CLASSES:
         result.wrong(_REFUSED_CLASSES[kind])
-        return
-    if kind == "COLUMN_REF":
-        _column(node, result)
-    elif kind == "FUNCTION":
-        if not _function(node, result):
-            return
-    elif kind == "OPERATOR":
+        return False
+    if kind == "FUNCTION":
+        return _function(node, result)
+    if kind == "OPERATOR":
         if node["type"] not in _OPERATORS:
             result.wrong("[…], {…} and GROUPING are not allowed")
-            return
+            return False
     elif kind == "CAST":
         _cast(node, result)
     elif kind == "COMPARISON":
         _null_compared(node, result)
     elif kind not in ("CONSTANT", "CONJUNCTION", "BETWEEN", "CASE"):
         result.wrong(f"{kind.lower().replace('_', ' ') or 'this'} is not allowed in an expression")
-        return
-    for child in children_of(node):
-        _walk(child, result, depth + 1)
+        return False
+    return True
 
 
 _OPERATORS = frozenset(
@@ -317,7 +322,7 @@ def _column(node: Tree, result: Parsed) -> None:
         node["column_names"] = names = [".".join(names)]
         result.dotted.append(names[0])
     result.columns.append(names[0])
-    if _CLOCK_AND_USER.fullmatch(names[0]):
+    if CLOCK_AND_USER.fullmatch(names[0]):
         result.wrong(f"{names[0]} is not allowed: it gives another value tomorrow")
 
 

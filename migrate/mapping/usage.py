@@ -8,13 +8,22 @@ from migrate.mapping import template
 from migrate.mapping.every_field import Path, every_field
 from migrate.mapping.expr import columns_of
 from migrate.mapping.model import Entity, Field, Mapping, MapTable, Origin, ValueMap
+from migrate.mapping.query import parse_query
+from migrate.mapping.road_model import Join, Pivot
+
+ALL = "*"  # among used columns: every one of the table, for a query asks for all
 
 
 def read_tables(mapping: Mapping) -> dict[str, tuple[str, ...]]:
-    """Source → its tables that some entity reads or looks values up in, in the order in which the mapping names them."""
+    """Source → its tables that anything reads or looks values up in, in the order in which the mapping names them."""
     tables: dict[str, dict[str, None]] = {}
     for entity in mapping.entities.values():
-        tables.setdefault(entity.source, {})[entity.table] = None
+        own = tables.setdefault(entity.source, {})
+        own |= dict.fromkeys([entity.table] if entity.query is None else parse_query(entity.query).tables)
+        for join in entity.with_.values():
+            tables.setdefault(join.source, {})[join.table] = None
+    for split in mapping.split.values():
+        tables.setdefault(split.source, {})[split.table] = None
     for _, table in table_maps(mapping.entities.values()).values():
         tables.setdefault(table.source, {})[table.table] = None
     return {source: tuple(names) for source, names in tables.items()}
@@ -31,20 +40,39 @@ def table_maps(entities: Iterable[Entity]) -> dict[str, tuple[ValueMap, MapTable
 
 
 def used_columns(mapping: Mapping, source: str, table: str) -> set[str]:
-    """Columns of one source table that some entity reads or looks values up in."""
-    looked_up = {
+    """Columns of one source table that anything reads or looks values up in; ALL among them where a query takes them all."""
+    used = {
         name
         for _, of in table_maps(mapping.entities.values()).values()
         if (of.source, of.table) == (source, table)
         for name in (of.from_, of.to)
     }
-    return looked_up.union(
-        *(columns_used(e) for e in mapping.entities.values() if (e.source, e.table) == (source, table))
-    )
+    for entity in mapping.entities.values():
+        if (entity.source, entity.table) == (source, table):
+            used |= _of_base(entity)
+        for name, join in entity.with_.items():
+            if (join.source, join.table) == (source, table):
+                used |= _of_join(entity, name, join)
+        if entity.query is not None and entity.source == source:
+            parsed = parse_query(entity.query)
+            if table in parsed.tables:
+                used |= {ALL} if parsed.star else set(parsed.columns)
+    for split in mapping.split.values():
+        if (split.source, split.table) == (source, table):
+            used.update(c for b in split.branches if b.when for c in columns_of(b.when))
+    return used
+
+
+def reads_rows(mapping: Mapping, entity: Entity) -> bool:
+    """Whether the entity takes the rows of its table as they stand there: all of them, each once, whatever stands beside."""
+    split = mapping.split.get(entity.table)
+    is_split = split is not None and split.source == entity.source
+    return entity.table != "" and not (entity.pivot or entity.explode or entity.one_per or is_split)
 
 
 def columns_used(entity: Entity) -> set[str]:
-    """Source columns that one entity reads, in any way."""
+    """Columns of its road that an entity reads, those of joins with a dot: by its fields and rules, and by its joins and
+    shapes on each other."""
     used = set() if entity.key_is_line or entity.key_is_content else set(entity.key)
     if entity.where:
         used.update(columns_of(entity.where))
@@ -53,7 +81,54 @@ def columns_used(entity: Entity) -> set[str]:
             used.update(columns_of(expression))
     for _, field in every_field(entity):
         used.update(columns_read(field))
-    return used - entity.let.keys()
+    used -= entity.let.keys()
+    for join in entity.with_.values():
+        used.update(join.on)
+    if entity.explode is not None:
+        used.update(
+            slot.text for slots in entity.explode.lists.values() for slot in slots if not slot.literal
+        )
+    return used | set(entity.one_per)
+
+
+def origins_of(entity: Entity, name: str) -> list[tuple[str, str, str]]:
+    """(source, table, column) that the values of a column of the entity's road come from; several, where `explode`
+    lists them. The table of a query is "query"."""
+    if entity.explode is not None and name in entity.explode.lists:
+        columns = [s.text for s in entity.explode.lists[name] if not s.literal]
+        return [origin for c in dict.fromkeys(columns) for origin in origins_of(entity, c)]
+    join, dot, column = name.partition(".")
+    if dot and join in entity.with_:
+        given = entity.with_[join]
+        is_cell = given.pivot is not None and column in given.pivot.columns
+        return [(given.source, given.table, given.pivot.value if given.pivot and is_cell else column)]
+    if entity.pivot is not None and name in entity.pivot.columns:
+        name = entity.pivot.value
+    return [(entity.source, entity.table or "query", name)]
+
+
+def _of_base(entity: Entity) -> set[str]:
+    """Columns of the entity's own table."""
+    made = set(entity.pivot.columns) if entity.pivot is not None else set()
+    if entity.explode is not None:
+        made |= set(entity.explode.lists)
+    used = {n for n in columns_used(entity) - made if n.partition(".")[0] not in entity.with_}
+    if entity.explode is not None and entity.explode.split is not None:
+        used.add(entity.explode.split)
+    return used | (_of_pivot(entity.pivot) if entity.pivot is not None else set())
+
+
+def _of_join(entity: Entity, name: str, join: Join) -> set[str]:
+    """Columns of the table that a join of the entity reads."""
+    used = set(join.on.values()) | (set(columns_of(join.where)) if join.where else set())
+    if join.pivot is not None:
+        return used | _of_pivot(join.pivot)
+    used |= {column for column, _ in join.ordering}
+    return used | {n.partition(".")[2] for n in columns_used(entity) if n.partition(".")[0] == name}
+
+
+def _of_pivot(pivot: Pivot) -> set[str]:
+    return {*pivot.per, pivot.name, pivot.value}
 
 
 def columns_read(field: Field) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from migrate.mapping.every_field import every_field
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.model import Entity, Field, Mapping
-from migrate.mapping.usage import columns_read, source_columns
+from migrate.mapping.usage import columns_read, origins_of, source_columns
 from migrate.model import Schema
 
 ENTRIES_SHOWN = 50  # of one map
@@ -241,8 +241,10 @@ def _said(key: str, value: Any) -> str:
 def _flow(value: Any) -> str:
     """A value as the file would write it on one line."""
     if isinstance(value, dict):
-        if value.keys() == {"table", "by"} or ("table" in value and "where" in value):
+        if "on" not in value and (value.keys() == {"table", "by"} or value.keys() >= {"table", "where"}):
             return _lookup(value)
+        if "text" in value and value.keys() <= {"text", "literal"}:  # an item of explode
+            return _flow(value["text"])
         return "{" + ", ".join(_said(key, inner) for key, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_flow, value)) + "]"
@@ -288,7 +290,8 @@ def _lineage(mapping: Mapping) -> dict[str, list[str]]:
                 continue
             column = str(path[1])
             for read in source_columns(entity, field):
-                goes = found.setdefault(f"{entity.source}.{entity.table}.{read}", [])
-                if (place := f"{entity.into}.{column}") not in goes:
-                    goes.append(place)
+                for origin in origins_of(entity, read):
+                    goes = found.setdefault(".".join(origin), [])
+                    if (place := f"{entity.into}.{column}") not in goes:
+                        goes.append(place)
     return dict(sorted(found.items()))

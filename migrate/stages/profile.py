@@ -17,8 +17,8 @@ from migrate import failpoints
 from migrate.context import Context
 from migrate.durable import write_bytes
 from migrate.errors import GateClosed
-from migrate.mapping.usage import used_columns
-from migrate.model import Kind
+from migrate.mapping.usage import ALL, reads_rows, used_columns
+from migrate.model import Kind, Table
 from migrate.rules.profiling import TableProfile, orphans, profile_table, value_counts
 from migrate.stages.result import Result
 from migrate.state.lookups import table_lookups
@@ -45,17 +45,10 @@ def run(ctx: Context) -> Result:
             done = ctx.ledger.checkpoint(ctx.run, NAME, part, ctx.plan.digest)
             if done is None:
                 declared = taken.schema.table(table)
-                keys = (
-                    () if e.key_is_line or e.key_is_content else e.key
-                    for e in ctx.mapping.entities.values()
-                    if (e.source, e.table) == (source, table)
-                )
-                # Keys that are made (let values) are looked at in transform; a table of a value map has none here.
-                key = next((k for k in keys if set(k) <= set(declared.column_names)), ())
                 profile = profile_table(
                     files[table],
                     declared,
-                    key=key,
+                    key=_key(ctx, source, declared),
                     temp=ctx.room("temp"),
                 )
                 _store(ctx, part, profile)
@@ -84,6 +77,16 @@ def run(ctx: Context) -> Result:
     return Result(rows=rows, notes=tuple(notes))
 
 
+def _key(ctx: Context, source: str, table: Table) -> tuple[str, ...]:
+    """The key by which an entity knows the rows of a table as they stand there, else the table's own."""
+    keys = [
+        () if e.key_is_line or e.key_is_content else e.key
+        for e in ctx.mapping.entities.values()
+        if (e.source, e.table) == (source, table.name) and reads_rows(ctx.mapping, e)
+    ]
+    return next((k for k in keys if set(k) <= set(table.column_names)), table.primary_key)
+
+
 def _store(ctx: Context, part: str, profile: TableProfile) -> None:
     """With samples, for the admin's eyes only (0600), and masked, for reports."""
     for suffix, samples in (("samples", True), ("masked", False)):
@@ -106,7 +109,7 @@ def _unused(ctx: Context, source: str, table: str, profile: TableProfile) -> lis
     return [
         c.name
         for c in profile.columns
-        if c.rows > c.nulls + c.empty and c.name.lower() not in used and not left_behind(c.name)
+        if c.rows > c.nulls + c.empty and not used & {c.name.lower(), ALL} and not left_behind(c.name)
     ]
 
 
@@ -128,6 +131,8 @@ def _unknown(ctx: Context, name: str, lookups: Mapping[str, Lookup]) -> Iterator
     """Per field: values that its map does not know, references that find no row. Counts, never values; only what
     can be told from the source as it is (what `read_as`, `do` and `when` make of it is seen in transform)."""
     entity = ctx.mapping.entities[name]
+    if not reads_rows(ctx.mapping, entity):
+        return
     taken, files = extracted_parts(ctx, entity.source)
     kinds = {c.name: c.type.kind for c in taken.schema.table(entity.table).columns}
     said = Said.of(ctx.mapping, entity.source, entity.table)
@@ -147,9 +152,13 @@ def _unknown(ctx: Context, name: str, lookups: Mapping[str, Lookup]) -> Iterator
         elif field.ref and field.ref.to:
             parent = ctx.mapping.entities[field.ref.to]
             theirs, parts = extracted_parts(ctx, parent.source)
-            # A key that is made of other columns is known in transform only.
-            known = {*parent.key} <= {*theirs.schema.table(parent.table).column_names}
-            if len(parent.key) == 1 and known and not (parent.key_is_line or parent.key_is_content):
+            # A key that is made of other columns is known in transform only, as are rows that are made of others.
+            known = reads_rows(ctx.mapping, parent) and not (parent.key_is_line or parent.key_is_content)
+            if (
+                known
+                and len(parent.key) == 1
+                and {*parent.key} <= {*theirs.schema.table(parent.table).column_names}
+            ):
                 parents = parts[parent.table]
                 lost, _ = orphans(files[entity.table], field.from_, parents, parent.key[0], temp, nulls=nulls)
                 yield field_name, {"orphans": lost}

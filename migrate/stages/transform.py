@@ -25,11 +25,12 @@ from migrate.model import PartRef, Schema, Table, Verdict
 from migrate.parts import stream_rows, write_rows
 from migrate.planning import compared_columns, finds, limit_of, may_be_quarantined, plan_number, state_columns
 from migrate.stages.result import Result
+from migrate.stages.roads import are_whole, make_roads, quarantined_by_splits
 from migrate.state.lookups import table_lookups
 from migrate.state.proven import known_crosswalk, source_rows, target_rows
 from migrate.state.quarantine import RID_SHIFT, write_quarantine
 from migrate.state.records import meta_rows
-from migrate.state.roads import entity_rows
+from migrate.state.roads import all_sources, entity_rows
 from migrate.state.totals import foreseen
 from migrate.transform.apply import Transformed, apply
 from migrate.transform.compile import compile_entity
@@ -67,11 +68,13 @@ def inputs_digest(ctx: Context) -> str:
 
 
 def damaged_parts(ctx: Context, inputs: str) -> list[str]:
-    """Parts whose files are not as `apply` left them; `run` makes them again."""
-    return [
+    """Parts whose files are not as `apply` left them, and entities whose road is not there; `run` makes them again."""
+    sources = all_sources(ctx)
+    damaged = [name for name in ctx.entities if not are_whole(ctx, name, inputs, sources)]
+    return damaged or [
         part
         for name in ctx.entities
-        for ref in entity_rows(ctx, name).parts
+        for ref in entity_rows(ctx, name, sources).parts
         if ctx.ledger.checkpoint(ctx.run, NAME, part := f"{name}/{ref.index}", inputs) is None
     ]
 
@@ -80,11 +83,9 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     """All entities of the run, from `sources` (by name) against the state of the `target`."""
     declared = ctx.target.schema(ctx.plan.touched)
     known = known_crosswalk(ctx)
-    rows = {name: entity_rows(ctx, name, sources) for name in ctx.entities}
+    rows = make_roads(ctx, sources, inputs)
     lookups = table_lookups(ctx, sources)
-    compiled = {
-        name: _compile(ctx, name, rows[name].table, declared).with_lookups(lookups) for name in ctx.entities
-    }
+    compiled = {n: _compile(ctx, n, rows[n], declared).with_lookups(lookups) for n in ctx.entities}
     targets = _target_files(ctx, target, declared, known is not None)
     total = 0
     roads = []
@@ -116,6 +117,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     counts = {name: road.count for name, road in rows.items()}
     ctx.ledger.put_run_facts(ctx.run, {"transform": _facts(settled, counts)})
     _gates(ctx, settled, counts, [*stops, *settled.stops])
+    quarantined_by_splits(ctx)
     _check_totals(ctx, foreseen(ctx, declared, known))
     decided = [
         ctx.folder / "transform" / name / f"{kind}.parquet"
@@ -140,10 +142,15 @@ def _own_runs(ctx: Context) -> list[str]:
     return [str(row["run"]) for row in rows if row["mapping"] == ctx.mapping.name]
 
 
-def _compile(ctx: Context, name: str, road: Table, declared: Schema) -> CompiledEntity:
+def _compile(ctx: Context, name: str, road: EntityRows, declared: Schema) -> CompiledEntity:
     entity = ctx.mapping.entities[name]
     compiled, problems = compile_entity(
-        ctx.mapping, name, road, declared.table(entity.into), now=ctx.plan.now
+        ctx.mapping,
+        name,
+        road.table,
+        declared.table(entity.into),
+        now=ctx.plan.now,
+        joined=road.beside,
     )
     if compiled is None or problems:
         raise MappingError(problems, hint="Nothing was loaded.")
@@ -192,7 +199,7 @@ def _apply_part(
     entity = compiled.entity
     rows = road.read(ref)
     rids = (np.int64(ref.index) << RID_SHIFT) + np.arange(rows.num_rows, dtype=np.int64)
-    result = apply(compiled, rows, rids)
+    result = apply(compiled, rows, rids, {join: road.joined(ref, join) for join in road.beside})
     tables = {
         "rows": _with_match_texts(result, entity, compiled.target),
         "reasons": result.reasons,

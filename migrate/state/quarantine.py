@@ -18,9 +18,12 @@ import pyarrow.parquet as pq
 from migrate.context import Context
 from migrate.model import PART_LINES, Kind, added_columns
 from migrate.parts import write_rows
-from migrate.state.roads import entity_rows
+from migrate.state.roads import all_sources, entity_rows
+from migrate.transform.own_columns import ROAD_COLUMNS, WITH
 from migrate.transform.roads import EntityRows
+from migrate.vault.capture import table_folder
 
+SPLIT = ".split"  # ends the names of files of tables, not of entities
 RID_SHIFT = 32  # a row's identity in a run: part index << 32 | ordinal in the part
 
 
@@ -28,6 +31,13 @@ def write_quarantine(ctx: Context, name: str, road: EntityRows) -> None:
     """`quarantine/ENTITY.parquet`: every quarantined row with all its reasons and the original row (P7, P10)."""
     found = pq.read_table(ctx.folder / "transform" / name / "quarantine.parquet")
     write_rows(with_originals(found, road), ctx.place("quarantine", f"{name}.parquet"), point="quarantine")
+
+
+def write_split_quarantine(ctx: Context, table: str, rows: EntityRows) -> None:
+    """`quarantine/TABLE.split.parquet`: rows of a split table that fit no road, in the same form."""
+    found = pq.read_table(ctx.folder / "splits" / table_folder(table) / "quarantine.parquet")
+    path = ctx.place("quarantine", f"{table_folder(table)}{SPLIT}.parquet")
+    write_rows(with_originals(found, rows), path, point="quarantine")
 
 
 def with_originals(found: pa.Table, road: EntityRows) -> pa.Table:
@@ -39,7 +49,7 @@ def with_originals(found: pa.Table, road: EntityRows) -> pa.Table:
     lines: list[int | None] = [None] * len(rids)
     files: list[str | None] = [None] * len(rids)
     added = added_columns(road.table.types)
-    mixed = [name for name, type_ in road.table.types.items() if type_.kind is Kind.MIXED]
+    mixed = {name for name, type_ in road.table.types.items() if type_.kind is Kind.MIXED}
     for ref in road.parts:
         places = np.flatnonzero(rids >> RID_SHIFT == ref.index)
         if not len(places):
@@ -47,10 +57,11 @@ def with_originals(found: pa.Table, road: EntityRows) -> pa.Table:
         rows = road.read(ref).take(pa.array(rids[places] & 0xFFFFFFFF))
         for place, row in zip(places, rows.to_pylist(), strict=True):
             ours = {name: row.pop(name) for name in added}
+            row = {n: v for n, v in row.items() if n not in ROAD_COLUMNS and not n.startswith(WITH)}
             raws[place], lines[place], files[place] = (ours.get(n) for n in ("_raw", "_line", "_file"))
             if files[place] is not None:
                 lines[place] = ours["_line"] % PART_LINES
-            for column in mixed:
+            for column in mixed & row.keys():
                 row[column] = _of_mixed(row[column])
             texts[place] = json.dumps(row, ensure_ascii=False, default=_json)
     return (
@@ -86,6 +97,7 @@ def _json(value: object) -> object:
 
 def write_rejects(ctx: Context, rejects: pa.Table) -> None:
     """`quarantine/ENTITY.rejects.parquet`: rows that only the database refused, in the same form."""
+    sources = all_sources(ctx)
     for name in ctx.entities:
         mine = rejects.filter(pc.equal(rejects["entity"], name)).sort_by("rid")
         details = [f"constraint {o}" if o else "" for o in mine["object"].to_pylist()]
@@ -100,4 +112,4 @@ def write_rejects(ctx: Context, rejects: pa.Table) -> None:
             }
         )
         path = ctx.place("quarantine", f"{name}.rejects.parquet")
-        write_rows(with_originals(table, entity_rows(ctx, name)), path, point="quarantine")
+        write_rows(with_originals(table, entity_rows(ctx, name, sources)), path, point="quarantine")

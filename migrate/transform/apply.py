@@ -24,6 +24,7 @@ from migrate.transform.keys import combined, hashes_of, hashes_with, keys_of
 from migrate.transform.list_rows import list_column
 from migrate.transform.origin import Given, given
 from migrate.transform.result_types import seen_by_sql
+from migrate.transform.road_columns import codes_of, lacking, left_out, left_out_reasons
 from migrate.transform.source_rows import Made, SourceRows
 from migrate.transform.values import Mask, texts_of, values_of
 
@@ -75,7 +76,7 @@ def apply(
         raise Corrupt(f"{batch.num_rows} rows came with {len(numbers)} ids", where=compiled.source.name)
     source = SourceRows(batch, compiled.types, compiled.nulls)
     with expressions_of(compiled.columns_of_sql) as expressions:
-        kept, unclear = _where(compiled, expressions, source)
+        kept, unclear = _where(compiled, expressions, source, left_out(batch))
         excluded = _excluded(source, compiled, expressions, numbers, ~kept)
         many = dict(joined or {})
         if not kept.all():
@@ -116,15 +117,18 @@ def _bad_records(source: SourceRows) -> Mask:
     return source.batch.column("_bad").is_valid().to_numpy()
 
 
-def _where(compiled: CompiledEntity, expressions: Expressions, source: SourceRows) -> tuple[Mask, Mask]:
+def _where(
+    compiled: CompiledEntity, expressions: Expressions, source: SourceRows, gone: Mask
+) -> tuple[Mask, Mask]:
     """Rows that stay, and rows for which the condition cannot be computed (they stay too, with a reason).
-    Records that could not be read are never asked."""
-    bad = _bad_records(source)
+    Never asked are records that could not be read, rows that the road itself leaves out (`gone`), and rows without the
+    joined row that the condition is about."""
     if compiled.where is None:
-        return np.ones(len(source), dtype=np.bool_), np.zeros(len(source), dtype=np.bool_)
+        return ~gone, np.zeros(len(source), dtype=np.bool_)
     true, unclear = _true(compiled.where, expressions, source)
-    unclear = unclear & ~bad
-    return true | bad | unclear, unclear
+    silent = _bad_records(source) | lacking(source.batch, compiled.columns_of_sql[compiled.where])
+    unclear = unclear & ~silent & ~gone
+    return (true | silent | unclear) & ~gone, unclear
 
 
 def _true(condition: str, expressions: Expressions, source: SourceRows) -> tuple[Mask, Mask]:
@@ -146,7 +150,7 @@ def _excluded(
         return EXCLUDED.empty_table()
     out = source.filtered(mask)
     return pa.Table.from_arrays(
-        [pa.array(rids[mask]), _keys(compiled, expressions, out), pa.repeat(pa.scalar("where"), len(out))],
+        [pa.array(rids[mask]), _keys(compiled, expressions, out), left_out_reasons(out.batch, "where")],
         schema=EXCLUDED,
     )
 
@@ -165,6 +169,8 @@ def _rows(
     if bad.any():
         findings.bad_records(pl.Series("", pl.from_arrow(source.batch.column("_bad")), dtype=pl.String))
     findings.reason(unclear, "where", "type", "the condition cannot be computed for this row")
+    for mask, code, where in codes_of(source.batch):
+        findings.reason(mask, where, code)
     looked = _lets(compiled, expressions, source, findings)
     keys = keys_of(source, compiled.key)
     if keys.null_count:

@@ -11,6 +11,7 @@ from migrate.transform.compile_field import check_types, compile_as_it_is, compi
 from migrate.transform.compile_origin import compile_origin
 from migrate.transform.entity import LET, CompiledEntity, CompiledField, Lossy
 from migrate.transform.list_compile import compile_list
+from migrate.transform.own_columns import WITH
 from migrate.transform.scope import HIDDEN_TYPES, Scope
 from migrate.transform.values import TEXT
 
@@ -49,6 +50,7 @@ def compile_entity(
     nul_allowed = engine == "sqlite" or (not engine and mapping.target.url.startswith("sqlite"))
     many = {c.name: c.type for table in scope.joined.values() for c in table.columns}
     hidden = {n: t for n, t in HIDDEN_TYPES.items() if n not in source_table.types}
+    hidden |= {f"{WITH}{n}": Type(Kind.BYTES) for n, join in entity.with_.items() if join.rows == "any"}
     return (
         CompiledEntity(
             entity=entity,

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from migrate.canon import as_binary, row_hashes, source_keys
 from migrate.model import Kind, Type, added_columns
+from migrate.transform.own_columns import ROAD_COLUMNS
 from migrate.transform.source_rows import SourceRows
 from migrate.transform.values import TEXT, Values
 
@@ -32,8 +33,9 @@ def keys_of(rows: SourceRows, columns: Sequence[str]) -> pa.Array[Any]:
 
 def hashes_of(rows: SourceRows) -> pa.Array[Any]:
     """16 bytes per row over the columns as they were read, hidden ones left out."""
-    added = added_columns(rows.batch.column_names)
-    columns = [c for c in rows.batch.column_names if c not in added]
+    names = rows.batch.column_names
+    hidden = added_columns(names) | (set(ROAD_COLUMNS) if set(ROAD_COLUMNS).issubset(names) else set())
+    columns = [c for c in names if c not in hidden]
     types = {c: rows.types[c] for c in columns}
     return as_binary(row_hashes(rows.batch.select(columns), types))
 

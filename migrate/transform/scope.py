@@ -42,7 +42,7 @@ class Scope:
     broken: set[str] = field(default_factory=set)  # let values that have a problem of their own
 
     def __post_init__(self) -> None:
-        self.said = Said.of(self.mapping, self.entity.source, self.entity.table)
+        self.said = Said.of_road(self.mapping, self.entity)
         self._lookups: dict[int, Lookup] = {}
 
     # -- words about places

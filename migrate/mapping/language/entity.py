@@ -8,6 +8,15 @@ from migrate.mapping.language.defaults import DEFAULTS, with_defaults
 from migrate.mapping.language.examples import EXAMPLES
 from migrate.mapping.language.field import FIELDS, LET
 from migrate.mapping.language.origins import EXPRESSION
+from migrate.mapping.language.road import (
+    EXPLODE,
+    JOINS,
+    ONE_PER,
+    PIVOT,
+    QUERY,
+    origin,
+    said_of_shapes,
+)
 from migrate.mapping.model import (
     Entity,
 )
@@ -18,6 +27,7 @@ from migrate.mapping.reference_shapes import (
     name_check,
 )
 from migrate.mapping.shapes import (
+    BAD,
     WHY,
     WHY_DOC,
     ByKind,
@@ -37,10 +47,6 @@ from migrate.mapping.tree import Node, Pairs, Path_, Text
 _ENTITY_LATER = frozenset(
     [
         *(
-            "with",
-            "explode",
-            "one_per",
-            "query",
             "existing",
             "create",
             "on_gone",
@@ -53,9 +59,7 @@ _ENTITY_LATER = frozenset(
             "consent",
             "retention",
             "known_as",
-            "pivot",
             "when",
-            "split",
         ),
     ]
 )
@@ -70,12 +74,14 @@ def _key(value: Any, node: Node, reading: Reading, path: Path_) -> Any:
 
 
 def _entity(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
-    origin = values.pop("from")
     values |= values.pop("key")
+    if not origin(values, node, reading, path):
+        return BAD
+    said_of_shapes(values, node, reading, path)
     if "write" not in values:
         values["write"] = "add_or_update" if node.get("match") is not None else "add"
     defaults = values.pop("defaults", {})
-    entity = build(Entity, {**values, **origin, "name": str(path[-1])}, node, reading)
+    entity = build(Entity, {**values, "name": str(path[-1])}, node, reading)
     return with_defaults(entity, defaults) if isinstance(entity, Entity) else entity
 
 
@@ -106,7 +112,13 @@ ENTITY = Record(
             ),
             "The source table.",
             required=True,
+            instead="query",
         ),
+        "query": Key(QUERY, "An SQL SELECT over the extracted tables, in place of `from`: its rows are the source rows."),
+        "pivot": Key(PIVOT, "Names and values made into columns: one row for every value of `per`."),
+        "with": Key(JOINS, "Joined tables by name; their columns are name.column."),
+        "explode": Key(EXPLODE, "Several rows made of one; `slot` numbers them from 1."),
+        "one_per": Key(ONE_PER, "One row for every value of these columns."),
         "where": Key(EXPRESSION, "An SQL condition on the extracted rows; the others are counted as excluded. NULL is not true."),
         "key": Key(
             Then(Many(COLUMN, "the column that identifies a row", single=True), _key),
@@ -129,5 +141,6 @@ ENTITY = Record(
         "why": Key(WHY, WHY_DOC),
     },
     later=_ENTITY_LATER,
+    rules={"oneOf": [{"required": ["from"]}, {"required": ["query"]}]},
     finish=_entity,
 )  # fmt: skip

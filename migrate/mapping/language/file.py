@@ -8,6 +8,7 @@ from migrate.mapping.language.field import RECIPE
 from migrate.mapping.language.policy import POLICY
 from migrate.mapping.language.recipes import RECIPES
 from migrate.mapping.language.source import SCRATCH, SOURCE, TARGET
+from migrate.mapping.language.split import SPLIT
 from migrate.mapping.language.table_checks import TABLE_CHECKS
 from migrate.mapping.language.value_maps import NamedMap
 from migrate.mapping.language.words import identifier
@@ -77,6 +78,7 @@ FILE = Record(
         "recipes": Key(RECIPES_SHAPE, "Bundles of a field's keys by name, for `as`."),
         "defaults": Key(DEFAULTS, "What all fields say unless they, or their entity, say otherwise."),
         "entities": Key(MapOf(ENTITY, "a map of entities", identifier("an entity")), "What goes where.", required=True),
+        "split": Key(SPLIT, "One table, several roads: each row takes the first that fits."),
         "left_behind": Key(
             Then(MapOf(_LEFT, "a map of tables or table.column, with * and ?", _left_pattern, at_least=0), lambda value, node, reading, path: tuple(value.values())),
             "What stays behind, decided: shown in plan and report.",
@@ -84,7 +86,7 @@ FILE = Record(
         "checks": Key(TABLE_CHECKS, "Sums and counts that must be the same before and after."),
         "glossary": Key(MapOf(Words("what the word means", raw=True), "a map of words to what they mean", _word), "Words of the business and what they mean here; shown in plan, report and dictionary."),
     },
-    later=frozenset(["split", "duplicates", "consent", "retention"]),
+    later=frozenset(["duplicates", "consent", "retention"]),
     rules={"oneOf": [{"required": ["source"]}, {"required": ["sources"]}]},
     finish=lambda values, node, reading, path: values,
 )  # fmt: skip

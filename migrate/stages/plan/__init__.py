@@ -29,7 +29,9 @@ from migrate.stages.result import Result
 from migrate.state.expected import check_made_from
 from migrate.state.records import meta_rows
 from migrate.transform.compile import compile_entity
-from migrate.transform.roads import road_table
+from migrate.transform.roads.read import read_road
+from migrate.transform.roads.spec import RoadSpec
+from migrate.transform.roads.splitting import read_split
 
 NAME = "plan"
 
@@ -63,10 +65,12 @@ def held_against(
 
     `sources` by name, each with the tables that the mapping names as far as they are there; `engine`: the target's."""
     problems, warnings = check_tables(mapping, sources, target)
+    roads, found = _roads(mapping, sources)
+    problems += found
     if not problems:
-        for name, entity in mapping.entities.items():
-            road = road_table(mapping, name, sources)
-            _, found = compile_entity(mapping, name, road, target.table(entity.into), now=now)
+        for name, road in roads.items():
+            table = target.table(mapping.entities[name].into)
+            _, found = compile_entity(mapping, name, road.table, table, now=now, joined=road.beside)
             problems += found
         problems += check_keys(mapping, target) + check_totals(mapping, target)
         if engine == "sqlite" and not problems:
@@ -74,6 +78,26 @@ def held_against(
     order = load_order(mapping.entities, edges_of(mapping, target)) if not problems else None
     problems += [impossible_cycle(mapping, cycle) for cycle in (order.impossible if order else ())]
     return problems, warnings, order
+
+
+def _roads(mapping: Mapping, sources: dict[str, Schema]) -> tuple[dict[str, RoadSpec], list[Problem]]:
+    """How the rows of every entity get onto its road, and everything that is wrong with it."""
+    roads, problems = {}, []
+    for name in mapping.entities:
+        road, found = read_road(mapping, name, sources)
+        problems += found
+        if road is not None:
+            roads[name] = road
+    for split in mapping.split.values():
+        if split.source in sources and split.table in sources[split.source].table_names:
+            problems += read_split(mapping, split, sources[split.source].table(split.table))[1]
+        else:
+            where = where_is(mapping, f"split.{split.table}")
+            message = f"the source {split.source} has no table {split.table!r}"
+            problems.append(
+                Problem("unknown_table", where, message, "check the name, and that this user may see it")
+            )
+    return roads, problems
 
 
 def _source_schemas(ctx: Context) -> dict[str, Schema]:

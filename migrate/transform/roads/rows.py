@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import pyarrow as pa
 
-from migrate.model import PartRef, Table
+from migrate.model import PartRef, Schema, Table
+
+
+class Tables(Protocol):
+    """The tables of one source: of a proven backup, or of a capture. `read` verifies the bytes of a part."""
+
+    @property
+    def schema(self) -> Schema: ...
+
+    @property
+    def parts(self) -> Mapping[str, Sequence[PartRef]]: ...
+
+    @property
+    def read(self) -> Callable[[PartRef], pa.Table]: ...
 
 
 @dataclass(frozen=True)
@@ -17,13 +31,14 @@ class EntityRows:
     A row's identity in a run is `part.index << 32 | ordinal`.
 
     `joined(part, "tag")` gives the rows of a join with `rows: any` that belong to the rows of a part: `__row` (the
-    ordinal in the part), then `tag.COLUMN`…; by `__row`, within it in the join's order. KeyError where there is no
-    such join."""
+    ordinal in the part), then `tag.COLUMN`…, as far as anything uses them; by `__row`, within it in the join's order.
+    KeyError where there is no such join. `beside`: the columns of those joins, all of them, by the join's name."""
 
     table: Table
     parts: tuple[PartRef, ...]
     read: Callable[[PartRef], pa.Table]
     joined: Callable[[PartRef, str], pa.Table]
+    beside: Mapping[str, Table] = field(default_factory=dict)
 
     @property
     def count(self) -> int:

@@ -1,0 +1,216 @@
+"""Joins, shapes, queries and splits over whole runs: what arrives, and that every row of every table is accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from migrate import parts
+
+from tests.runs import World, balance, bare, is_one_clear_paragraph
+
+SOURCE = [
+    "CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT, tel TEXT, mob TEXT, drugs TEXT)",
+    "CREATE TABLE addr(aid INTEGER PRIMARY KEY, pid TEXT, kind TEXT, city TEXT, land INTEGER)",
+    "CREATE TABLE lands(id INTEGER PRIMARY KEY, name TEXT)",
+    "CREATE TABLE tags(pid INTEGER, name TEXT, prio INTEGER)",
+    "CREATE TABLE cells(pid INTEGER, f TEXT, v TEXT)",
+    "CREATE TABLE actions(id INTEGER PRIMARY KEY, type TEXT, body TEXT, n TEXT)",
+    "CREATE TABLE audit(id INTEGER PRIMARY KEY, what TEXT)",
+    "INSERT INTO people VALUES (1,'Ada','t1','m1','A; B ;;C'), (2,'Bob','t2','  ',NULL), (3,'Cy',NULL,NULL,' '), (4,'Di',NULL,'m4','Z')",
+    "INSERT INTO addr VALUES (10,'1','home','Leeds',7), (11,'1','work','York',8), (12,'2','home','Hull',NULL), (13,NULL,'home','Nowhere',7)",
+    "INSERT INTO lands VALUES (7,'England'), (8,'Wales')",
+    "INSERT INTO tags VALUES (1,'t',3), (1,'s',5), (3,'q',NULL), (77,'r',1), (1,'t',3)",
+    "INSERT INTO cells VALUES (1,'b','x'), (1,'b','x'), (1,'c','y'), (2,'b','p'), (2,'b','q'), (3,'zz','k'), (NULL,'b','k')",
+    "INSERT INTO actions VALUES (1,'call','x',NULL), (2,'mail','y',NULL), (3,'workflow',NULL,NULL), (4,'fax','z','12'), (5,NULL,'q',NULL), (6,'call','w',NULL)",
+    "INSERT INTO audit VALUES (1,'x')",
+]
+TARGET = [
+    "CREATE TABLE contacts(id TEXT PRIMARY KEY, name TEXT NOT NULL, city TEXT, country TEXT, b TEXT)",
+    "CREATE TABLE phones(id TEXT PRIMARY KEY, contact_id TEXT REFERENCES contacts(id), number TEXT NOT NULL, kind TEXT)",
+    "CREATE TABLE drugs(id TEXT PRIMARY KEY, name TEXT NOT NULL)",
+    "CREATE TABLE tags(id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+    "CREATE TABLE profiles(id TEXT PRIMARY KEY, b TEXT, c TEXT)",
+    "CREATE TABLE stats(id TEXT PRIMARY KEY, n INTEGER, s INTEGER)",
+    "CREATE TABLE calls(id TEXT PRIMARY KEY, body TEXT)",
+    "CREATE TABLE mails(id TEXT PRIMARY KEY, body TEXT)",
+]
+ENTITIES = """
+  contacts:
+    from: people
+    with:
+      home: {table: addr, on: {id: pid}, where: "kind = 'home'", rows: one}
+      land: {table: lands, on: {home.land: id}, rows: one_or_none}
+      tag: {table: tags, on: {id: pid}, rows: any, order: [-prio]}
+      more: {table: cells, on: {id: pid}, rows: one_or_none, pivot: {name: f, value: v, columns: [b, c]}}
+    key: id
+    into: contacts
+    where: "home.city <> 'Hull'"
+    fields: {name: name, city: home.city, country: land.name, b: more.b}
+  phones:
+    from: people
+    explode: {number: [tel, mob], kind: [work, mobile]}
+    key: [id, kind]
+    into: phones
+    fields: {contact_id: {from: id, ref: {to: contacts, missing: empty_and_flag}}, number: number, kind: kind}
+  drugs: {from: people, explode: {split: drugs, on: ";"}, key: [id, slot], into: drugs, fields: {name: drugs}}
+  tags: {from: tags, one_per: name, key: name, into: tags, fields: {name: name}}
+  profiles:
+    from: cells
+    pivot: {per: pid, name: f, value: v, columns: [b, c]}
+    key: pid
+    into: profiles
+    fields: {b: b, c: c}
+  stats:
+    query: SELECT p.id, count(*) AS n, sum(t.prio) AS s FROM people p JOIN tags t ON t.pid = p.id GROUP BY p.id
+    key: id
+    into: stats
+    fields: {n: n, s: s}
+  calls: {from: actions, key: id, into: calls, fields: {body: body}}
+  mails: {from: actions, key: id, into: mails, fields: {body: body}}
+"""
+MORE = """
+split:
+  actions:
+    leave_out: {pipeline: "type = 'workflow' AND body IS NULL", numbers: "CAST(n AS INTEGER) > 5"}
+    calls: "type = 'call'"
+    mails: "type = 'mail'"
+    otherwise: quarantine
+left_behind: {"aud*": nobody wants it}
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return bare(tmp_path, SOURCE, TARGET, ENTITIES, more=MORE)
+
+
+def figures(document: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Per entity: in, loaded, unchanged, quarantined, excluded."""
+    names = ("in", "loaded", "unchanged", "quarantined", "excluded")
+    return {e: tuple(balance(document, e)[n] for n in names) for e in document["balances"]}
+
+
+@pytest.mark.promise(5)
+def test_p5_rows_of_joins_and_shapes_arrive_and_are_accounted_for(world: World) -> None:
+    document = world.run()
+    assert figures(document) == {
+        "contacts": (4, 1, 0, 2, 1),
+        "phones": (8, 4, 0, 0, 4),
+        "drugs": (7, 4, 0, 0, 3),
+        "tags": (5, 4, 0, 0, 1),
+        "profiles": (4, 2, 0, 1, 1),
+        "stats": (2, 2, 0, 0, 0),
+        "calls": (2, 2, 0, 0, 0),
+        "mails": (1, 1, 0, 0, 0),
+    }
+    rows = world.target.rows
+    assert rows("SELECT name, city, country, b FROM contacts") == [("Ada", "Leeds", "England", "x")]
+    assert rows("SELECT number, kind, contact_id IS NULL FROM phones ORDER BY number") == [
+        ("m1", "mobile", 0), ("m4", "mobile", 1), ("t1", "work", 0), ("t2", "work", 1),
+    ]  # fmt: skip
+    assert rows("SELECT name FROM drugs ORDER BY name") == [("A",), ("B",), ("C",), ("Z",)]
+    assert rows("SELECT name FROM tags ORDER BY name") == [("q",), ("r",), ("s",), ("t",)]
+    assert rows("SELECT b, c FROM profiles ORDER BY b DESC") == [("x", "y"), (None, None)]
+    assert rows("SELECT n, s FROM stats ORDER BY n") == [(1, None), (3, 11)]
+    assert {(r["entity"], r["key"], *r["codes"]) for r in world.quarantine()} == {
+        ("contacts", '["3"]', "join_missing"),
+        ("contacts", '["4"]', "join_missing"),
+        ("profiles", '["2"]', "pivot_ambiguous"),
+        ("actions", '["5"]', "no_road"),
+    }
+    lost = next(r for r in world.quarantine() if r["entity"] == "actions")
+    assert lost["row"] == {"id": 5, "type": None, "body": "q", "n": None}
+    # a second run finds everything unchanged; a joined value that changes is a change of its row
+    assert all(f[1] == 0 for f in figures(world.run()).values())
+    world.source.run(
+        "UPDATE addr SET city = 'Bath' WHERE aid = 10", "UPDATE lands SET name = 'x' WHERE id = 8"
+    )
+    world.entities = ENTITIES.replace(
+        "key: id\n    into: contacts", "key: id\n    match: [name]\n    into: contacts"
+    )
+    world.run()
+    again = world.run()
+    assert figures(again)["contacts"] == (4, 0, 1, 2, 1)
+    assert rows("SELECT name, city FROM contacts") == [("Ada", "Bath")]
+
+
+@pytest.mark.promise(32)
+def test_p32_parts_do_not_matter_for_shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for size in (100_000, 2):
+        (folder := tmp_path / str(size)).mkdir()
+        keywords = {**parts.write_parts.__kwdefaults__, "max_rows": size}
+        monkeypatch.setattr(parts.write_parts, "__kwdefaults__", keywords)
+        world = bare(folder, SOURCE, TARGET, ENTITIES, more=MORE)
+        document = world.run()
+        tables = ("contacts", "phones", "drugs", "tags", "profiles", "stats", "calls", "mails")
+        content = {t: world.target.rows(f"SELECT * FROM {t} ORDER BY id") for t in tables}
+        found.append((figures(document), content))
+    assert found[0] == found[1]
+
+
+def test_a_join_that_would_multiply_stops_with_exit_3(world: World) -> None:
+    world.entities = ENTITIES.replace(""", where: "kind = 'home'", rows: one}""", ", rows: one}")
+    is_one_clear_paragraph(
+        world.says(code=3),
+        "home",
+        "contacts",
+        "1 row finds more than one row of addr",
+        "pid 1: 2 rows",
+        "rows: any",
+    )
+    assert world.target.one("SELECT count(*) FROM contacts") == 0
+
+
+def test_too_many_rows_that_fit_no_road_stop_the_run(world: World) -> None:
+    world.policy = "max_quarantine: 15%"
+    world.entities = "".join(
+        f"  {n}: {{from: actions, key: id, into: {n}, fields: {{body: body}}}}\n" for n in ("calls", "mails")
+    )
+    is_one_clear_paragraph(world.says(code=4), "1 of 6 rows of actions fit no road", "16.7%", "leave_out")
+
+
+def test_postgres_to_postgres(tmp_path: Path, make_pg_database: Callable[[], str]) -> None:
+    """Joins, exploded slots and a query over the types of a server: arrays, numeric without limits, dates."""
+    source, target = make_pg_database(), make_pg_database()
+    world = bare(tmp_path, [], [], "", target_url=target)
+    world.source_url = source
+    world.source = type(world.source)(source)
+    world.source.run(
+        "CREATE TABLE people(id bigint PRIMARY KEY, tel text, mob varchar(20), born date)",
+        "CREATE TABLE extra(pid bigint, big numeric, many text[], since timestamptz)",
+        "INSERT INTO people VALUES (1, 'a', 'b', 'infinity'), (2, NULL, 'c', '2001-02-03')",
+        "INSERT INTO extra VALUES (1, 12345678901234567890123456789012345678901234567890.5, '{x,NULL}', '2020-01-01 00:00+00')",
+    )
+    world.target.run(
+        "CREATE TABLE contacts(id bigint PRIMARY KEY, born date, big numeric, many text[], since timestamptz)",
+        "CREATE TABLE phones(id uuid PRIMARY KEY, number text NOT NULL, slot integer NOT NULL)",
+        "CREATE TABLE latest(id bigint PRIMARY KEY, since timestamptz, n integer)",
+    )
+    world.entities = """
+  contacts:
+    from: people
+    with: {more: {table: extra, on: {id: pid}, rows: one_or_none}}
+    key: id
+    into: contacts
+    fields: {id: id, born: born, big: more.big, many: more.many, since: more.since}
+  phones: {from: people, explode: {number: [tel, mob]}, key: [id, slot], into: phones, fields: {number: number, slot: slot}}
+  latest: {query: "SELECT pid AS id, max(since) AS since, count(*) AS n FROM extra GROUP BY pid", key: id, into: latest, fields: {id: id, since: since, n: n}}
+"""
+    document = world.run()
+    assert document["state"] == "verified"
+    assert world.target.rows(
+        "SELECT id, born::text, big::text, many, since::date::text FROM contacts ORDER BY id"
+    ) == [
+        (1, "infinity", "12345678901234567890123456789012345678901234567890.5", ["x", None], "2020-01-01"),
+        (2, "2001-02-03", None, None, None),
+    ]
+    assert world.target.rows("SELECT number, slot FROM phones ORDER BY number") == [
+        ("a", 1),
+        ("b", 2),
+        ("c", 2),
+    ]
+    assert world.target.rows("SELECT id, n FROM latest") == [(1, 1)]
