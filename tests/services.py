@@ -8,6 +8,7 @@ a URL, or `embedded` for the package's programs in any case.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +29,7 @@ from psycopg import sql
 
 LOCAL = "postgresql://postgres@127.0.0.1:5432/postgres"
 _START_SECONDS = 60.0
+_PREFIX = "migrate-pg-"
 _ROOM = 4 << 30  # bytes of free memory below which the disk is used
 
 
@@ -111,7 +114,8 @@ def start_private(binaries: Path, locale: str = "C") -> tuple[str, Callable[[], 
     user = {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
     copied = bool(user) and not _reachable_by_others(binaries)  # a virtual environment below a private home
     place = "/tmp" if copied else memory() or "/tmp"  # programs may not be allowed to run from memory
-    folder = Path(tempfile.mkdtemp(prefix="migrate-pg-", dir=place))
+    _sweep(Path(place))
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place))
     if user:
         os.chown(folder, user["user"], user["group"])
     log_path = folder / "log"
@@ -170,6 +174,7 @@ def start_private(binaries: Path, locale: str = "C") -> tuple[str, Callable[[], 
             stdout=log,
             stderr=log,
             start_new_session=True,
+            preexec_fn=_end_with_parent,
             **quiet,
         )
 
@@ -193,6 +198,20 @@ def start_private(binaries: Path, locale: str = "C") -> tuple[str, Callable[[], 
             raise RuntimeError(f"the packaged PostgreSQL did not start: {text}")
         time.sleep(0.1)
     return url, stop
+
+
+def _end_with_parent() -> None:
+    """Where the tests are killed, nothing stops the server; Linux can."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG
+
+
+def _sweep(place: Path) -> None:
+    """Data of servers whose tests were killed."""
+    for left in place.glob(f"{_PREFIX}*"):
+        owner = left.name.removeprefix(_PREFIX).split("-")[0]
+        if Path("/proc/self").exists() and owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _reachable_by_others(path: Path) -> bool:

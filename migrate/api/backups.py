@@ -18,7 +18,7 @@ from migrate.stores.registry import open_store
 from migrate.vault.check import HIGHEST, check_backup
 from migrate.vault.reader import Backup, list_backups, open_backup
 from migrate.vault.restore import restore_test
-from migrate.vault.verdicts import PROVEN, is_proven, put_verdict, verdicts
+from migrate.vault.verdicts import PROVEN, is_proven, put_verdicts, verdicts
 
 
 def _store(store: str | None, home: Path | None) -> Store:
@@ -132,8 +132,7 @@ def backup_check(
         restored = _restored_in_scratch(backup, scratch, trusted=known == backup.manifest_sha256)
         # L0 and L1 come first in a restore test too; once is enough
         found += [v for v in restored if not (v.passed and v.check.startswith(("L0", "L1")))]
-    for verdict in found:
-        put_verdict(place, backup, verdict)
+    put_verdicts(place, backup, found)
     return [asdict(v) for v in found]
 
 

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from migrate import durable, failpoints
 from migrate.errors import Busy, Corrupt, MigrateError, Unreachable, UsageError
+from migrate.ledger import tables
 from migrate.ledger.tables import HEAD
 
 BUSY_SECONDS = 15.0
@@ -91,23 +92,34 @@ class LedgerDatabase:
             revision = _revision(connection)
         if revision == HEAD:
             return
-        if revision is not None:
-            from migrate.ledger import upgrade  # alembic costs 0.4 s, wanted only here
+        if revision is None:
+            if not self._create():
+                self._check_and_upgrade()
+            return
+        from migrate.ledger import upgrade  # alembic costs 0.4 s, wanted only here
 
-            if not upgrade.known(revision):
-                raise UsageError(
-                    f"the ledger has layout {revision}, this program knows {HEAD} and older.",
-                    where=str(self.path),
-                    hint="Use the newer program, or another --home.",
-                )
-            self._copy_before_upgrade(revision)
+        if not upgrade.known(revision):
+            raise UsageError(
+                f"the ledger has layout {revision}, this program knows {HEAD} and older.",
+                where=str(self.path),
+                hint="Use the newer program, or another --home.",
+            )
+        self._copy_before_upgrade(revision)
         with self._engine.begin() as connection:
             if _revision(connection) != HEAD:  # another process may have been faster
-                from migrate.ledger import upgrade
-
                 upgrade.upgrade(connection)
                 failpoints.hit("ledger.upgrade.written")
         failpoints.hit("ledger.upgrade.committed")
+
+    def _create(self) -> bool:
+        """False where another process was faster."""
+        with self._engine.begin() as connection:
+            if _revision(connection) is not None:
+                return False
+            tables.create(connection)
+            failpoints.hit("ledger.create.written")
+        failpoints.hit("ledger.create.committed")
+        return True
 
     def _copy_before_upgrade(self, revision: str) -> Path:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")

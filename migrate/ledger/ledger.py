@@ -230,22 +230,30 @@ class Ledger:
 
     def put_verdict(self, run: str, stage: str, verdict: Verdict, *, subject: str = "") -> None:
         """Appended. `subject` is the SHA-256 of the manifest that it is about, if any; `run` may be "" for drills."""
-        with self._db.transaction("verdict") as db:
-            db.execute(
-                tables.verdict.insert().values(
-                    run=run,
-                    stage=stage,
-                    subject=subject,
-                    check=verdict.check,
-                    passed=verdict.passed,
-                    expected=verdict.expected,
-                    found=verdict.found,
-                    reason=verdict.reason,
-                    evidence=_plain(verdict.evidence),
-                    superseded=False,
-                    at=_now(),
-                )
-            )
+        self.put_verdicts(run, stage, [verdict], subject=subject)
+
+    def put_verdicts(self, run: str, stage: str, verdicts: Sequence[Verdict], *, subject: str = "") -> None:
+        """All of them or none; see `put_verdict`."""
+        now = _now()
+        rows = [
+            {
+                "run": run,
+                "stage": stage,
+                "subject": subject,
+                "check": verdict.check,
+                "passed": verdict.passed,
+                "expected": verdict.expected,
+                "found": verdict.found,
+                "reason": verdict.reason,
+                "evidence": _plain(verdict.evidence),
+                "superseded": False,
+                "at": now,
+            }
+            for verdict in verdicts
+        ]
+        if rows:
+            with self._db.transaction("verdict") as db:
+                db.execute(tables.verdict.insert(), rows)
 
     def verdicts(self, run: str) -> list[tuple[str, Verdict]]:
         """(stage, verdict) in the order given, without those superseded."""

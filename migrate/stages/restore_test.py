@@ -16,7 +16,7 @@ from migrate.vault.capture import read_capture
 from migrate.vault.check import check
 from migrate.vault.reader import Backup
 from migrate.vault.restore import restore_test
-from migrate.vault.verdicts import put_verdict
+from migrate.vault.verdicts import put_verdicts
 
 NAME = "restore-test"
 
@@ -56,9 +56,8 @@ def _prove(ctx: Context, part: str, backup: Backup) -> list[Verdict]:
     verdicts = check(backup, 3, known_sha256=backup.manifest_sha256)
     if all(v.passed for v in verdicts):
         verdicts += _restore(ctx, part, backup)
-    for verdict in verdicts:
-        put_verdict(ctx.store, backup, verdict)
-        ctx.ledger.put_verdict(ctx.run, NAME, verdict, subject=backup.manifest_sha256)
+    put_verdicts(ctx.store, backup, verdicts)
+    ctx.ledger.put_verdicts(ctx.run, NAME, verdicts, subject=backup.manifest_sha256)
     proven = all(v.passed for v in verdicts)
     ctx.ledger.put_verdict(
         ctx.run,

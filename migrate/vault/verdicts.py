@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -30,22 +31,44 @@ def put_verdict(store: Store, backup: Backup, verdict: Verdict) -> str:
     """Appends; returns the object's name. Nothing is ever replaced: of two at the same time one goes behind.
 
     Raises Corrupt where the chain so far is broken, Busy where others append without end."""
+    return put_verdicts(store, backup, [verdict])[0]
+
+
+def put_verdicts(store: Store, backup: Backup, verdicts: Sequence[Verdict]) -> list[str]:
+    """One after the other; see `put_verdict`."""
     id_ = backup.manifest.id
-    for _ in range(_ATTEMPTS):
-        chain = _read(store, id_)
-        previous = hashlib.sha256(chain[-1][0]).hexdigest() if chain else ""
-        stored = StoredVerdict(
-            backup.manifest_sha256,
-            previous,
-            datetime.now(UTC).isoformat(timespec="microseconds"),
-            verdict,
-            len(chain),
-        )
-        name = layout.verdict_name(id_, len(chain))
-        if store.put_if_absent(name, strict_json.readable(strict_json.encode(stored))):
-            failpoints.hit("vault.verdict.stored")
-            return name
-    raise Busy("others keep writing verdicts about this backup.", where=id_)
+    chain = _Chain.of(_read(store, id_))
+    names = []
+    for verdict in verdicts:
+        for _ in range(_ATTEMPTS):
+            stored = StoredVerdict(
+                backup.manifest_sha256,
+                chain.last,
+                datetime.now(UTC).isoformat(timespec="microseconds"),
+                verdict,
+                chain.length,
+            )
+            name = layout.verdict_name(id_, chain.length)
+            data = strict_json.readable(strict_json.encode(stored))
+            if store.put_if_absent(name, data):
+                break
+            chain = _Chain.of(_read(store, id_))
+        else:
+            raise Busy("others keep writing verdicts about this backup.", where=id_)
+        failpoints.hit("vault.verdict.stored")
+        chain = _Chain(chain.length + 1, hashlib.sha256(data).hexdigest())
+        names.append(name)
+    return names
+
+
+@dataclass(frozen=True)
+class _Chain:
+    length: int
+    last: str  # SHA-256 of its last verdict file, "" where there is none
+
+    @classmethod
+    def of(cls, chain: Sequence[tuple[bytes, StoredVerdict]]) -> _Chain:
+        return cls(len(chain), hashlib.sha256(chain[-1][0]).hexdigest() if chain else "")
 
 
 def verdicts(store: Store, id_: str) -> list[StoredVerdict]:

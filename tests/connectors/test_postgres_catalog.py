@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -208,6 +209,42 @@ def test_a_reader_left_half_way_does_not_break_the_end(database: str) -> None:
         half = iter(snapshot.read("big"))
         assert next(half).num_rows > 0
     target.close()
+
+
+def test_sessions_of_an_earlier_snapshot_serve_the_next_whatever_became_of_them(database: str) -> None:
+    def sessions() -> set[int]:
+        return {
+            pid
+            for (pid,) in admin.execute(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        }
+
+    with psycopg.connect(database, autocommit=True) as admin, closing(open_database(database)) as target:
+        admin.execute(
+            "CREATE TABLE log AS SELECT i AS id, repeat('x', 500) AS t FROM generate_series(1, 60000) i"
+        )
+        with target.snapshot(["log"]) as snapshot:
+            next(iter(snapshot.read("log")))  # and no further
+        first = sessions()
+        admin.execute(b"CREATE TYPE late AS ENUM ('a', 'b'); ALTER TABLE log ADD late late DEFAULT 'b'")
+        with target.snapshot(["log"]) as snapshot:
+            rows = pa.Table.from_batches(snapshot.read("log"))
+        assert sessions() == first
+        assert rows["id"].to_pylist() == list(range(1, 60001))
+        assert set(rows["late"].to_pylist()) == {"b"}
+        assert not admin.execute("SELECT 1 FROM pg_locks WHERE relation = 'log'::regclass").fetchall()
+        with pytest.raises(ZeroDivisionError), target.snapshot(["log"]) as snapshot:
+            raise ZeroDivisionError
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        with target.snapshot(["log"]) as snapshot:
+            assert snapshot.count("log") == 60000
+            assert sum(b.num_rows for b in snapshot.read("log", ["id"])) == 60000
+    with psycopg.connect(database, autocommit=True) as admin:
+        assert not sessions()
 
 
 @pytest.mark.parametrize(

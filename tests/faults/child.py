@@ -15,7 +15,6 @@ from typing import Any
 
 import migrate.connectors.postgres.scratch
 import migrate.connectors.sqlite.scratch
-import migrate.ledger.upgrade
 import migrate.vault.restore  # noqa: F401
 import pytest  # noqa: F401 - a child of `python -m pytest` imports it again, which preloading makes cheap
 from migrate import api, failpoints, parts

@@ -61,6 +61,21 @@ def test_the_migrations_make_exactly_the_declared_tables(ledger: Ledger) -> None
         assert compare_metadata(MigrationContext.configure(db), tables.metadata) == []
 
 
+def test_a_new_ledger_is_what_the_migrations_lead_to(ledger: Ledger, tmp_path: Path) -> None:
+    def layout(connection: sa.Connection) -> set[tuple[str, ...]]:
+        rows = connection.exec_driver_sql("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master")
+        version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").fetchall()
+        return {tuple(" ".join(text.split()) for text in row) for row in rows} | {tuple(v) for v in version}
+
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'by-migrations.db'}")
+    with engine.begin() as connection:
+        upgrade.upgrade(connection)
+        expected = layout(connection)
+    engine.dispose()
+    with ledger._db.reading() as db:
+        assert layout(db) == expected
+
+
 def test_everything_is_there_after_reopening(ledger: Ledger, path: Path) -> None:
     ledger.begin_run("r1", "m", "d", {"a": 1})
     ledger.close()
@@ -104,7 +119,7 @@ def test_an_older_ledger_is_copied_before_the_upgrade(
 
 
 def test_a_killed_first_opening_leaves_a_file_that_opens(path: Path) -> None:
-    failpoints.arm("ledger.upgrade.written:1:raise")
+    failpoints.arm("ledger.create.written:1:raise")
     with pytest.raises(failpoints.FailpointError):
         Ledger.open(path)
     failpoints.arm()

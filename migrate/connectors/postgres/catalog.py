@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -54,10 +54,15 @@ FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = ANY(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum"""
 _TYPES = """
+WITH RECURSIVE used(oid) AS (
+    SELECT unnest(%s::int8[])::oid
+    UNION SELECT part.oid FROM used u JOIN pg_type t ON t.oid = u.oid, LATERAL (VALUES (t.typelem), (t.typbasetype)) part(oid)
+    WHERE part.oid <> 0
+)
 SELECT t.oid::int8 AS oid, t.typname, n.nspname, t.typtype, t.typcategory, t.typelem::int8 AS element,
        t.typbasetype::int8 AS base, t.typtypmod, format_type(t.typbasetype, t.typtypmod) AS base_native, e.extname, es.nspname AS extschema,
        ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder) AS labels
-FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+FROM used u JOIN pg_type t ON t.oid = u.oid JOIN pg_namespace n ON n.oid = t.typnamespace
 LEFT JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
 LEFT JOIN pg_extension e ON e.oid = d.refobjid LEFT JOIN pg_namespace es ON es.oid = e.extnamespace"""
 _SEQUENCES = """
@@ -141,10 +146,20 @@ def read_schema(
     positions out: they move without the schema changing."""
     with translated("reading the catalogue"), connection.transaction():
         connection.execute("SET LOCAL search_path = ''")
-        return _read(connection, None if tables is None else set(tables), positions)
+        placed, plain = _read(connection, None if tables is None else set(tables), positions)
+        return placed if positions else plain
 
 
-def _read(connection: psycopg.Connection[Any], wanted: set[str] | None, positions: bool) -> Schema:
+def read_both(connection: psycopg.Connection[Any], tables: Sequence[str]) -> tuple[Schema, Schema]:
+    """One look at the catalogue, with and without the positions of sequences; see `read_schema`."""
+    with translated("reading the catalogue"), connection.transaction():
+        connection.execute("SET LOCAL search_path = ''")
+        return _read(connection, set(tables), True)
+
+
+def _read(
+    connection: psycopg.Connection[Any], wanted: set[str] | None, positions: bool
+) -> tuple[Schema, Schema]:
     cursor = connection.cursor(row_factory=dict_row)
 
     def rows(sql: str, *arguments: Any) -> list[Row]:
@@ -160,13 +175,13 @@ def _read(connection: psycopg.Connection[Any], wanted: set[str] | None, position
         (_TRIGGERS, parts.triggers),
         (_RULES, parts.rules),
     ):
-        for row in rows(sql, oids):
+        for row in rows(sql, oids) if oids else ():
             into[row["relation"]].append(row)
-    for row in rows(_SEQUENCES, oids):  # an owned sequence comes last and wins
+    for row in rows(_SEQUENCES, oids) if oids else ():  # an owned sequence comes last and wins
         parts.sequences[row["relation"], row["attnum"]] = row
-    type_rows = {r["oid"]: r for r in rows(_TYPES)}
+    types = {c["type"] for columns in parts.columns.values() for c in columns}
+    type_rows = {r["oid"]: r for r in rows(_TYPES, sorted(types))}  # with their elements and bases
     declared = {oid: _declared(r) for oid, r in type_rows.items()}
-    used = _used_types(parts.columns, type_rows)
 
     refused: dict[str, list[str]] = {}
     tables = []
@@ -186,21 +201,19 @@ def _read(connection: psycopg.Connection[Any], wanted: set[str] | None, position
     kept = {t.name for t in tables}
     sequences = [s for s in parts.sequences.values() if _owner(s, found) in kept]
     unique = {join_name(s["nspname"], s["relname"]): s for s in sequences}
-    return Schema(
+    schema = Schema(
         engine="postgresql",
         version=connection.info.parameter_status("server_version") or "",
         tables=tuple(tables),
-        sequences=tuple(
-            _sequence(connection, name, s, found, positions) for name, s in sorted(unique.items())
-        ),
+        sequences=tuple(_sequence(name, s, found) for name, s in sorted(unique.items())),
         enums={
             join_name(t["nspname"], t["typname"]): tuple(t["labels"])
-            for t in (type_rows[oid] for oid in sorted(used))
+            for t in (type_rows[oid] for oid in sorted(type_rows))
             if t["typtype"] == "e"
         },
         extensions=tuple(
             e["extname"] if e["nspname"] == "public" else f"{e['extname']}@{e['nspname']}"
-            for e in rows(_EXTENSIONS, sorted(used), oids)
+            for e in rows(_EXTENSIONS, sorted(type_rows), oids)
         ),
         not_carried=tuple(
             [
@@ -211,6 +224,10 @@ def _read(connection: psycopg.Connection[Any], wanted: set[str] | None, position
             + [f"{r['kind']} {join_name(r['nspname'], r['relname'])}" for r in rows(_OTHERS)]
         ),
     )
+    if not positions:
+        return schema, schema
+    placed = tuple(_placed(connection, name, s, found) for name, s in sorted(unique.items()))
+    return replace(schema, sequences=placed), schema
 
 
 def _is_wanted(row: Row, wanted: set[str] | None) -> bool:
@@ -235,18 +252,6 @@ def _declared(row: Row) -> Declared:
         tuple(row["labels"]),
         row["extname"],
     )
-
-
-def _used_types(columns: dict[int, list[Row]], types: dict[int, Row]) -> set[int]:
-    """The columns' types with their elements and bases."""
-    used: set[int] = set()
-    todo = [c["type"] for found in columns.values() for c in found]
-    while todo:
-        oid = todo.pop()
-        if oid and oid not in used:
-            used.add(oid)
-            todo += [types[oid]["base"], types[oid]["element"]]
-    return used
 
 
 def _columns(
@@ -356,25 +361,25 @@ def _bare(name: str) -> str:
     return name if re.fullmatch(r"[a-z_][a-z0-9_$]*", name) else quote(name)
 
 
-def _sequence(
-    connection: psycopg.Connection[Any], name: str, row: Row, tables: list[Row], positions: bool
-) -> SequenceState:
-    start, last = row["seqstart"], None
-    if positions:
-        if row["readable"]:
-            state = connection.execute(
-                f"SELECT last_value, is_called FROM {quote(row['nspname'])}.{quote(row['relname'])}"
-            ).fetchone()
-        else:  # USAGE is enough for this one; a role without any right gets the error
-            state = connection.execute(
-                "SELECT pg_sequence_last_value(%s::oid), pg_sequence_last_value(%s::oid) IS NOT NULL",
-                [row["oid"]] * 2,
-            ).fetchone()
-        assert state is not None
-        if state[1]:
-            last = state[0]
-        elif state[0] is not None:
-            start = state[0]  # setval(…, false): the next value is this one
+def _placed(connection: psycopg.Connection[Any], name: str, row: Row, tables: list[Row]) -> SequenceState:
+    """A sequence where it stands now."""
+    if row["readable"]:
+        state = connection.execute(
+            f"SELECT last_value, is_called FROM {quote(row['nspname'])}.{quote(row['relname'])}"
+        ).fetchone()
+    else:  # USAGE is enough for this one; a role without any right gets the error
+        state = connection.execute(
+            "SELECT pg_sequence_last_value(%s::oid), pg_sequence_last_value(%s::oid) IS NOT NULL",
+            [row["oid"]] * 2,
+        ).fetchone()
+    assert state is not None
+    if state[1]:
+        return _sequence(name, row, tables, last=state[0])
+    # setval(…, false): the next value is this one
+    return _sequence(name, row if state[0] is None else {**row, "seqstart": state[0]}, tables)
+
+
+def _sequence(name: str, row: Row, tables: list[Row], last: int | None = None) -> SequenceState:
     owned = ""
     if row["owned"] and not row["attidentity"]:
         owner = next(t for t in tables if t["oid"] == row["relation"])
@@ -382,6 +387,6 @@ def _sequence(
     cycle = "CYCLE" if row["seqcycle"] else "NO CYCLE"
     definition = (
         f"AS {row['native']} INCREMENT BY {row['seqincrement']} MINVALUE {row['seqmin']} MAXVALUE {row['seqmax']} "
-        f"START WITH {start} CACHE {row['seqcache']} {cycle}{owned}"
+        f"START WITH {row['seqstart']} CACHE {row['seqcache']} {cycle}{owned}"
     )
     return SequenceState(name, last, definition)

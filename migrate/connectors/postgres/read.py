@@ -18,7 +18,7 @@ import pyarrow.compute
 
 from migrate import failpoints
 from migrate.arrow import DATE_INFINITY, TIMESTAMP_INFINITY, arrow_schema, layout
-from migrate.connectors.postgres.catalog import read_schema
+from migrate.connectors.postgres.catalog import read_both, read_schema
 from migrate.connectors.postgres.errors import SqlError, raised
 from migrate.connectors.postgres.session import (
     READING,
@@ -138,8 +138,8 @@ class PostgresSnapshot:
         assert row is not None
         self.id, self.taken_at = str(row[0]), str(row[1])
         failpoints.hit("postgres.snapshot.exported")
-        self._declared = read_schema(coordinator, tables)
-        self._signature = _signature(read_schema(coordinator, tables, positions=False))
+        self._declared, unplaced = read_both(coordinator, tables)
+        self._signature = _signature(unplaced)
         with translated("joining the snapshot"):
             reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             reader.execute(f"SET TRANSACTION SNAPSHOT '{self.id}'")
@@ -265,26 +265,73 @@ def _surprises(name: str, type_: Type) -> Iterator[str]:
             yield f"{name}::text ~ 'NaN|Infinity'"
 
 
-@contextmanager
-def open_snapshot(url: str, tables: Sequence[str]) -> Iterator[PostgresSnapshot]:
-    """REPEATABLE READ READ ONLY; tables are locked before the first SELECT, for TRUNCATE and rewriting ALTERs
-    do not keep to snapshots. Raises Unreachable, Drift (a table is gone), UsageError (a type cannot travel)."""
-    coordinator = connect(url, extra=READING)
-    reader = None
+class Readers:
+    """Pairs of sessions that snapshots are read by, used again: a driver's session costs 50 ms of CPU to open.
+
+    A pair whose snapshot ended well holds no transaction and waits for the next one."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._idle: list[tuple[psycopg.Connection[Any], Session]] = []
+
+    @contextmanager
+    def snapshot(self, tables: Sequence[str]) -> Iterator[PostgresSnapshot]:
+        """REPEATABLE READ READ ONLY; tables are locked before the first SELECT, for TRUNCATE and rewriting ALTERs
+        do not keep to snapshots. Raises Unreachable, Drift (a table is gone), UsageError (a type cannot travel)."""
+        coordinator, reader = self._pair()
+        usable = False
+        try:
+            with translated("opening a snapshot", where=mask(self._url)):
+                coordinator.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            for table in tables:
+                grant = f"GRANT SELECT ON {quote_table(table)} TO the user of this URL"
+                with translated(f"reading {table}", where=mask(self._url), grant=grant):
+                    coordinator.execute(f"LOCK TABLE {quote_table(table)} IN ACCESS SHARE MODE")
+            with translated("reading a snapshot", where=mask(self._url)):
+                yield PostgresSnapshot(self._url, coordinator, reader, tables)
+            usable = _ended(coordinator, reader)
+        finally:
+            if usable:
+                self._idle.append((coordinator, reader))
+            else:
+                _close(coordinator, reader)
+
+    def _pair(self) -> tuple[psycopg.Connection[Any], Session]:
+        while self._idle:
+            coordinator, reader = self._idle.pop()
+            try:
+                coordinator.execute("SELECT 1")
+                reader.execute("SELECT 1")
+            except (psycopg.Error, SqlError):  # lost while it waited
+                _close(coordinator, reader)
+            else:
+                return coordinator, reader
+        coordinator = connect(self._url, extra=READING)
+        try:
+            return coordinator, Session(self._url, settings=READING)
+        except BaseException:
+            coordinator.close()
+            raise
+
+    def close(self) -> None:
+        while self._idle:
+            _close(*self._idle.pop())
+
+
+def _ended(coordinator: psycopg.Connection[Any], reader: Session) -> bool:
+    """Both transactions are over. What was read does not depend on it."""
     try:
-        reader = Session(url, settings=READING)
-        with translated("opening a snapshot", where=mask(url)):
-            coordinator.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        for table in tables:
-            grant = f"GRANT SELECT ON {quote_table(table)} TO the user of this URL"
-            with translated(f"reading {table}", where=mask(url), grant=grant):
-                coordinator.execute(f"LOCK TABLE {quote_table(table)} IN ACCESS SHARE MODE")
-        with translated("reading a snapshot", where=mask(url)):
-            yield PostgresSnapshot(url, coordinator, reader, tables)
-    finally:
-        if reader is not None:
-            reader.close()
-        coordinator.close()
+        reader.finish()
+        reader.execute("ROLLBACK")
+        coordinator.execute("ROLLBACK")
+    except (psycopg.Error, SqlError):
+        return False
+    return True
+
+
+def _close(coordinator: psycopg.Connection[Any], reader: Session) -> None:
+    reader.close()
+    coordinator.close()
 
 
 def read_table(session: Session, sql: str, columns: Sequence[Column], table: str) -> pa.Table:

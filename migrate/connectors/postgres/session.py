@@ -233,9 +233,14 @@ class Session:
         """A transaction is open and not failed, as the connection itself reports."""
         return bool(self._connection.adbc_connection.get_option(_TRANSACTION_STATUS) == "intrans")
 
-    def close(self) -> None:
-        for cursor in list(self._streams):  # a reader that stopped half-way
+    def finish(self) -> None:
+        """Ends streams that nobody reads to their end."""
+        for cursor in list(self._streams):
             cursor.close()
+        self._streams.clear()
+
+    def close(self) -> None:
+        self.finish()
         self._connection.close()
 
 

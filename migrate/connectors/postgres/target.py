@@ -18,7 +18,7 @@ from migrate.canon import source_keys
 from migrate.connectors.postgres import ddl
 from migrate.connectors.postgres.catalog import META, read_schema
 from migrate.connectors.postgres.errors import busy
-from migrate.connectors.postgres.read import PostgresSnapshot, open_snapshot, read_table, select_list
+from migrate.connectors.postgres.read import PostgresSnapshot, Readers, read_table, select_list
 from migrate.connectors.postgres.session import (
     Session,
     connect,
@@ -62,6 +62,7 @@ class PostgresTarget:
         self._url, self.url = url, mask(url)
         self._connection: psycopg.Connection[Any] | None = connect(url)
         self._idle: list[Session] = []
+        self._readers = Readers(url)
         self._held = False
 
     def _side(self) -> psycopg.Connection[Any]:
@@ -76,12 +77,13 @@ class PostgresTarget:
         return read_schema(self._side(), tables)
 
     def snapshot(self, tables: Sequence[str]) -> AbstractContextManager[PostgresSnapshot]:
-        return open_snapshot(self._url, tables)
+        return self._readers.snapshot(tables)
 
     def close(self) -> None:
         for session in self._idle:
             session.close()
         self._idle.clear()
+        self._readers.close()
         if self._connection is not None:
             self._connection.close()
 

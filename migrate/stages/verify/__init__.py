@@ -65,8 +65,7 @@ def run(ctx: Context) -> Result:
         verdicts += totals_of(ctx, declared, expected, crosswalk)
     finally:
         target.close()
-    for verdict in verdicts:
-        ctx.ledger.put_verdict(ctx.run, NAME, verdict)
+    ctx.ledger.put_verdicts(ctx.run, NAME, verdicts)
     failpoints.hit("verify.verdicts_written")
     failed = [v for v in verdicts if not v.passed]
     if failed:
