@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from migrate.connectors.registry import engine_of
 from migrate.errors import MappingError, Problem
@@ -114,6 +115,75 @@ def state_columns(mapping: Mapping, table: Table) -> list[str]:
 def compared_columns(entity: Entity) -> list[str]:
     """Columns that the mapping writes and that must be found as written."""
     return [f for f in entity.fields if f not in entity.target_sets]
+
+
+def owned_columns(entity: Entity) -> list[str]:
+    """Compared columns whose values are the mapping's, in rows that are there too: an edit of another one is none of
+    its business."""
+    return [c for c in compared_columns(entity) if entity.on_existing(c) == "overwrite"]
+
+
+def yielding_columns(entity: Entity) -> list[str]:
+    """Fields that `existing` leaves, wholly or where they are filled, to rows that are there."""
+    return [f for f in entity.fields if entity.on_existing(f) != "overwrite"] if entity.updates else []
+
+
+def at_least_columns(entity: Entity) -> list[str]:
+    """Fields of which the target must hold at least what was written."""
+    return [c for c, rule in entity.target_sets.items() if rule == "at_least" and c in entity.fields]
+
+
+Identity = tuple[str, str]  # system, entity: what the crosswalk knows rows by, beside their key
+
+
+def identity_of(mapping: Mapping, name: str) -> Identity:
+    return mapping.sources[mapping.entities[name].source].system, name
+
+
+def earlier_identities(mapping: Mapping, name: str) -> tuple[Identity, ...]:
+    """Names under which earlier runs knew the rows of an entity (`was`), the newest first."""
+    system, _ = identity_of(mapping, name)
+    return tuple((was.system or system, was.entity or name) for was in mapping.entities[name].was)
+
+
+_NOT_OF_ROWS = {"name", "source", "was", "max_quarantine"}
+
+
+def entity_digest(mapping: Mapping, entity: Entity, table: Table) -> str:
+    """What decides the values of an entity's rows: its part of the mapping and the target table's columns.
+
+    A key of the language that the mapping does not use does not count, so that a version which learns one does not
+    take all rows for changed; nor do the names of entities, as far as `was` says that they are the same."""
+    content = entity.model_dump(mode="json", exclude_defaults=True, exclude=_NOT_OF_ROWS)
+    first = {n: [w.entity for w in e.was if w.entity] for n, e in mapping.entities.items()}
+    names = {n: earlier[-1] for n, earlier in first.items() if earlier}
+    return digest_of([_by_first_names(content, names), repr(table.columns)])
+
+
+def _by_first_names(value: Any, names: dict[str, str], *, in_ref: bool = False) -> Any:
+    """`value` with the entities that references point at called by their first names."""
+    if isinstance(value, list):
+        return [_by_first_names(v, names) for v in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        k: _first_names(v, names)
+        if in_ref and k in ("to", "kinds")
+        else _by_first_names(v, names, in_ref=k == "ref")
+        for k, v in value.items()
+    }
+
+
+def _first_names(value: Any, names: dict[str, str]) -> Any:
+    match value:
+        case str():
+            return names.get(value, value)
+        case dict():
+            return {k: _first_names(v, names) for k, v in value.items()}
+        case list():
+            return [_first_names(v, names) for v in value]
+        case _:
+            return value
 
 
 def plan_number(digest: str) -> int:

@@ -17,6 +17,7 @@ from migrate.api.quarantined import reasons_of
 from migrate.context import Context
 from migrate.errors import UsageError
 from migrate.report.terminal import change
+from migrate.state.identity import names_now
 from migrate.state.quarantine import with_originals
 from migrate.state.records import meta_rows
 from migrate.state.roads import entity_rows
@@ -124,9 +125,9 @@ def _events(ctx: Context, entity: str, rids: list[int]) -> list[dict[str, str]]:
 
 
 def _crosswalk(ctx: Context, entity: str, key: str) -> dict[str, Any] | None:
-    system = ctx.mapping.sources[ctx.mapping.entities[entity].source].system
+    system, name = names_now(ctx)[entity]
     for rows in meta_rows(ctx.target, "crosswalk"):
-        mine = pc.and_(pc.equal(rows["entity"], entity), pc.equal(rows["system"], system))
+        mine = pc.and_(pc.equal(rows["entity"], name), pc.equal(rows["system"], system))
         found = rows.filter(pc.and_(mine, pc.equal(rows["source_key"], key))).to_pylist()
         if found:
             return dict(found[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -80,3 +81,9 @@ def by_distinct(array: Arrow, function: Callable[[Any], str | None]) -> Arrow:
     coded = array.dictionary_encode()
     done = [None if value is None else function(value) for value in coded.dictionary.to_pylist()]
     return pa.array(done, pa.string()).take(coded.indices)
+
+
+def less(one: str, other: str) -> bool:
+    """Is the number `one` less than `other`? Exact at any length; NaN is neither less nor more than anything."""
+    a, b = Decimal(one), Decimal(other)
+    return not (a.is_nan() or b.is_nan()) and a < b

@@ -208,6 +208,9 @@ def rollback(console: Console, document: Document) -> None:
         document.get("conflicts") or (),
     )
     _listed(console, "Differences to the backup", proof.get("differences") or ())
+    for names in document.get("renamed") or ():
+        old, new = (f"{names.get(f'{o}entity')} ({names.get(f'{o}system')})" for o in ("old_", ""))
+        line(console, f"Rows of {old} stay known as {new}: renaming is not undone.")
 
 
 def trace(console: Console, document: Document) -> None:

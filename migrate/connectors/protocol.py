@@ -8,7 +8,7 @@ without row values and without passwords. No connector retries silently.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -82,6 +82,11 @@ class Transaction(Protocol):
 
     def delete(self, table: Table, key: Sequence[str], keys: pa.Table) -> int:
         """Rows really deleted. A referencing row makes it fail with GateClosed naming the constraint."""
+        ...
+
+    def rewrite(self, table: Table, where: Mapping[str, str], values: Mapping[str, str]) -> int:
+        """Set text columns to `values` in every row whose text columns equal `where`; key columns too, which
+        `update` cannot. Rows changed. For our own tables: a row that the database refuses is an error."""
         ...
 
     def fetch(

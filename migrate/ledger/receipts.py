@@ -1,11 +1,13 @@
-"""Our own tables in the target: fence, runs, part receipts, crosswalk, undo journal, rejects.
+"""Our own tables in the target: fence, runs, part receipts, crosswalk, undo journal, rejects, names.
 
 They are created before the first part, never inside one. A source key is the JSON array of its
 canonical texts; a target key likewise. Hashes are canon-1 row hashes, 16 bytes.
 
 The crosswalk carries what F12 asks for from day one: `source_hash`, `plan` (first 8 bytes of the
 entity's plan digest) and `target_hash` (the mapped target columns after the last pass), and
-`row_hash` (the whole target row after the last pass), by which undo notices edits made since.
+`row_hash` (the whole target row after the last pass), by which undo notices edits made since. `mapped`
+says which columns the `target_hash` of a plan is over; `renamed` under which names the crosswalk knew
+rows before a mapping said `was`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Callable
 
 from migrate.model import Column, Kind, Table, Type
 
-LAYOUT = 1
+LAYOUT = 2  # 2: mapped, renamed
 
 _TEXT = Type(Kind.TEXT)
 _INT = Type(Kind.INT, bits=64)
@@ -74,6 +76,25 @@ _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
             _column("image", Type(Kind.BYTES)),  # Parquet: exact, and readable without this program
         ),
         ("run", "part", "kind"),
+    ),
+    "mapped": (
+        (
+            _column("plan", _INT),
+            _column("columns", _TEXT),  # JSON list
+        ),
+        ("plan",),
+    ),
+    "renamed": (
+        (
+            _column("run", _TEXT),
+            _column("old_system", _TEXT),
+            _column("old_entity", _TEXT),
+            _column("system", _TEXT),
+            _column("entity", _TEXT),
+            _column("row_count", _INT),
+            _column("renamed_at", _TEXT),
+        ),
+        ("run", "old_system", "old_entity"),
     ),
     "reject": (
         (

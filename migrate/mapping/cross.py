@@ -9,6 +9,7 @@ from typing import Any
 from migrate.mapping import expr
 from migrate.mapping.cross_roads import check_roads
 from migrate.mapping.cross_tests import check_tests
+from migrate.mapping.cross_writes import check_existing, check_target_sets, check_totals, check_was
 from migrate.mapping.every_field import every_field
 from migrate.mapping.file_options import check_files
 from migrate.mapping.language import ENTITY
@@ -32,6 +33,8 @@ def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None
         path: Path_ = ("entities", name)
         _source_of(entity, path, names, reading)
         _write(entity, path, names, reading)
+        check_existing(entity, path, names.of("entities", name, "fields"), reading)
+        check_target_sets(entity, path, reading)
         joined = names.of(*path, "with")
         _expression(entity.where, (*path, "where"), reading, joined)
         for column, value in entity.match.items():
@@ -43,6 +46,8 @@ def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None
         _recipe(recipe, ("recipes", name), names, entities, reading)
     for name, value_map in _models(parts.get("maps"), ValueMap).items():
         _table_map(value_map, ("maps", name), names, reading)
+    check_was(entities, sources, reading)
+    check_totals(entities, parts.get("checks"), reading)
     if tree.get("source") is not None:
         check_files(sources.get("source"), ("source",), reading)
     for name in names.of("sources"):

@@ -337,13 +337,25 @@ class TableCheck(Strict):
         return f"{self.kind} {what}" + (f" by {', '.join(self.by)}" if self.by else "")
 
 
+Existing = Literal["overwrite", "keep", "fill_empty"]
+
+
+class Was(Strict):
+    """An earlier name of an entity's rows; None = as it is now."""
+
+    system: str | None = None
+    entity: str | None = None
+
+
 class Entity(Strict):
     """One road from a source table to a target table. The road's columns are those of the source table, and what `pivot`,
     `with` (as "join.column") and `explode` make of them. With `query`, its rows are the source rows and `table` is "".
 
     `match`: target column → source column or expression that gives the value (short form `[legacy_id]`: the
     field of that name, value None here). `write` is filled in by rule: add, or add_or_update where match is given.
-    `let`: working values in the order of the file, which rules, fields, `match` and `key` see like columns."""
+    `let`: working values in the order of the file, which rules, fields, `match` and `key` see like columns.
+    `existing`: field, or "default" for those not named → what happens to it in rows that are in the target already.
+    `was`: names under which earlier runs knew these rows, the newest first."""
 
     name: str
     source: str = "source"  # name of the source
@@ -359,13 +371,29 @@ class Entity(Strict):
     explode: Explode | None = None
     one_per: tuple[str, ...] = ()
     match: dict[str, str | None] = Key(default_factory=dict)
-    write: Literal["link", "add", "add_or_update"] = "add"
+    write: Literal["link", "add", "add_or_link", "update", "add_or_update"] = "add"
+    existing: dict[str, Existing] = Key(default_factory=dict)
+    was: tuple[Was, ...] = ()
     target_sets: dict[str, str] = Key(default_factory=dict)  # column → any | at_least | not_null
     let: dict[str, Field] = Key(default_factory=dict)
     fields: dict[str, Field] = Key(default_factory=dict)
     max_quarantine: float | None = None
     examples: tuple[Example, ...] = Key(default=(), exclude=True)
     why: str | None = Key(default=None, exclude=True)
+
+    @property
+    def inserts(self) -> bool:
+        """May it bring rows that the target does not have?"""
+        return self.write in ("add", "add_or_link", "add_or_update")
+
+    @property
+    def updates(self) -> bool:
+        """May it write to rows that the target has?"""
+        return self.write in ("update", "add_or_update")
+
+    def on_existing(self, field: str) -> Existing:
+        """What happens to a field of rows that are in the target already."""
+        return self.existing.get(field, self.existing.get("default", "overwrite"))
 
 
 class LeftBehind(Strict):

@@ -16,6 +16,7 @@ from migrate.model import Manifest, Schema
 from migrate.parts import read_part, stream_rows
 from migrate.planning import digest_of, schema_digest, what_changed
 from migrate.stages.result import Result
+from migrate.state.identity import in_names_of
 from migrate.state.proven import CROSSWALK
 from migrate.vault.capture import Capture, capture, read_capture
 from migrate.vault.reader import open_backup
@@ -77,10 +78,11 @@ def capture_target(ctx: Context) -> Capture:
 
 
 def _keep_crosswalk(ctx: Context, folder: Path, taken: Capture, name: str) -> None:
-    """`target/crosswalk.parquet`: what earlier runs loaded, as transform and load look it up."""
+    """`target/crosswalk.parquet`: what earlier runs loaded, as transform and load look it up, under the names that
+    the mapping has now."""
     declared, stored = meta_table("crosswalk", ctx.target.meta), taken.schema.table(name)
     tables = (
-        ctx.target.as_declared(read_part(folder / ref.path, ref), stored, declared)
+        in_names_of(ctx.mapping, ctx.target.as_declared(read_part(folder / ref.path, ref), stored, declared))
         for ref in taken.parts[name]
     )
     stream_rows(tables, folder / CROSSWALK, point="backup.crosswalk")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +16,13 @@ import numpy as np
 import pyarrow as pa
 
 from migrate import canon, failpoints
-from migrate.arrow import arrow_schema
 from migrate.context import Context
 from migrate.errors import Drift, GateClosed, MappingError, TooManyQuarantined
 from migrate.ledger.records import JSON
-from migrate.mapping.model import Entity, Find
+from migrate.mapping.model import Entity
 from migrate.model import PartRef, Schema, Table, Verdict
-from migrate.parts import stream_rows, write_rows
-from migrate.planning import compared_columns, finds, limit_of, may_be_quarantined, plan_number, state_columns
+from migrate.parts import write_rows
+from migrate.planning import limit_of, may_be_quarantined, plan_number, yielding_columns
 from migrate.stages.result import Result
 from migrate.stages.roads import are_whole, make_roads, quarantined_by_splits
 from migrate.state.lookups import table_lookups
@@ -31,13 +30,14 @@ from migrate.state.proven import known_crosswalk, source_rows, target_rows
 from migrate.state.quarantine import RID_SHIFT, write_quarantine
 from migrate.state.records import meta_rows
 from migrate.state.roads import all_sources, entity_rows
+from migrate.state.standing import EarlierHash, earlier_hashes, write_target_files
 from migrate.state.totals import foreseen
 from migrate.transform.apply import Transformed, apply
 from migrate.transform.compile import compile_entity
 from migrate.transform.entity import CompiledEntity
 from migrate.transform.roads import EntityRows
 from migrate.transform.settle import Road, Settled, settle
-from migrate.vault.capture import Rows, table_folder
+from migrate.vault.capture import Rows
 
 NAME = "transform"
 
@@ -86,13 +86,14 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     rows = make_roads(ctx, sources, inputs)
     lookups = table_lookups(ctx, sources)
     compiled = {n: _compile(ctx, n, rows[n], declared).with_lookups(lookups) for n in ctx.entities}
-    targets = _target_files(ctx, target, declared, known is not None)
+    earlier = earlier_hashes(ctx, known, declared)
+    targets, values = write_target_files(ctx, target, declared, earlier, known=known is not None)
     total = 0
     roads = []
     stops: list[str] = []
     for name, entity in ctx.entities.items():
         files, seen, stopped = _apply_entity(ctx, compiled[name], rows[name], inputs)
-        roads.append(_road(ctx, name, entity, files, declared))
+        roads.append(_road(ctx, name, entity, files, declared, earlier[name]))
         total += seen
         stops += stopped
     failpoints.hit("transform.before_settle")
@@ -105,13 +106,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
         out=ctx.room("transform"),
         temp=ctx.room("temp"),
     )
-    if settled.strangers:
-        raise Drift(
-            f"rows are known under another identity and would be loaded a second time: {'; '.join(settled.strangers)}",
-            where=ctx.mapping.path,
-            kept="Nothing was loaded.",
-            hint="Give entity, system and key their earlier names. Saying what they were called (`was:`) is not built yet.",
-        )
+    _refuse_mistaken(ctx, settled)
     for name in ctx.entities:
         write_quarantine(ctx, name, rows[name])
     counts = {name: road.count for name, road in rows.items()}
@@ -129,11 +124,32 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
         NAME,
         "settled",
         inputs,
-        [ctx.output(p) for p in [*decided, *targets.values()]],
+        [ctx.output(p) for p in [*decided, *targets.values(), *values]],
         {"rows": total},
     )
     failpoints.hit("transform.checkpointed")
     return Result(rows=total)
+
+
+def _refuse_mistaken(ctx: Context, settled: Settled) -> None:
+    """Rows whose identity is in doubt are neither loaded again nor taken for others (F15)."""
+    if settled.doubles:
+        raise Drift(
+            "rows are known under an earlier name (`was`) and under the present one, and no row can be two: "
+            + "; ".join(settled.doubles),
+            where=ctx.mapping.path,
+            kept="Nothing was loaded.",
+            hint="Roll back the run that loaded them under one of the names, or take that name out of `was`.",
+        )
+    if settled.strangers:
+        raise Drift(
+            "rows are known under another identity and would be loaded a second time: "
+            + "; ".join(s.found for s in settled.strangers),
+            where=ctx.mapping.path,
+            kept="Nothing was loaded.",
+            hint=" ".join(s.way_out for s in settled.strangers)
+            + " Else give entity, system and key their earlier names.",
+        )
 
 
 def _own_runs(ctx: Context) -> list[str]:
@@ -226,60 +242,17 @@ def _with_match_texts(result: Transformed, entity: Entity, target: Table) -> pa.
     return rows
 
 
-# ------------------------------------------------------------------ the target as it was backed up
-
-
-def _target_files(ctx: Context, target: Rows, declared: Schema, known: bool) -> dict[str, Path]:
-    """Per target table that anything is looked up in: keys, hashes and canonical texts, from the proven backup."""
-    looked: dict[str, set[str]] = {}
-    for entity in ctx.entities.values():
-        if entity.match or known:
-            looked.setdefault(entity.into, set()).update(entity.match)
-        for _, find in finds(entity):
-            looked.setdefault(find.table, set()).update(_find_columns(find))
-    files = {}
-    for name, columns in looked.items():
-        path = ctx.place("targets", f"{table_folder(name)}.parquet")
-        tables = (
-            _target_keys(ctx, declared.table(name), rows, sorted(columns))
-            for rows in _declared_rows(ctx, target, declared.table(name))
-        )
-        stream_rows(tables, path, point="transform.target")
-        files[name] = path
-    return files
-
-
-def _find_columns(find: Find) -> list[str]:
-    return [*find.where, *([find.by] if find.by else [])]
-
-
-def _declared_rows(ctx: Context, target: Rows, declared: Table) -> Iterator[pa.Table]:
-    """The backed-up rows of a target table in its declared types; a table without rows gives one batch without rows,
-    for that what earlier runs loaded is gone has to be seen."""
-    stored = target.schema.table(declared.name)
-    yield arrow_schema(declared.columns).empty_table()
-    for ref in target.parts[declared.name]:
-        yield ctx.target.as_declared(target.read(ref), stored, declared)
-
-
-def _target_keys(ctx: Context, table: Table, rows: pa.Table, columns: list[str]) -> pa.Table:
-    content = {
-        "tkey": canon.source_keys(rows, table.primary_key, table.types),
-        "row_hash": canon.as_binary(canon.row_hashes(rows, table.types, state_columns(ctx.mapping, table))),
-    }
-    for column in columns:
-        content[f"c.{column}"] = canon.canonical_text(rows[column], table.column(column).type)
-    for name, entity in ctx.entities.items():
-        if entity.into == table.name:
-            hashes = canon.row_hashes(rows, table.types, compared_columns(entity))
-            content[f"h.{name}"] = canon.as_binary(hashes)
-    return pa.table(content)
-
-
 # ------------------------------------------------------------------ fates
 
 
-def _road(ctx: Context, name: str, entity: Entity, files: Files, declared: Schema) -> Road:
+def _road(
+    ctx: Context,
+    name: str,
+    entity: Entity,
+    files: Files,
+    declared: Schema,
+    earlier: Mapping[int, EarlierHash],
+) -> Road:
     table = declared.table(entity.into)
     required = {
         f
@@ -301,6 +274,8 @@ def _road(ctx: Context, name: str, entity: Entity, files: Files, declared: Schem
         match=tuple(entity.match),
         required=frozenset(required),
         by_content=entity.key_is_content,
+        yields={f: entity.on_existing(f) for f in yielding_columns(entity)},
+        hashes={plan: hash_.column for plan, hash_ in earlier.items()},
     )
 
 

@@ -59,6 +59,19 @@ def add_values(ctx: Context, rejected: Rejected, entity: str) -> None:
     rejected.values[entity] = {str(json.loads(row["tkey"])[0]) for row in chosen.select(["tkey"]).to_pylist()}
 
 
+RENAMED = (
+    "names"  # the receipt of the transaction that renames crosswalk entries; it writes no row of anybody's
+)
+
+
+def writers(target: Target) -> set[str]:
+    """Runs that committed rows to the target."""
+    found: set[str] = set()
+    for rows in meta_rows(target, "receipt", ["run", "part"]):
+        found.update(str(r) for r in rows.filter(pc.not_equal(rows["part"], RENAMED))["run"].to_pylist())
+    return found
+
+
 def written_parts(ctx: Context) -> bool:
-    """Did an earlier process of this run commit anything to the target?"""
-    return any(ctx.run in set(rows["run"].to_pylist()) for rows in meta_rows(ctx.target, "receipt"))
+    """Did an earlier process of this run commit any row to the target?"""
+    return ctx.run in writers(ctx.target)

@@ -155,7 +155,7 @@ def _matches(scope: Scope) -> list[CompiledField]:
 
 def _not_null(scope: Scope) -> None:
     """Columns that take no NULL and get no value from anywhere."""
-    if scope.entity.write == "link":
+    if not scope.entity.inserts:
         return
     for column in scope.target.columns:
         filled = (
@@ -189,7 +189,7 @@ def _target_key(scope: Scope) -> None:
             f"the target table {scope.target.name} has no primary key, so its rows cannot be named",
             "add one to the target table: rows could not be read back or undone without",
         )
-    elif scope.entity.write != "link":
+    elif scope.entity.inserts:
         for name in scope.target.primary_key:
             column = scope.target.column(name)
             if name not in scope.entity.fields and not _assignable(scope, column) and column.nullable:

@@ -102,6 +102,27 @@ def test_f01_more_refusals_than_allowed_roll_everything_back(target: Target, chi
     assert all_rows(target, "child").num_rows == 0
 
 
+@pytest.mark.fineprint(15)
+def test_f15_texts_of_a_key_are_rewritten_as_a_whole(engine: Engine, target: Target) -> None:
+    """Also texts with quotes and backslashes; what does not equal all of `where` stays; a clash changes nothing."""
+    engine.execute("CREATE TABLE names (a text, b text, n bigint, PRIMARY KEY (a, b, n))")
+    table = target.schema(["names"]).table("names")
+    old, new = "it's", 'a\\b"'
+    rows: list[dict[str, object]] = [{"a": old, "b": b, "n": n} for b in ("x", "y") for n in range(3)]
+    assert write(target, table, rows) == []
+    transaction = target.begin()
+    assert transaction.rewrite(table, {"a": old, "b": "x"}, {"a": new, "b": "z"}) == 3
+    assert transaction.rewrite(table, {"a": "nobody"}, {"a": "x"}) == 0
+    transaction.commit()
+    found = sorted((r["a"], r["b"], r["n"]) for r in all_rows(target, "names").to_pylist())
+    assert found == sorted([(new, "z", n) for n in range(3)] + [(old, "y", n) for n in range(3)])
+    transaction = target.begin()
+    with pytest.raises(Exception):  # noqa: B017 - whatever the engine says: it is a defect, not data
+        transaction.rewrite(table, {"a": old}, {"a": new, "b": "z"})
+    transaction.rollback()
+    assert sorted((r["a"], r["b"], r["n"]) for r in all_rows(target, "names").to_pylist()) == found
+
+
 @pytest.mark.fineprint(11)
 def test_f11_a_child_before_its_parent_in_one_batch_goes_in(target: Target, child: Table) -> None:
     rows = [{"id": i, "code": f"c{i}", "boss_id": i + 1 if i < 49 else None} for i in range(50)]

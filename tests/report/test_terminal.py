@@ -144,6 +144,7 @@ def test_every_code_has_a_meaning() -> None:
     codes = (
         "required unique in pattern range min_length max_length type too_long lossy unmapped_value no_case ref_missing ref_ambiguous "
         "parent_quarantined parent_excluded find_missing find_ambiguous key_missing key_not_unique match_ambiguous match_conflict link_missing "
+        "update_missing key_changed "
         "changed_since_load edited_in_target target_gone bad_row ragged_row bad_encoding nul_byte target_changed parent_rejected "
         "join_missing pivot_ambiguous no_road db_unique db_foreign_key db_check db_not_null db_value db_other dropped_by_trigger"
     )

@@ -48,6 +48,7 @@ class Thing:
     match: bool = False
     write: str = "add"
     required: frozenset[str] = frozenset()
+    yields: tuple[tuple[str, str], ...] = ()  # field, keep | fill_empty
     target: tuple[tuple[str, str | None, bytes], ...] | None = None  # key, match value, hash
 
 
@@ -55,7 +56,8 @@ class Thing:
 class World:
     things: tuple[Thing, ...]
     users: tuple[tuple[str, str], ...] = ()  # key, e-mail
-    crosswalk: tuple[tuple[str, str, str, int, bytes, bytes | None], ...] = ()
+    # entity, key, target key, origin, plan, source hash, target hash
+    crosswalk: tuple[tuple[str, str, str, str, int, bytes, bytes | None], ...] = ()
 
 
 @dataclass
@@ -83,19 +85,19 @@ def _settled(world: World, folder: Path) -> tuple[Fates, Settled]:
     crosswalk = None
     if world.crosswalk:
         crosswalk = folder / "crosswalk.parquet"
-        columns = ("entity", "source_key", "target_key", "plan", "source_hash", "target_hash")
+        columns = ("entity", "source_key", "target_key", "origin", "plan", "source_hash", "target_hash")
         rows = [
             {
                 "system": "s",
                 "run": "before",
-                **dict(zip(columns, (e, json_key(k), json_key(t), p, sh, th), strict=True)),
+                **dict(zip(columns, (e, json_key(k), json_key(t), o, p, sh, th), strict=True)),
             }
-            for e, k, t, p, sh, th in world.crosswalk
+            for e, k, t, o, p, sh, th in world.crosswalk
         ]
         text, blob = pa.string(), pa.binary()
         types: list[tuple[str, pa.DataType]] = [
             ("system", text), ("entity", text), ("source_key", text), ("target_key", text),
-            ("plan", pa.int64()), ("source_hash", blob), ("target_hash", blob), ("run", text),
+            ("origin", text), ("plan", pa.int64()), ("source_hash", blob), ("target_hash", blob), ("run", text),
         ]  # fmt: skip
         pq.write_table(pa.Table.from_pylist(rows, pa.schema(types)), crosswalk)
     targets = {}
@@ -126,6 +128,8 @@ def _target(folder: Path, thing: Thing) -> Path:
         "c.code": pa.array([c for _, c, _ in rows], pa.string()),
         f"h.{thing.name}": pa.array([h for _, _, h in rows], pa.binary()),
     }
+    for fld, _ in thing.yields:  # what stands in such a field is, for the test, what stands in the code
+        content[f"c.{fld}"] = content["c.code"]
     pq.write_table(pa.table(content), path)
     return path
 
@@ -171,6 +175,7 @@ def _road(folder: Path, thing: Thing) -> Road:
         unique={"u": thing.unique} if thing.unique else {},
         match=("code",) if thing.match else (),
         required=thing.required,
+        yields=dict(thing.yields),
     )
 
 
@@ -195,6 +200,9 @@ def _fates(world: World, out: Path, done: Settled) -> Fates:
 # ------------------------------------------------------------------ the model
 
 
+MISSING = {"link": "link_missing", "update": "update_missing"}
+
+
 class Model:
     """Row by row, in dicts; slow, and plain enough to be read."""
 
@@ -202,7 +210,8 @@ class Model:
         self.world = world
         self.fates = Fates()
         self.things = {t.name: t for t in world.things}
-        self.xw = {(e, k): (t, p, sh, th) for e, k, t, p, sh, th in world.crosswalk}
+        self.xw = {(e, k): (t, o, p, sh, th) for e, k, t, o, p, sh, th in world.crosswalk}
+        self.moot: set[tuple[str, int, str]] = set()  # not written, so not asked about
 
     def settle(self) -> Fates:
         for thing in self.world.things:
@@ -213,7 +222,10 @@ class Model:
             self.uniques(thing)
         for thing in self.world.things:
             self.operations(thing)
+            self.unwritten(thing)
             self.lookups(thing)
+        for thing in self.world.things:
+            self.one_row_per_match(thing)
         self.references()
         for place in self.fates.reasons:
             self.fates.ops.pop(place, None)
@@ -271,8 +283,8 @@ class Model:
         matched: dict[int, str] = {}
         for rid, row in self.good(thing):
             if target is None:
-                if thing.write == "link":
-                    self.against(thing.name, rid, "", "link_missing")
+                if thing.write in MISSING:
+                    self.against(thing.name, rid, "", MISSING[thing.write])
                 else:
                     self.fates.ops[thing.name, rid] = "insert", None
             elif (thing.name, row.key) in self.xw:
@@ -284,14 +296,14 @@ class Model:
                 found = [t for t, (code, _) in target.items() if code is not None and code == row.match]
                 if len(found) > 1:
                     self.against(thing.name, rid, "", "match_ambiguous")
-                elif not found and thing.write == "link":
-                    self.against(thing.name, rid, "", "link_missing")
+                elif not found and thing.write in MISSING:
+                    self.against(thing.name, rid, "", MISSING[thing.write])
                 elif not found:
                     self.fates.ops[thing.name, rid] = "insert", None
                 elif thing.write == "add":
                     self.against(thing.name, rid, "", "match_conflict")
                 else:
-                    op = "link" if thing.write == "link" else "update"
+                    op = "link" if thing.write in ("link", "add_or_link") else "update"
                     self.fates.ops[thing.name, rid] = op, json_key(found[0])
                     matched[rid] = found[0]
         if thing.write != "link" and thing.match:
@@ -304,15 +316,45 @@ class Model:
             if len(same) > 1 and "update" in same:
                 self.against(thing.name, rid, "", "match_conflict")
 
+    def one_row_per_match(self, thing: Thing) -> None:
+        """New rows whose match value another row of the source has too."""
+        if not thing.match or thing.write not in ("add", "add_or_link", "add_or_update"):
+            return
+        mine = {rid: op for (name, rid), (op, _) in self.fates.ops.items() if name == thing.name}
+        values = Counter(thing.rows[rid].match for rid in mine)
+        new = [rid for rid, _ in self.good(thing) if mine.get(rid) == "insert"]
+        for rid in new:
+            value = thing.rows[rid].match
+            if value is not None and values[value] > 1:
+                self.against(thing.name, rid, "", "match_conflict")
+
+    def linked(self, thing: Thing, row: Row) -> bool:
+        known = self.xw.get((thing.name, row.key or ""))
+        return thing.write == "add_or_link" and known is not None and known[1] == "link"
+
+    def unwritten(self, thing: Thing) -> None:
+        """References and lookups of linked rows, and those that a row which is there has its own values for."""
+        stands = {t: code for t, code, _ in thing.target or ()}
+        for (name, rid), (op, tkey) in self.fates.ops.items():
+            if name != thing.name or tkey is None:
+                continue
+            row = thing.rows[rid]
+            if thing.write == "add_or_link" and (op == "link" or self.linked(thing, row)):
+                fields = [f"r{i}" for i in range(len(thing.refs))] + ["f"]
+            else:
+                there = stands[tkey[2:-2]]
+                fields = [f for f, rule in thing.yields if rule == "keep" or there is not None]
+            self.moot |= {(name, rid, f) for f in fields}
+
     def known(self, thing: Thing, rid: int, row: Row, target: Mapping[str, tuple[str | None, bytes]]) -> None:
-        tkey, plan, source_hash, target_hash = self.xw[thing.name, row.key or ""]
+        tkey, _, plan, source_hash, target_hash = self.xw[thing.name, row.key or ""]
         if tkey not in target:
             self.against(thing.name, rid, "", "target_gone")
-        elif thing.write == "link" or (source_hash == row.hash and plan == PLAN):
+        elif thing.write == "link" or self.linked(thing, row) or (source_hash == row.hash and plan == PLAN):
             self.fates.ops[thing.name, rid] = "unchanged", json_key(tkey)
         elif target_hash is not None and target_hash != target[tkey][1]:
             self.against(thing.name, rid, "", "edited_in_target")
-        elif thing.write == "add_or_update":
+        elif thing.write in ("update", "add_or_update"):
             self.fates.ops[thing.name, rid] = "update", json_key(tkey)
         else:
             self.against(thing.name, rid, "", "changed_since_load")
@@ -328,8 +370,10 @@ class Model:
     def lookups(self, thing: Thing) -> None:
         if thing.find is None:
             return
-        good = self.good(thing)
+        good = [(rid, row) for rid, row in self.good(thing) if (thing.name, rid, "f") not in self.moot]
         for rid, row in self.rows(thing):
+            if (thing.name, rid, "f") in self.moot:
+                continue
             if row.find is not None and len(keys := self.found(thing.find, row.find)) == 1:
                 self.fates.patches[thing.name, rid, "f"] = keys[0]
         for rid, row in good:
@@ -367,6 +411,8 @@ class Model:
         for thing in self.world.things:
             for rid, row in self.rows(thing):
                 for i, ref in enumerate(row.refs):
+                    if (thing.name, rid, f"r{i}") in self.moot:
+                        continue
                     code = None if ref is None else self.code(*ref, first)
                     if code is not None:
                         found.append((thing.name, rid, f"r{i}", code))
@@ -449,6 +495,13 @@ def thing_of(draw: st.DrawFn, name: str) -> Thing:
         hashes = st.sampled_from([b"t", b"u"])
         target = tuple((f"t{i}", code, draw(hashes)) for i, code in enumerate(codes))
     fields = [f"r{i}" for i in range(len(refs))] + ["u", "f"]
+    write = (
+        draw(st.sampled_from(["add", "add_or_link", "update", "add_or_update", "link"])) if match else "add"
+    )
+    yields = []
+    if write in ("update", "add_or_update"):
+        rules = st.sampled_from([None, "keep", "fill_empty"])
+        yields = [(f, rule) for f in fields if f != "u" and (rule := draw(rules))]
     return Thing(
         name=name,
         rows=tuple(rows),
@@ -461,7 +514,8 @@ def thing_of(draw: st.DrawFn, name: str) -> Thing:
         ),
         unique=draw(st.sampled_from([None, "quarantine", "empty_and_flag", "warn", "stop"])),
         match=match,
-        write=draw(st.sampled_from(["add", "add_or_update", "link"])) if match else "add",
+        write=write,
+        yields=tuple(yields),
         required=frozenset(draw(st.lists(st.sampled_from(fields), max_size=2))),
         target=target,
     )
@@ -483,6 +537,7 @@ def worlds(draw: st.DrawFn) -> World:
                     thing.name,
                     key,
                     draw(st.sampled_from(["t0", "t1", "t9"])),
+                    draw(st.sampled_from(["insert", "link"])),
                     draw(st.sampled_from([PLAN, PLAN, 8])),
                     draw(st.sampled_from([b"h", b"i"])),
                     draw(st.sampled_from([None, b"t", b"u"])),
@@ -564,7 +619,7 @@ def test_p1_a_reference_to_a_row_that_is_gone_from_the_target_does_not_resolve()
     children = Thing(
         "b", (Row(key="1", refs=(("a", "7"),)), Row(key="2", refs=(("a", "8"),))), (Ref(to="a"),)
     )
-    known = (("a", "7", "t1", PLAN, b"h", None), ("a", "8", "t9", PLAN, b"h", None))
+    known = (("a", "7", "t1", "insert", PLAN, b"h", None), ("a", "8", "t9", "insert", PLAN, b"h", None))
     fates, _ = settled(World((parents, children), crosswalk=known))
     assert codes(fates, "b") == {1: {"ref_missing"}}
 

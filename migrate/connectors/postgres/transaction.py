@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -234,6 +234,13 @@ class PostgresTransaction:
         failpoints.hit("postgres.delete.done")
         self._run(f"DROP TABLE pg_temp.{stage}", table)
         return count
+
+    @_whole
+    def rewrite(self, table: Table, where: Mapping[str, str], values: Mapping[str, str]) -> int:
+        sets = ", ".join(f"{quote(c)} = {literal(v)}" for c, v in values.items())
+        found = " AND ".join(f"{quote(c)} = {literal(v)}" for c, v in where.items())
+        failpoints.hit("postgres.rewrite.before")
+        return self._run(f"UPDATE {quote_table(table.name)} SET {sets} WHERE {found}", table, "UPDATE")
 
     # -- reading ----------------------------------------------------------------------------------
 

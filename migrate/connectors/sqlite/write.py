@@ -8,7 +8,7 @@ statement for both, hence a temporary table, and there `bisect` finds what is st
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import length_hint
 from typing import Any
@@ -131,6 +131,16 @@ class SqliteTransaction:
                     if worse:
                         raise _referenced(table, worse)
             return before - after
+
+    def rewrite(self, table: Table, where: Mapping[str, str], values: Mapping[str, str]) -> int:
+        with self._part(table.name):
+            failpoints.hit("sqlite.rewrite.before")
+            sets = ", ".join(f"{quote(c)} = ?" for c in values)
+            found = " AND ".join(f"{quote(c)} = ?" for c in where)
+            return self._connection.execute(
+                f"UPDATE OR ABORT main.{quote(table.name)} SET {sets} WHERE {found}",
+                [*values.values(), *where.values()],
+            ).rowcount
 
     # --- reading ---
 

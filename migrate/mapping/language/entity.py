@@ -17,8 +17,10 @@ from migrate.mapping.language.road import (
     origin,
     said_of_shapes,
 )
+from migrate.mapping.language.words import identifier
 from migrate.mapping.model import (
     Entity,
+    Was,
 )
 from migrate.mapping.reference_shapes import (
     COLUMN,
@@ -47,12 +49,10 @@ from migrate.mapping.tree import Node, Pairs, Path_, Text
 _ENTITY_LATER = frozenset(
     [
         *(
-            "existing",
             "create",
             "on_gone",
             "on_conflict",
             "on_parent_excluded",
-            "was",
         ),
         *(
             "duplicates",
@@ -85,6 +85,31 @@ def _entity(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) 
     return with_defaults(entity, defaults) if isinstance(entity, Entity) else entity
 
 
+def _was(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
+    if not node.pairs:
+        return reading.wrong(
+            "empty", node.at, "`was` is an empty map", "say the earlier `system`, `entity`, or both"
+        )
+    return build(Was, values, node, reading) if values else BAD
+
+
+_WAS = Many(
+    Record(
+        "an earlier name of an entity's rows",
+        {
+            "system": Key(
+                Words("the name of a system", identifier("a system")), "The system's earlier name."
+            ),
+            "entity": Key(
+                Words("the name of an entity", identifier("an entity")), "The entity's earlier name."
+            ),
+        },
+        finish=_was,
+        words="{system: …, entity: …}, or one of them",
+    ),
+    "{system: …, entity: …}, or a list of them, the newest first",
+    single=True,
+)
 _MATCH = ByKind(
     Then(TARGET_COLUMN, lambda value, node, reading, path: {value: None}),
     Then(Many(TARGET_COLUMN), lambda value, node, reading, path: dict.fromkeys(value)),
@@ -128,8 +153,13 @@ ENTITY = Record(
         "into": Key(TABLE, "The target table.", required=True),
         "match": Key(_MATCH, "Target columns that decide whether a row is there already."),
         "write": Key(
-            Choice.of(Entity, "write", later=["update", "add_or_link"]), "link (found, never created), add, or add_or_update (default where `match` is given)."
+            Choice.of(Entity, "write"), "link (found, never created), add, add_or_link, update (never created), or add_or_update (default where `match` is given)."
         ),
+        "existing": Key(
+            MapOf(Choice(("overwrite", "keep", "fill_empty")), "a map of fields, and `default` for the others", name_check("column")),
+            "What happens to a field of rows that are in the target already: overwrite (default), keep, fill_empty.",
+        ),
+        "was": Key(_WAS, "Earlier names of the system or the entity: rows known under them are the same rows."),
         "target_sets": Key(
             MapOf(Choice(("any", "at_least", "not_null")), "a map of target columns", name_check("column")), "Columns that triggers or defaults of the target change."
         ),

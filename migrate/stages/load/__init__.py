@@ -16,16 +16,18 @@ from migrate.context import Context
 from migrate.errors import Corrupt, TooManyQuarantined, UsageError
 from migrate.ledger.receipts import LAYOUT, meta_table, meta_tables
 from migrate.model import Kind, Schema, Type
-from migrate.planning import limit_of, may_be_quarantined, state_columns
+from migrate.planning import limit_of, may_be_quarantined, owned_columns, plan_number, state_columns
 from migrate.stages.load.assign import assign
 from migrate.stages.load.cascade import cascade, lost_values
 from migrate.stages.load.gate import TargetDrifted, check_gate, check_schema, check_target
 from migrate.stages.load.links import link_part
+from migrate.stages.load.names import mapped_columns, rename
 from migrate.stages.load.parts import Lane, load_part
 from migrate.stages.load.receipts import Session, Work, once
 from migrate.stages.result import Result
 from migrate.state.counts import settled_counts
 from migrate.state.expected import check_counts
+from migrate.state.identity import renames
 from migrate.state.proven import proven_backups
 from migrate.state.quarantine import write_rejects
 from migrate.state.records import Rejected, meta_rows, read_rejected, written_parts
@@ -59,6 +61,7 @@ def run(ctx: Context) -> Result:
     assign(ctx, declared, inputs)
     if not started:
         check_counts(ctx)
+    rename(session, renames(ctx))
     failpoints.hit("load.assigned")
     rows = _load(ctx, session, _lanes(ctx, session, declared))
     write_rejects(ctx, _all_rejects(ctx))
@@ -86,9 +89,12 @@ def _nothing_to_write(ctx: Context) -> bool:
 
 
 def _nothing(ctx: Context, inputs: str) -> Result:
-    """No write needs no gate (F17); only the run's own folder gets its empty parts."""
+    """No write needs no gate (F17); only the run's own folder gets its empty parts, and the crosswalk new names."""
     assign(ctx, ctx.target.schema(ctx.plan.touched), inputs)
     check_counts(ctx)
+    wanted = renames(ctx)
+    if wanted:
+        rename(_open_session(ctx), wanted)
     write_rejects(ctx, _all_rejects(ctx))
     ctx.ledger.put_checkpoint(ctx.run, NAME, "done", inputs, [], {"rows": 0})
     return Result(rows=0, notes=("nothing to write",))
@@ -124,22 +130,14 @@ def _check_layout(ctx: Context) -> None:
 
 
 def _register(ctx: Context, session: Session) -> None:
-    """The run's row and the layout version in the target."""
+    """The run's row, the layout version, and what the hashes of this plan are over, in the target."""
     transaction = session.target.begin()
     try:
-        rows: dict[str, dict[str, Any]] = {
-            "layout": {"version": LAYOUT},
-            "run": {
-                "run": ctx.run,
-                "mapping": ctx.mapping.name,
-                "digest": ctx.mapping.digest,
-                "state": "loading",
-                "started": datetime.now(UTC).isoformat(
-                    timespec="microseconds"
-                ),  # undo asks which run was later
-            },
-        }
-        for name, row in rows.items():
+        rows: list[tuple[str, dict[str, Any]]] = [("layout", {"version": LAYOUT}), ("run", _run_row(ctx))]
+        for name, entity in ctx.entities.items():
+            number = plan_number(ctx.plan.entities[name].digest)
+            rows.append(("mapped", {"plan": number, "columns": mapped_columns(owned_columns(entity))}))
+        for name, row in rows:
             table = meta_table(name, session.target.meta)
             new = pa.Table.from_pylist([row], arrow_schema(table.columns))
             keys = new.select(list(table.primary_key))
@@ -149,6 +147,16 @@ def _register(ctx: Context, session: Session) -> None:
     except BaseException:
         transaction.rollback()
         raise
+
+
+def _run_row(ctx: Context) -> dict[str, Any]:
+    return {
+        "run": ctx.run,
+        "mapping": ctx.mapping.name,
+        "digest": ctx.mapping.digest,
+        "state": "loading",
+        "started": datetime.now(UTC).isoformat(timespec="microseconds"),  # undo asks which run was later
+    }
 
 
 def _lanes(ctx: Context, session: Session, declared: Schema) -> dict[str, Lane]:

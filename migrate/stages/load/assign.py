@@ -2,10 +2,11 @@
 stamped, and the hash that will be expected of it is fixed (F6).
 
 Leaves `load/ENTITY/part-NNNNN.parquet`: `__rid __key __hash __op __tkey __known __before __expected
-__final`, the columns to write, `d.FIELD` for fields that the second pass fills, and `m.COLUMN`, the texts by which a
-row is matched. `__op` is
+__final __owned`, the columns as they shall stand, `d.FIELD` for fields that the second pass fills and `b.FIELD` as
+those stand before, and `m.COLUMN`, the texts by which a row is matched. `__op` is
 insert | update | link | refresh | unchanged; `__before` the whole target row as it was decided on;
-`__expected` is over the compared columns after the first pass, `__final` after the second.
+`__expected` is over the compared columns after the first pass, `__final` after the second, `__owned` over those of
+them that are the entity's also in rows which were there before: the crosswalk's `target_hash`.
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ from migrate.mapping.model import Entity
 from migrate.model import Kind, Schema, Table, Type
 from migrate.parts import write_rows
 from migrate.plan_model import EntityPlan
-from migrate.planning import compared_columns
+from migrate.planning import compared_columns, owned_columns
+from migrate.stages.load.existing import raises, yield_to_existing
 from migrate.state.proven import known_crosswalk
 from migrate.state.quarantine import RID_SHIFT
+from migrate.state.standing import read_old_values, target_file
 from migrate.state.to_load import part_indexes, part_path
-from migrate.vault.capture import table_folder
 
 _TEXT = Type(Kind.TEXT)
 
@@ -195,11 +197,13 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
     for key in plan.key_columns:
         if key not in columns:
             columns[key] = canon.from_text(_first(db, decided["tkey"]), table.column(key).type)
+    old = read_old_values(ctx, name, table, _flat(decided["at"]))
+    yield_to_existing(entity, table, columns, old, there=pc.is_in(_flat(decided["op"]), pa.array(_DECIDED)))
     final = pa.table(columns)
-    compared = compared_columns(entity)
+    compared, owned = compared_columns(entity), owned_columns(entity)
     final_hash = canon.as_binary(canon.row_hashes(final, table.types, compared))
     patched = _patched(ctx, name, fields, decided)
-    operation = _operation(decided, final_hash, patched)
+    operation = _operation(decided, final_hash, patched, raises(entity, table, columns, old))
     first = [c for c in compared if c not in plan.deferred]
     out: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {
         "__rid": decided["rid"],
@@ -214,16 +218,43 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
         if first == compared
         else canon.as_binary(canon.row_hashes(final, table.types, first)),
         "__final": final_hash,
+        "__owned": _owned(entity, final, table, final_hash, owned, decided),
     }
     for fld, column in columns.items():
         out[f"d.{fld}" if fld in plan.deferred else fld] = column
-    for matched in entity.match if entity.write == "add_or_update" else ():
+    for fld in plan.deferred:
+        out[f"b.{fld}"] = old[fld] if fld in old.column_names else pa.nulls(len(final), columns[fld].type)
+    for matched in entity.match if entity.inserts else ():
         out[f"m.{matched}"] = rows[f"__m.{matched}"]
     result = part_path(ctx, name, index)
     rows_out = pa.table(out)
     rows_out = rows_out.filter(pc.not_equal(rows_out["__op"], "unchanged"))
     write_rows(rows_out, result, point="load.assigned")
     return result
+
+
+_DECIDED = ("update", "recheck")  # against a row of the target as it was backed up
+
+
+def _owned(
+    entity: Entity,
+    final: pa.Table,
+    table: Table,
+    final_hash: pa.Array[Any],
+    owned: list[str],
+    decided: pa.Table,
+) -> pa.Array[Any]:
+    """The hash of the columns that are the entity's; null where none is, as in rows that are only linked."""
+    if not owned:
+        return pa.nulls(final.num_rows, pa.binary(16))
+    hashes = final_hash
+    if owned != compared_columns(entity):
+        hashes = canon.as_binary(canon.row_hashes(final, table.types, owned))
+    if entity.write != "add_or_link":
+        return hashes
+    linked = pc.equal(_flat(decided["op"]), "link")
+    found: pa.Array[Any] = pc.if_else(linked, pa.scalar(None, hashes.type), hashes)
+    return found
 
 
 def _first(db: duckdb.DuckDBPyConnection, keys: pa.ChunkedArray[Any]) -> pa.Array[Any]:
@@ -237,13 +268,14 @@ def _first(db: duckdb.DuckDBPyConnection, keys: pa.ChunkedArray[Any]) -> pa.Arra
 def _decided(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, index: int) -> pa.Table:
     """Settled rows of one part that ask for anything, with key, and for rows found in the target its hashes."""
     keys = ctx.folder / "load" / name / "keys.parquet"
-    target = ctx.folder / "targets" / f"{table_folder(ctx.mapping.entities[name].into)}.parquet"
+    target = target_file(ctx, ctx.mapping.entities[name].into)
     low, high = index << RID_SHIFT, (index + 1) << RID_SHIFT
     if target.exists():
-        join = f"LEFT JOIN {parquet([target])} t ON t.tkey = k.tkey AND k.op IN ('update', 'recheck')"
-        hashes = f"t.row_hash AS row_hash, t.{identifier(f'h.{name}')} AS map_hash"
+        there = f"read_parquet({literal(str(target))}, file_row_number = true)"
+        join = f"LEFT JOIN {there} t ON t.tkey = k.tkey AND k.op IN {_DECIDED}"
+        hashes = f"t.row_hash AS row_hash, t.{identifier(f'w.{name}')} AS map_hash, t.file_row_number AS at"
     else:
-        join, hashes = "", "NULL::BLOB AS row_hash, NULL::BLOB AS map_hash"
+        join, hashes = "", "NULL::BLOB AS row_hash, NULL::BLOB AS map_hash, NULL::BIGINT AS at"
     found: pa.Table = db.sql(
         f"SELECT k.*, {hashes} FROM {parquet([keys])} k {join} "
         f"WHERE k.rid >= {low} AND k.rid < {high} AND k.op <> 'unchanged' ORDER BY k.rid"
@@ -259,13 +291,16 @@ def _patched(ctx: Context, name: str, fields: Sequence[str], decided: pa.Table) 
     return hit
 
 
-def _operation(decided: pa.Table, final: pa.Array[Any], patched: pa.Array[Any]) -> pa.Array[Any]:
+def _operation(
+    decided: pa.Table, final: pa.Array[Any], patched: pa.Array[Any], more: pa.Array[Any]
+) -> pa.Array[Any]:
     """An update that would change nothing is none: refresh (known before) or link (found by match). A row looked at
     again because a reference of it had been replaced is unchanged while that is still so."""
     op = _flat(decided["op"])
     same = pc.fill_null(
         pc.equal(_flat(decided["map_hash"]).cast(pa.binary()), final.cast(pa.binary())), False
     )
+    same = pc.and_(same, pc.invert(more))
     again = pc.equal(op, "recheck")
     idle = pc.and_(pc.or_(pc.equal(op, "update"), again), same)
     calm = pc.if_else(

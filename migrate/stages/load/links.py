@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from migrate import canon, failpoints
 from migrate.connectors.protocol import Transaction
 from migrate.errors import GateClosed
-from migrate.planning import compared_columns
+from migrate.planning import compared_columns, owned_columns
+from migrate.stages.load.existing import written_to_existing
 from migrate.stages.load.parts import Lane, target_keys, update_crosswalk
 from migrate.stages.load.receipts import Work
 
@@ -20,13 +21,12 @@ def link_part(
     lane: Lane, transaction: Transaction, rows: pa.Table, lost: dict[str, set[str]], rejected: set[int]
 ) -> Work:
     """Set the deferred columns of rows that this run wrote, and fix the crosswalk's hashes to the final state."""
-    names = list(lane.plan.deferred)
     rows = rows.filter(pc.is_in(rows["__op"], pa.array(["insert", "update"])))
     rows = rows.filter(pa.array([r not in rejected for r in rows["__rid"].to_pylist()], pa.bool_()))
     content: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {c: rows[c] for c in lane.key}
     emptied = np.zeros(rows.num_rows, dtype=bool)
-    needed = pc.equal(rows["__op"], "update").to_numpy()
-    for fld in names:
+    needed = np.zeros(rows.num_rows, dtype=bool)
+    for fld in lane.plan.deferred:
         column = rows[f"d.{fld}"].combine_chunks()
         gone = lost.get(fld)
         if gone:
@@ -35,22 +35,59 @@ def link_part(
             emptied |= hit.to_numpy(zero_copy_only=False)
             column = pc.if_else(hit, pa.scalar(None, column.type), column)
         content[fld] = column
-        needed |= pc.is_valid(column).to_numpy(zero_copy_only=False)
+        needed |= _different(lane, fld, column, rows[f"b.{fld}"])
     needed |= emptied  # their hash is not the one that was fixed beforehand
     chosen = pa.array(needed)
     rows, values = rows.filter(chosen), pa.table(content).filter(chosen)
     if not rows.num_rows:
         return Work(0)
-    refused = transaction.update(lane.table, lane.key, values, stop_after=0)
+    _as_left(lane, transaction, rows)
+    new = pc.equal(rows["__op"], "insert")
+    for part, names in (
+        (values.filter(new), list(lane.plan.deferred)),
+        (values.filter(pc.invert(new)), written_to_existing(lane.entity, list(lane.plan.deferred))),
+    ):
+        refused = transaction.update(lane.table, lane.key, part.select([*lane.key, *names]), stop_after=0)
+        if refused:
+            raise GateClosed(
+                f"the database refused {len(refused)} references ({refused[0].code} {refused[0].constraint})",
+                where=lane.table.name,
+                kept="Everything loaded so far stays and can be undone.",
+            )
     failpoints.hit("load.links.updated")
-    if refused:
-        raise GateClosed(
-            f"the database refused {len(refused)} references ({refused[0].code} {refused[0].constraint})",
-            where=lane.table.name,
-            kept="Everything loaded so far stays and can be undone.",
-        )
     _read_back(lane, transaction, rows, values, emptied[needed])
     return Work(rows.num_rows)
+
+
+def _different(lane: Lane, fld: str, one: Any, two: Any) -> np.ndarray:
+    """Where two columns of the same field hold different values."""
+    types = {fld: lane.table.column(fld).type}
+    a, b = (canon.row_hashes(pa.table({fld: c}), types) for c in (one, two))
+    found: np.ndarray = (a.low != b.low) | (a.high != b.high)
+    return found
+
+
+def _as_left(lane: Lane, transaction: Transaction, rows: pa.Table) -> None:
+    """Lock the rows: the columns to be set must hold what they held when it was decided (F9). Nothing is written
+    over what somebody put there between the passes."""
+    found = transaction.fetch(
+        lane.table, lane.key, target_keys(lane, rows), [*lane.key, *lane.plan.deferred], lock=True
+    )
+    failpoints.hit("load.links.locked")
+    place = pc.index_in(rows["__tkey"].combine_chunks(), canon.source_keys(found, lane.key, lane.table.types))
+    changed = pc.is_null(place).to_numpy(zero_copy_only=False)
+    stands = found.take(place)
+    for fld in lane.plan.deferred:
+        if fld not in lane.entity.target_sets:
+            changed |= _different(lane, fld, stands[fld], rows[f"b.{fld}"])
+    if changed.any():
+        raise GateClosed(
+            f"somebody changed {int(changed.sum())} rows while they were loaded, in columns that close cycles "
+            f"({', '.join(lane.plan.deferred)})",
+            where=lane.table.name,
+            kept="This part was rolled back; earlier parts stay, and what was changed.",
+            hint="Put these columns back to what they held, or roll the run back, and run again.",
+        )
 
 
 def _read_back(
@@ -79,12 +116,17 @@ def _read_back(
             kept="This part was rolled back; earlier parts stay.",
         )
     whole = canon.as_binary(canon.row_hashes(found, types, list(lane.state))).cast(pa.binary()).take(place)
+    owned = final
+    if owned_columns(lane.entity) != compared_columns(lane.entity):
+        over = owned_columns(lane.entity)
+        owned = canon.as_binary(canon.row_hashes(found, types, over)).cast(pa.binary()).take(place)
+        owned = owned if over else pa.nulls(rows.num_rows, pa.binary())
     entries = pa.table(
         {
             "system": pa.repeat(lane.system, rows.num_rows),
             "entity": pa.repeat(lane.entity.name, rows.num_rows),
             "source_key": rows["__key"],
-            "target_hash": final,
+            "target_hash": owned,
             "row_hash": whole,
         }
     )

@@ -17,6 +17,7 @@ from migrate.mapping.model import Entity
 from migrate.model import Kind, Table
 from migrate.plan_model import EntityPlan
 from migrate.planning import compared_columns, plan_number
+from migrate.stages.load.existing import written_to_existing
 from migrate.stages.load.receipts import Session, Work, insert_own, journal
 from migrate.transform.settle import provisional
 
@@ -80,14 +81,14 @@ def load_part(
 def _leave_out_orphans(
     lane: Lane, rows: pa.Table, lost: dict[str, set[str]]
 ) -> tuple[pa.Table, list[Reject]]:
-    """Children of rows that the database rejected stay behind with them."""
+    """Children of rows that the database rejected stay behind with them, where the reference would be written."""
     keep = np.ones(rows.num_rows, dtype=bool)
+    written = pc.is_in(rows["__op"], pa.array(["insert", "update"])).to_numpy()
     for field, values in lost.items():
         if field in rows.column_names and values:
             texts = canon.canonical_text(rows[field], lane.table.column(field).type)
-            keep &= ~pc.fill_null(pc.is_in(texts, pa.array(sorted(values), pa.string())), False).to_numpy(
-                zero_copy_only=False
-            )
+            hit = pc.fill_null(pc.is_in(texts, pa.array(sorted(values), pa.string())), False)
+            keep &= ~(hit.to_numpy(zero_copy_only=False) & written)
     gone = rows.filter(pa.array(~keep))
     return rows.filter(pa.array(keep)), rejects_of(lane, gone, "parent_rejected")
 
@@ -148,8 +149,9 @@ def _update(
     lane: Lane, transaction: Transaction, part: str, rows: pa.Table, stop_after: int
 ) -> tuple[pa.Table, list[Reject]]:
     """Lock, compare with the state it was decided on, remember, write (F9). A changed row is rejected, never re-keyed."""
+    rows, rejects = _same_key(lane, rows)
     if not rows.num_rows:
-        return rows, []
+        return rows, rejects
     keys = target_keys(lane, rows)
     found = transaction.fetch(lane.table, lane.key, keys, list(lane.table.column_names), lock=True)
     failpoints.hit("load.part.locked")
@@ -157,10 +159,11 @@ def _update(
     place = pc.index_in(rows["__tkey"].combine_chunks(), canon.source_keys(found, lane.key, lane.table.types))
     now = hashes.cast(pa.binary()).take(place)
     same = pc.fill_null(pc.equal(now, rows["__before"].combine_chunks().cast(pa.binary())), False)
-    rejects = rejects_of(lane, rows.filter(pc.invert(same)), "target_changed")
+    rejects += rejects_of(lane, rows.filter(pc.invert(same)), "target_changed")
     rows = rows.filter(same)
     before = found.take(place.filter(same))
     names = [c for c in lane.table.column_names if c in rows.column_names and c not in lane.key]
+    names = written_to_existing(lane.entity, names)
     if names and rows.num_rows:
         content = rows.select(names)
         for i, column in enumerate(lane.key):
@@ -174,6 +177,15 @@ def _update(
         rejects += more
     journal(lane.session, transaction, part, "rows", lane.entity.name, lane.table.name, before)
     return rows, rejects
+
+
+def _same_key(lane: Lane, rows: pa.Table) -> tuple[pa.Table, list[Reject]]:
+    """Rows that the mapping would give another key than the target row has: no update changes a key."""
+    if not rows.num_rows:
+        return rows, []
+    texts = canon.source_keys(target_keys(lane, rows), lane.key, lane.table.types)
+    same = pc.fill_null(pc.equal(texts, rows["__tkey"].combine_chunks()), False)
+    return rows.filter(same), rejects_of(lane, rows.filter(pc.invert(same)), "key_changed")
 
 
 def target_keys(lane: Lane, rows: pa.Table) -> pa.Table:
@@ -228,7 +240,7 @@ def _changed(lane: Lane, rows: pa.Table, found: pa.Table, place: pa.Array[Any], 
     return "columns " + ", ".join(names)
 
 
-_CROSSWALK = ("__key", "__tkey", "__op", "__known", "__hash", "__final", "__patched")
+_CROSSWALK = ("__key", "__tkey", "__op", "__known", "__hash", "__owned", "__patched")
 
 
 def _plans(lane: Lane, patched: pa.Array[Any]) -> pa.Array[Any]:
@@ -269,7 +281,7 @@ def _crosswalk(
             "run": pa.repeat(lane.session.run, count),
             "plan": _plans(lane, rows["__patched"].combine_chunks()),
             "source_hash": rows["__hash"],
-            "target_hash": rows["__final"],
+            "target_hash": rows["__owned"],
             "row_hash": rows["row_hash"],
         }
     )

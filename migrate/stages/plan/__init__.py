@@ -14,7 +14,16 @@ from migrate.mapping.model import Mapping
 from migrate.mapping.usage import read_tables
 from migrate.model import Schema
 from migrate.plan_model import EntityPlan, Plan
-from migrate.planning import digest_of, finds, key_from, parents, schema_digest, scratch_url, shapes_of
+from migrate.planning import (
+    earlier_identities,
+    entity_digest,
+    finds,
+    key_from,
+    parents,
+    schema_digest,
+    scratch_url,
+    shapes_of,
+)
 from migrate.stages.plan.checks import (
     check_keys,
     check_sqlite_decimals,
@@ -123,6 +132,9 @@ def _refuse_missing_parents(ctx: Context, plan: Plan) -> None:
     loaded: set[str] = set()
     for rows in meta_rows(ctx.target, "crosswalk", ["entity"]):
         loaded.update(str(e) for e in rows["entity"].unique().to_pylist())
+    for name in ctx.mapping.entities:
+        if loaded & {entity for _, entity in earlier_identities(ctx.mapping, name)}:
+            loaded.add(name)
     for name, parents_ in needed.items():
         missing = sorted(parents_ - loaded)
         if missing:
@@ -168,7 +180,7 @@ def _plan(
             key_from=key_from(entity, table) or "link",
             deferred=tuple(order.deferred.get(name, ())),
             refs={f: parents(v.ref) for f, v in entity.fields.items() if v.ref},
-            digest=digest_of([entity.model_dump(mode="json"), repr(table.columns)]),
+            digest=entity_digest(ctx.mapping, entity, table),
         )
     return Plan(
         run=ctx.run,

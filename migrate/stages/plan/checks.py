@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from migrate.errors import Problem
 from migrate.mapping.model import Entity, Mapping
 from migrate.mapping.usage import table_maps
-from migrate.model import Kind, Schema
+from migrate.model import Kind, Schema, Table
 from migrate.planning import finds, key_from, parents
 from migrate.stages.plan.ordering import Edge
 
@@ -69,6 +69,7 @@ def check_tables(
                         f"{column} is a reference; matching on references is not built yet in this version",
                     )
                 )
+        problems += _target_sets(mapping, path, entity, table)
         for field, find in finds(entity):
             where = f"{path}.fields.{field}"
             if find.table not in target.table_names:
@@ -118,6 +119,37 @@ def _map_tables(mapping: Mapping, sources: dict[str, Schema]) -> list[Problem]:
                         _nearest(column, columns),
                     )
                 )
+    return problems
+
+
+_ORDERED = (Kind.INT, Kind.FLOAT, Kind.DECIMAL, Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
+
+
+def _target_sets(mapping: Mapping, path: str, entity: Entity, table: Table) -> list[Problem]:
+    problems = []
+    for column, rule in entity.target_sets.items():
+        where = where_is(mapping, f"{path}.target_sets.{column}")
+        if column not in table.column_names:
+            problems.append(
+                Problem(
+                    "unknown_column",
+                    where,
+                    f"{entity.into} has no column {column!r}",
+                    _nearest(column, table.column_names),
+                )
+            )
+        elif (
+            rule == "at_least" and column in entity.fields and table.column(column).type.kind not in _ORDERED
+        ):
+            type_ = table.column(column).type
+            problems.append(
+                Problem(
+                    "type",
+                    where,
+                    f"at_least compares numbers and dates, and {column} is {type_.native or type_.kind.value}",
+                    "say any or not_null",
+                )
+            )
     return problems
 
 
@@ -173,7 +205,7 @@ def check_keys(mapping: Mapping, target: Schema) -> list[Problem]:
                     "add one to the target table",
                 )
             )
-        elif entity.write != "link" and key_from(entity, table) is None:
+        elif entity.inserts and key_from(entity, table) is None:
             problems.append(
                 Problem(
                     "no_key",
@@ -218,7 +250,8 @@ def edges_of(mapping: Mapping, target: Schema) -> list[Edge]:
         table = target.table(entity.into)
         for field_name, field in entity.fields.items():
             column = table.column(field_name)
-            required = not column.nullable or field_name in table.primary_key
+            # Where no row is ever new, a column keeps its old value until the second pass.
+            required = entity.inserts and (not column.nullable or field_name in table.primary_key)
             for parent in parents(field.ref) if field.ref else ():
                 edges.append(Edge(name, field_name, parent, required))
         for fk in table.foreign_keys:

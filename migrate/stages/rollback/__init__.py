@@ -7,7 +7,7 @@ so that a killed rollback goes on where it stood when the command is given again
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -22,8 +22,9 @@ from migrate.ledger.receipts import meta_table
 from migrate.model import Verdict
 from migrate.planning import state_columns
 from migrate.stages.rollback.victims import Conflict, Undo, chunks, decide, images, key_table
+from migrate.state.identity import renamed_rows
 from migrate.state.proven import proven_backups
-from migrate.state.records import meta_rows
+from migrate.state.records import meta_rows, writers
 from migrate.vault.reader import Backup
 
 SHOWN = 200
@@ -37,6 +38,9 @@ class RolledBack:
     entities: dict[str, dict[str, int]]
     conflicts: list[dict[str, str]]
     proof: Verdict | None
+    renamed: list[dict[str, object]] = field(
+        default_factory=list
+    )  # crosswalk names this run changed: they stay
 
     def as_json(self) -> dict[str, object]:
         proof = None
@@ -47,6 +51,7 @@ class RolledBack:
             "entities": self.entities,
             "conflicts": self.conflicts,
             "proof": proof,
+            "renamed": self.renamed,
         }
 
 
@@ -84,6 +89,11 @@ def rollback(
         },
         conflicts=conflicts[:SHOWN],
         proof=proof,
+        renamed=[
+            {k: v for k, v in row.items() if k not in ("run", "renamed_at")}
+            for row in renamed_rows(ctx)
+            if row["run"] == ctx.run
+        ],
     )
     if proof is not None:
         ctx.ledger.supersede_verdicts(ctx.run, "rollback")
@@ -103,7 +113,7 @@ def _refuse_later_runs(ctx: Context) -> None:
             kept="Nothing was changed.",
             hint="`migrate runs` shows how many rows each run loaded.",
         )
-    wrote = {r for rows in meta_rows(ctx.target, "receipt") for r in rows["run"].to_pylist()}
+    wrote = writers(ctx.target)
     later = [
         r["run"]
         for r in runs
@@ -140,7 +150,7 @@ def _execute(ctx: Context, undos: Sequence[Undo]) -> None:
             _committed(work, lambda t, undo=undo, keys=keys: _delete(work, t, undo, keys))
             ctx.progress.advance(len(keys))
         for keys in chunks(sorted(undo.linked)):
-            _committed(work, lambda t, undo=undo, keys=keys: _forget(ctx, t, undo.entity, keys))
+            _committed(work, lambda t, undo=undo, keys=keys: _forget(ctx, t, undo, keys))
     while waiting:  # values that rows hand on to one another come free one after the other
         left = _restore(work)
         if left >= waiting:
@@ -192,7 +202,7 @@ def _still_ours(
     )
     if not undo.forced:
         crosswalk = meta_table("crosswalk", steps.ctx.target.meta)
-        entries = _entries(steps.ctx, undo.entity, [sources[k] for k in keys])
+        entries = _entries(undo, [sources[k] for k in keys])
         known = transaction.fetch(crosswalk, crosswalk.primary_key, entries, ["target_key", "row_hash"])
         left = {r["target_key"]: r["row_hash"] for r in known.to_pylist()}
         hashes = canon.as_binary(
@@ -268,7 +278,7 @@ def _stands_so(
     found = transaction.fetch(table, table.primary_key, keys, list(table.column_names))
     hashes = canon.row_hashes(found, table.types, state_columns(ctx.mapping, table))
     names = pa.table({"key": canon.source_keys(found, table.primary_key, table.types)}).to_pylist()
-    entries = _entries(ctx, undo.entity, [sources[n["key"]] for n in names]).append_column(
+    entries = _entries(undo, [sources[n["key"]] for n in names]).append_column(
         "row_hash", canon.as_binary(hashes).cast(pa.binary())
     )
     crosswalk = meta_table("crosswalk", ctx.target.meta)
@@ -296,9 +306,9 @@ def _empty(
     if not still or not fields:
         return
     rows = key_table(undo.table, still)
-    for field in fields:
-        layout = arrow_schema([undo.table.column(field)]).field(0).type
-        rows = rows.append_column(field, pa.nulls(rows.num_rows, layout))
+    for name in fields:
+        layout = arrow_schema([undo.table.column(name)]).field(0).type
+        rows = rows.append_column(name, pa.nulls(rows.num_rows, layout))
     transaction.update(undo.table, undo.table.primary_key, rows, stop_after=0)
     _stands_so(steps.ctx, transaction, undo, rows, undo.inserted)
 
@@ -310,18 +320,18 @@ def _delete(steps: Steps, transaction: Transaction, undo: Undo, keys: Sequence[s
         return
     transaction.delete(undo.table, undo.table.primary_key, key_table(undo.table, still))
     failpoints.hit("rollback.deleted")
-    _forget(steps.ctx, transaction, undo.entity, [undo.inserted[k] for k in still])
+    _forget(steps.ctx, transaction, undo, [undo.inserted[k] for k in still])
 
 
-def _forget(ctx: Context, transaction: Transaction, entity: str, source_keys: Sequence[str]) -> None:
+def _forget(ctx: Context, transaction: Transaction, undo: Undo, source_keys: Sequence[str]) -> None:
     """Crosswalk entries that this run made."""
     table = meta_table("crosswalk", ctx.target.meta)
-    transaction.delete(table, table.primary_key, _entries(ctx, entity, source_keys))
+    transaction.delete(table, table.primary_key, _entries(undo, source_keys))
 
 
-def _entries(ctx: Context, entity: str, source_keys: Sequence[str]) -> pa.Table:
+def _entries(undo: Undo, source_keys: Sequence[str]) -> pa.Table:
     """The key columns of crosswalk entries."""
-    system = ctx.mapping.sources[ctx.mapping.entities[entity].source].system
+    system, entity = undo.identity
     count = len(source_keys)
     return pa.table(
         {
@@ -347,6 +357,9 @@ def _restore_crosswalk(steps: Steps) -> None:
             pc.invert(pc.is_in(before["source_key"], pa.array([k for k in kept if k], pa.string())))
         )
         had.setdefault(undo.entity, set()).update(r["source_key"] for r in before.to_pylist())
+        for i, column in enumerate(("system", "entity")):  # a later run may have renamed them since
+            named = pa.repeat(undo.identity[i], chosen.num_rows)
+            chosen = chosen.set_column(chosen.column_names.index(column), column, named)
         if chosen.num_rows:
             _committed(
                 steps, lambda t, chosen=chosen: t.update(table, table.primary_key, chosen, stop_after=0)
@@ -354,7 +367,7 @@ def _restore_crosswalk(steps: Steps) -> None:
     for undo in undos:
         fresh = [undo.updated[k] for k in undo.restores if undo.updated[k] not in had.get(undo.entity, set())]
         for keys in chunks(sorted(fresh)):
-            _committed(steps, lambda t, undo=undo, keys=keys: _forget(ctx, t, undo.entity, keys))
+            _committed(steps, lambda t, undo=undo, keys=keys: _forget(ctx, t, undo, keys))
 
 
 def _mark(ctx: Context) -> None:
@@ -373,11 +386,12 @@ def _mark(ctx: Context) -> None:
 
 def _left(ctx: Context, undos: Sequence[Undo]) -> bool:
     """Has this run rows of entities that were not undone? Then it stays a later run for those before it (F33)."""
-    undone = {u.entity for u in undos}
-    return any(
-        set(rows.filter(pc.equal(rows["run"], ctx.run))["entity"].to_pylist()) - undone
-        for rows in meta_rows(ctx.target, "crosswalk")
-    )
+    undone = {u.identity for u in undos}
+    for rows in meta_rows(ctx.target, "crosswalk", ["run", "system", "entity"]):
+        mine = rows.filter(pc.equal(rows["run"], ctx.run)).group_by(["system", "entity"]).aggregate([])
+        if {(r["system"], r["entity"]) for r in mine.to_pylist()} - undone:
+            return True
+    return False
 
 
 def _backup(ctx: Context) -> Backup:

@@ -19,7 +19,8 @@ from migrate import canon
 from migrate.connectors.protocol import Target
 from migrate.context import Context
 from migrate.model import Schema, Table
-from migrate.planning import state_columns
+from migrate.planning import Identity, state_columns
+from migrate.state.identity import names_now
 from migrate.state.records import meta_rows
 
 CHUNK = 50_000
@@ -37,10 +38,13 @@ class Conflict:
 
 @dataclass
 class Undo:
-    """One entity: keys of rows to delete and to restore (JSON), crosswalk entries of this run, conflicts."""
+    """One entity: keys of rows to delete and to restore (JSON), crosswalk entries of this run, conflicts.
+
+    `identity`: system and entity as the crosswalk knows its rows today."""
 
     entity: str
     table: Table
+    identity: Identity
     inserted: dict[str, str] = field(default_factory=dict)  # target key → source key
     updated: dict[str, str] = field(default_factory=dict)
     linked: list[str] = field(default_factory=list)  # source keys
@@ -60,24 +64,25 @@ def decide(ctx: Context, declared: Schema, only: Sequence[str], force: Sequence[
     """One Undo per entity, in reverse load order."""
     hashes: dict[str, dict[str, bytes]] = {}
     undos = {}
+    now = names_now(ctx)
     for name in reversed(ctx.plan.order):
         if only and name not in only:
             continue
         table = declared.table(ctx.plan.entities[name].into)
-        undos[name] = Undo(name, table, forced=table.name in force)
+        undos[name] = Undo(name, table, now[name], forced=table.name in force)
         hashes[name] = {}
-    systems = {n: ctx.mapping.sources[e.source].system for n, e in ctx.mapping.entities.items()}
+    by_identity = {undo.identity: undo for undo in undos.values()}
     for rows in meta_rows(ctx.target, "crosswalk"):
         for row in rows.filter(pc.equal(rows["run"], ctx.run)).to_pylist():
-            undo = undos.get(row["entity"])
-            if undo is None or row["system"] != systems[row["entity"]]:
+            undo = by_identity.get((row["system"], row["entity"]))
+            if undo is None:
                 continue
             if row["origin"] == "link":
                 undo.linked.append(row["source_key"])
                 continue
             place = undo.inserted if row["origin"] == "insert" else undo.updated
             place[row["target_key"]] = row["source_key"]
-            hashes[row["entity"]][row["target_key"]] = row["row_hash"]
+            hashes[undo.entity][row["target_key"]] = row["row_hash"]
     for name, undo in undos.items():
         if not undo.forced:
             _changed_since(ctx, undo, hashes[name])

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,10 +27,11 @@ from migrate.errors import GateClosed
 from migrate.mapping.model import Entity
 from migrate.model import Schema, Table, Verdict
 from migrate.parts import stream_rows
-from migrate.planning import compared_columns
+from migrate.planning import at_least_columns, compared_columns, owned_columns
 from migrate.stages.result import Result
 from migrate.stages.verify.balance import balance_of, read_crosswalk
 from migrate.stages.verify.kept import unchanged_of
+from migrate.stages.verify.set_by_target import kept, kept_type, must_be_filled, set_by_target
 from migrate.stages.verify.totals import totals_of
 from migrate.state.loaded import loaded_rows
 from migrate.state.records import Rejected, read_rejected
@@ -79,21 +81,27 @@ def run(ctx: Context) -> Result:
 
 
 def _expected(ctx: Context, name: str, table: Table, rejected: Rejected) -> Path:
-    """`verify/ENTITY.expected.parquet`: key (target key), hash, rid, source key of every row that must be there."""
+    """`verify/ENTITY.expected.parquet`: key (target key), hash, rid, source key of every row that must be there, and
+    `s.COLUMN`, what was written to a column of which at least that is asked."""
     path = ctx.place("verify", f"{name}.expected.parquet")
+    least = at_least_columns(ctx.mapping.entities[name])
     columns: list[tuple[str, pa.DataType]] = [
         ("key", pa.string()),
         ("hash", pa.binary()),
         ("rid", pa.int64()),
         ("source_key", pa.string()),
+        *((f"s.{c}", kept_type(table.column(c).type)) for c in least),
     ]
     schema = pa.schema(columns)
     tables = (
         pa.table(
-            [rows["__tkey"], rows["__final"].cast(pa.binary()), rows["__rid"], rows["__key"]],
+            [
+                *(rows["__tkey"], rows["__final"].cast(pa.binary()), rows["__rid"], rows["__key"]),
+                *(kept(rows[c], table.column(c).type) for c in least),
+            ],
             names=schema.names,
         )
-        for rows in loaded_rows(ctx, name, table, rejected, values=False)
+        for rows in loaded_rows(ctx, name, table, rejected, values=bool(least))
     )
     stream_rows(tables, path, point="verify.expected", schema=schema)
     return path
@@ -104,33 +112,38 @@ def _found_path(ctx: Context, name: str) -> Path:
 
 
 def _found(ctx: Context, target: Target, snapshot: Snapshot, table: Table, name: str, entity: Entity) -> None:
-    """Key, hash of the mapped columns, texts of references and of what checks look at, for every row of the table."""
+    """Per row of the target table: key, `hash` of the columns that the entity writes, `owned` of those that are its own
+    in every row, texts of references (`f.COLUMN`), and of columns that the target sets the value (`s.COLUMN`) or
+    whether there is one (`n.COLUMN`), and of what checks look at (`c.COLUMN`)."""
     stored = snapshot.schema.table(table.name)
     checked = columns_of(checks_of(ctx), name)
     references = [fk.columns[0] for fk in table.foreign_keys if len(fk.columns) == 1]
-    names = ["key", "hash", *(f"f.{c}" for c in references), *(f"s.{c}" for c in entity.target_sets)]
-    names += [f"c.{c}" for c in checked]
-    types: list[pa.DataType] = [
-        pa.string(),
-        pa.binary(),
-        *[pa.string()] * len(references),
-        *[pa.bool_()] * len(entity.target_sets),
-        *[pa.string()] * len(checked),
+    least, filled = at_least_columns(entity), must_be_filled(entity)
+    columns: list[tuple[str, pa.DataType]] = [
+        ("key", pa.string()),
+        ("hash", pa.binary()),
+        ("owned", pa.binary()),
+        *((f"f.{c}", pa.string()) for c in references),
+        *((f"s.{c}", kept_type(table.column(c).type)) for c in least),
+        *((f"n.{c}", pa.bool_()) for c in filled),
+        *((f"c.{c}", pa.string()) for c in checked),
     ]
-    schema = pa.schema(list(zip(names, types, strict=True)))
+    schema = pa.schema(columns)
+    compared, owned = compared_columns(entity), owned_columns(entity)
 
     def tables() -> Iterator[pa.Table]:
         for batch in snapshot.read(table.name):
             rows = target.as_declared(pa.Table.from_batches([batch]), stored, table)
-            hashes = canon.row_hashes(rows, table.types, compared_columns(entity))
-            content = [
-                canon.source_keys(rows, table.primary_key, table.types),
-                canon.as_binary(hashes).cast(pa.binary()),
-            ]
+            whole = canon.as_binary(canon.row_hashes(rows, table.types, compared)).cast(pa.binary())
+            own = whole
+            if owned != compared:
+                own = canon.as_binary(canon.row_hashes(rows, table.types, owned)).cast(pa.binary())
+            content: list[Any] = [canon.source_keys(rows, table.primary_key, table.types), whole, own]
             content += [canon.canonical_text(rows[c], table.column(c).type) for c in references]
-            content += [pc.is_valid(rows[c]) for c in entity.target_sets]
+            content += [kept(rows[c], table.column(c).type) for c in least]
+            content += [pc.is_valid(rows[c]) for c in filled]
             content += [canon.canonical_text(rows[c], table.column(c).type) for c in checked]
-            yield pa.table(content, names=names)
+            yield pa.table(content, names=schema.names)
 
     stream_rows(tables(), _found_path(ctx, name), point="verify.found", schema=schema)
 
@@ -149,7 +162,7 @@ def _ours(ctx: Context, name: str, expected: Path) -> Path:
 def _values(ctx: Context, target: Target, name: str, entity: Entity, table: Table, expected: Path) -> Verdict:
     ours = _ours(ctx, name, expected)
     difference = compare_sets([expected], [ours], temp=ctx.room("temp"))
-    wrong = _set_by_target(entity, ours)
+    wrong = set_by_target(entity, table, expected, ours, ctx.room("temp"))
     clean = not (difference.missing or difference.different or difference.duplicates or wrong)
     count = pq.read_metadata(expected).num_rows
     if not clean:
@@ -163,7 +176,7 @@ def _values(ctx: Context, target: Target, name: str, entity: Entity, table: Tabl
         )
         if number
     ]
-    reasons += [f"{n} rows without {c}, which the target should have set" for c, n in wrong.items()]
+    reasons += wrong
     return Verdict(
         check=f"verify {name}",
         passed=clean,
@@ -171,19 +184,6 @@ def _values(ctx: Context, target: Target, name: str, entity: Entity, table: Tabl
         found=f"{difference.matched} rows as written",
         reason="; ".join(reasons),
     )
-
-
-def _set_by_target(entity: Entity, ours: Path) -> dict[str, int]:
-    """Columns of `target_sets` with a rule other than `any`: rows in which nothing was set."""
-    wrong = {}
-    for column, rule in entity.target_sets.items():
-        if rule != "any":
-            unset = (
-                pc.sum(pc.invert(pq.read_table(ours, columns=[f"s.{column}"])[f"s.{column}"])).as_py() or 0
-            )
-            if unset:
-                wrong[column] = int(unset)
-    return wrong
 
 
 def _narrow(

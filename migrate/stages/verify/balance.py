@@ -12,6 +12,7 @@ from migrate.context import Context
 from migrate.duck import literal, parquet, workspace
 from migrate.model import RowBalance, Verdict
 from migrate.parts import stream_rows
+from migrate.state.identity import names_then
 from migrate.state.quarantine import RID_SHIFT
 from migrate.state.records import meta_rows
 from migrate.state.roads import entity_rows
@@ -94,13 +95,14 @@ def _one(db: duckdb.DuckDBPyConnection, sql: str) -> int:
 
 
 def read_crosswalk(ctx: Context) -> Path:
-    """The target's crosswalk, read now, once for all entities: `verify/crosswalk.parquet`."""
+    """The target's crosswalk, read now, once for all entities, under the names of this run's mapping:
+    `verify/crosswalk.parquet`."""
     path = ctx.place("verify", "crosswalk.parquet")
-    names = ("system", "entity", "source_key", "target_key", "run")
+    names = ("system", "entity", "source_key", "target_key", "origin", "run")
     texts: list[pa.Field[Any]] = [pa.field(name, pa.string()) for name in names]
     hashes: pa.Field[Any] = pa.field("target_hash", pa.binary())
     schema = pa.schema([*texts, hashes])
-    stream_rows(
-        meta_rows(ctx.target, "crosswalk", schema.names), path, point="verify.crosswalk", schema=schema
-    )
+    names_of_run = names_then(ctx)
+    rows = (names_of_run(r) for r in meta_rows(ctx.target, "crosswalk", schema.names))
+    stream_rows(rows, path, point="verify.crosswalk", schema=schema)
     return path

@@ -7,6 +7,7 @@ from pathlib import Path
 from migrate.context import Context
 from migrate.duck import literal, parquet, workspace
 from migrate.model import Verdict
+from migrate.planning import identity_of
 
 
 def unchanged_of(ctx: Context, name: str, expected: Path, found: Path, crosswalk: Path) -> Verdict:
@@ -18,9 +19,10 @@ def unchanged_of(ctx: Context, name: str, expected: Path, found: Path, crosswalk
     entity = ctx.mapping.entities[name]
     settled = ctx.folder / "transform" / name / "settled.parquet"
     rejects = ctx.folder / "quarantine" / f"{name}.rejects.parquet"
-    own = f"entity = {literal(name)} AND system = {literal(ctx.mapping.sources[entity.source].system)}"
+    own = f"entity = {literal(name)} AND system = {literal(identity_of(ctx.mapping, name)[0])}"
     refused = f"ANTI JOIN {parquet([rejects])} r ON r.rid = s.rid" if rejects.exists() else ""
-    compared = "x.target_hash IS NOT NULL AND x.target_hash <> f.hash" if entity.write != "link" else "FALSE"
+    ours = {"link": "FALSE", "add_or_link": "x.origin <> 'link'"}.get(entity.write, "TRUE")
+    compared = f"{ours} AND x.target_hash IS NOT NULL AND x.target_hash <> f.owned"
     with workspace(ctx.room("temp")) as db:
         row = db.execute(
             f"""

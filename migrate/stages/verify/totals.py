@@ -19,7 +19,7 @@ def totals_of(ctx: Context, declared: Schema, expected: dict[str, Path], crosswa
         own = f"x.entity = {literal(entity)} AND x.system = {literal(system)}"
         found = parquet([ctx.place("verify", f"{entity}.found.parquet")])
         # What this run wrote is compared by `verify ENTITY`; in other rows a person may have had a hand since.
-        edited = "e.key IS NULL AND x.target_hash IS NOT NULL AND x.target_hash <> f.hash"
+        edited = "e.key IS NULL AND x.target_hash IS NOT NULL AND x.target_hash <> f.owned"
         columns = columns_of(checks_of(ctx), entity)
         lost = [
             ctx.folder / "transform" / entity / "quarantine.parquet",

@@ -7,7 +7,7 @@ Parquet files. Every row ends in exactly one of settled or quarantine.
 
 Files read, per entity (see `migrate.transform.apply`): rows, reasons, excluded. `__m.COLUMN` in rows
 is the canonical text of a match value. Target files, per target table: `tkey` (JSON), `row_hash`,
-`c.COLUMN` canonical texts, `h.ENTITY` hash of the columns that the entity maps.
+`c.COLUMN` canonical texts, `h.ENTITY` hash of the columns that the entity's values hold in rows that are there.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ import duckdb
 from migrate import failpoints
 from migrate.duck import count, literal, workspace
 from migrate.durable import atomic_file
-from migrate.transform.settle.operations import decide_operations, one_writer
+from migrate.transform.settle.doubles import one_row_per_match
+from migrate.transform.settle.operations import decide_operations, leave_to_target, one_writer
 from migrate.transform.settle.references import resolve_lookups, resolve_references
-from migrate.transform.settle.road import Road, Settled, provisional
-from migrate.transform.settle.tables import collect, keys_and_uniques, strangers_among
+from migrate.transform.settle.road import Road, Settled, Stranger, provisional
+from migrate.transform.settle.tables import collect, doubles_among, keys_and_uniques, strangers_among
 
-__all__ = ["Road", "Settled", "provisional", "settle"]
+__all__ = ["Road", "Settled", "Stranger", "provisional", "settle"]
 
 
 def settle(
@@ -49,9 +50,10 @@ def settle(
     """
     with workspace(temp) as db:
         collect(db, roads, crosswalk)
+        doubles = doubles_among(db, systems)
         strangers = strangers_among(db, roads, systems, runs)
-        if strangers:
-            return Settled({}, {}, {}, (), strangers)
+        if strangers or doubles:
+            return Settled({}, {}, {}, (), strangers, doubles)
         for road in roads:
             keys_and_uniques(db, road)
         # What `unique` emptied refers to nothing and looks up nothing any more.
@@ -60,8 +62,10 @@ def settle(
         )
         for road in roads:
             decide_operations(db, road, targets.get(road.into))
+            leave_to_target(db, road, targets.get(road.into))
             resolve_lookups(db, road, targets)
         one_writer(db, roads)
+        one_row_per_match(db, roads)
         resolve_references(db, roads, targets, systems)
         return _write(db, roads, out)
 

@@ -16,28 +16,70 @@ CANDIDATES = 5
 
 def decide_operations(db: duckdb.DuckDBPyConnection, road: Road, target: Path | None) -> None:
     """insert, update, link or unchanged: known rows by the crosswalk, others by `match` in the proven backup."""
-    name, system = literal(road.entity), literal(road.system)
+    name = literal(road.entity)
     if target is None:
-        if road.write == "link":
-            db.execute(
-                f"INSERT INTO bad SELECT {name}, rid, '', 'link_missing', 'the target table is empty' FROM {good(road.entity)}"
-            )
-        else:
-            db.execute(f"INSERT INTO op SELECT {name}, rid, 'insert', NULL, FALSE FROM {good(road.entity)}")
+        _all_new(db, road)
         return
-    hash_column = identifier(f"h.{road.entity}")
-    untouched = f"(x.target_hash IS NULL OR x.target_hash = t.{hash_column})"
-    again = f"CASE WHEN {road.write == 'add_or_update'} AND {untouched} THEN 'recheck' ELSE 'unchanged' END"
-    changed = "'update'" if road.write == "add_or_update" else "'changed_since_load'"
+    _known(db, road, target)
+    new = f"(SELECT g.* FROM {good(road.entity)} g WHERE g.rid NOT IN (SELECT rid FROM known))"
+    if not road.match:
+        db.execute(f"INSERT INTO op SELECT {name}, rid, 'insert', NULL, FALSE FROM {new}")
+        return
+    _match(db, road, target, new)
+    _found(db, road)
+    if road.inserts:
+        db.execute(f"INSERT INTO op SELECT {name}, rid, 'insert', NULL, FALSE FROM matched WHERE n = 0")
+    else:
+        code, why = _MISSING[road.write]
+        db.execute(
+            f"INSERT INTO bad SELECT {name}, rid, '', {literal(code)}, {literal(why)} FROM matched WHERE n = 0"
+        )
+    if road.write != "link":
+        db.execute(
+            f"""
+            INSERT INTO bad SELECT {name}, o.rid, '', 'match_conflict', d.n || ' source rows match target row ' || d.tkey
+            FROM op o JOIN (SELECT tkey, count(*) AS n FROM op WHERE entity = {name} AND tkey IS NOT NULL
+                            GROUP BY tkey HAVING count(*) > 1 AND bool_or(op = 'update')) d ON d.tkey = o.tkey
+            WHERE o.entity = {name} AND NOT o.known;
+            """
+        )
+
+
+_MISSING = {
+    "link": ("link_missing", "no row in the target matches"),
+    "update": ("update_missing", "no row in the target matches"),
+}
+
+
+def _all_new(db: duckdb.DuckDBPyConnection, road: Road) -> None:
+    """The target table was not looked into: it holds nothing that a row could be."""
+    name = literal(road.entity)
+    if road.inserts:
+        db.execute(f"INSERT INTO op SELECT {name}, rid, 'insert', NULL, FALSE FROM {good(road.entity)}")
+    else:
+        code = literal(_MISSING[road.write][0])
+        db.execute(
+            f"INSERT INTO bad SELECT {name}, rid, '', {code}, 'the target table is empty' FROM {good(road.entity)}"
+        )
+
+
+def _known(db: duckdb.DuckDBPyConnection, road: Road, target: Path) -> None:
+    """Rows that the crosswalk knows; leaves them in the table `known`."""
+    name, system = literal(road.entity), literal(road.system)
+    stands = _stands(road)
+    edited = f"(x.target_hash IS NOT NULL AND x.target_hash IS DISTINCT FROM {stands})"
+    again = f"CASE WHEN {road.updates} AND NOT {edited} THEN 'recheck' ELSE 'unchanged' END"
+    changed = "'update'" if road.updates else "'changed_since_load'"
+    linked = f"({road.write == 'link'} OR ({road.write == 'add_or_link'} AND x.origin = 'link'))"
     db.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE known AS
-        SELECT g.rid, x.target_key AS tkey,
+        SELECT g.rid, x.target_key AS tkey, {linked} AS linked,
                CASE WHEN t.tkey IS NULL THEN 'target_gone'
-                    WHEN {road.write == "link"} THEN 'unchanged'
+                    WHEN {linked} THEN 'unchanged'
                     WHEN x.source_hash = g.hash AND x.plan = {road.plan} THEN 'unchanged'
                     WHEN x.source_hash = g.hash AND x.plan = {provisional(road.plan)} THEN {again}
-                    WHEN x.target_hash IS NOT NULL AND x.target_hash <> t.{hash_column} THEN 'edited_in_target'
+                    WHEN {edited} THEN 'edited_in_target'
                     ELSE {changed} END AS verdict
         FROM {good(road.entity)} g
         JOIN xw x ON x.system = {system} AND x.entity = {name} AND x.source_key = g.key
@@ -46,9 +88,24 @@ def decide_operations(db: duckdb.DuckDBPyConnection, road: Road, target: Path | 
         INSERT INTO bad SELECT {name}, rid, '', verdict, '' FROM known WHERE verdict NOT IN ('unchanged', 'update', 'recheck');
         """
     )
-    new = f"(SELECT g.* FROM {good(road.entity)} g WHERE g.rid NOT IN (SELECT rid FROM known))"
-    if not road.match:
-        db.execute(f"INSERT INTO op SELECT {name}, rid, 'insert', NULL, FALSE FROM {new}")
+
+
+def _stands(road: Road) -> str:
+    """The hash that a known row's columns have in the target now: those columns that its plan was about."""
+    own = f"t.{identifier(f'h.{road.entity}')}"
+    cases = [
+        f"WHEN x.plan IN ({plan}, {provisional(plan)}) THEN {f't.{identifier(column)}' if column else 'NULL'}"
+        for plan, column in road.hashes.items()
+    ]
+    return f"CASE {' '.join(cases)} ELSE {own} END" if cases else own
+
+
+def _match(db: duckdb.DuckDBPyConnection, road: Road, target: Path, new: str) -> None:
+    """`matched(rid, n, tkey, candidates)`: how many rows of the target each new row matches, and which."""
+    if not road.rows:
+        db.execute(
+            "CREATE OR REPLACE TEMP TABLE matched(rid BIGINT, n BIGINT, tkey VARCHAR, candidates VARCHAR)"
+        )
         return
     on = " AND ".join(f"t.{identifier(f'c.{c}')} = r.{identifier(f'__m.{c}')}" for c in road.match)
     db.execute(
@@ -59,33 +116,43 @@ def decide_operations(db: duckdb.DuckDBPyConnection, road: Road, target: Path | 
         FROM {new} g JOIN {parquet(road.rows)} r ON r.__rid = g.rid
         LEFT JOIN {parquet([target])} t ON {on}
         GROUP BY g.rid;
-        INSERT INTO bad SELECT {name}, rid, '', 'match_ambiguous', 'candidates in the target: ' || candidates
+        INSERT INTO bad SELECT {literal(road.entity)}, rid, '', 'match_ambiguous', 'candidates in the target: ' || candidates
         FROM matched WHERE n > 1;
         """
-        if road.rows
-        else "CREATE OR REPLACE TEMP TABLE matched(rid BIGINT, n BIGINT, tkey VARCHAR, candidates VARCHAR)"
     )
-    found = {"link": "'link'", "add_or_update": "'update'"}.get(road.write)
-    if found is None:
+
+
+def _found(db: duckdb.DuckDBPyConnection, road: Road) -> None:
+    name = literal(road.entity)
+    if road.write == "add":
         db.execute(
             f"INSERT INTO bad SELECT {name}, rid, '', 'match_conflict', 'is in the target already as ' || tkey FROM matched WHERE n = 1"
         )
     else:
-        db.execute(f"INSERT INTO op SELECT {name}, rid, {found}, tkey, FALSE FROM matched WHERE n = 1")
-    if road.write == "link":
+        op = "'update'" if road.updates else "'link'"
+        db.execute(f"INSERT INTO op SELECT {name}, rid, {op}, tkey, FALSE FROM matched WHERE n = 1")
+
+
+def leave_to_target(db: duckdb.DuckDBPyConnection, road: Road, target: Path | None) -> None:
+    """`moot(entity, rid, field)`: references and lookups that nobody asks about, for what they give is not written:
+    those of linked rows, and those that `existing` leaves to a row that is there. `decide_operations` comes before."""
+    name = literal(road.entity)
+    for fld in [*road.refs, *road.finds]:
+        into = f"INSERT INTO moot SELECT {name}, o.rid, {literal(fld)}"
+        if road.write == "add_or_link":
+            db.execute(f"{into} FROM op o WHERE o.entity = {name} AND o.op = 'link'")
+            if target is not None:
+                db.execute(f"{into} FROM known o WHERE o.linked AND o.verdict = 'unchanged'")
+        rule = road.yields.get(fld)
+        if rule is None or target is None:
+            continue
+        filled = f"AND trim(coalesce(t.{identifier(f'c.{fld}')}, '')) <> ''" if rule == "fill_empty" else ""
         db.execute(
-            f"INSERT INTO bad SELECT {name}, rid, '', 'link_missing', 'no row in the target matches' FROM matched WHERE n = 0"
+            f"{into} FROM op o JOIN {parquet([target])} t ON t.tkey = o.tkey WHERE o.entity = {name} {filled}"
         )
-    else:
-        db.execute(f"INSERT INTO op SELECT {name}, rid, 'insert', NULL, FALSE FROM matched WHERE n = 0")
-        db.execute(
-            f"""
-            INSERT INTO bad SELECT {name}, o.rid, '', 'match_conflict', d.n || ' source rows match target row ' || d.tkey
-            FROM op o JOIN (SELECT tkey, count(*) AS n FROM op WHERE entity = {name} AND tkey IS NOT NULL
-                            GROUP BY tkey HAVING count(*) > 1 AND bool_or(op = 'update')) d ON d.tkey = o.tkey
-            WHERE o.entity = {name} AND NOT o.known;
-            """
-        )
+    db.execute(
+        f"DELETE FROM edge e USING moot m WHERE e.entity = {name} AND m.entity = e.entity AND m.rid = e.rid AND m.field = e.field"
+    )
 
 
 def one_writer(db: duckdb.DuckDBPyConnection, roads: Sequence[Road]) -> None:

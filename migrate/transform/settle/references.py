@@ -49,8 +49,12 @@ def resolve_lookups(db: duckdb.DuckDBPyConnection, road: Road, targets: Mapping[
         )
         if find.by and path:
             join += f" AND t.{identifier(f'c.{find.by}')} = r.{column}"
-        emptied = f"SELECT rid FROM patch WHERE entity = {literal(road.entity)} AND field = {literal(fld)}"
-        rows = f"(SELECT * FROM {parquet(road.rows)} WHERE __rid NOT IN ({emptied}))"
+        # Not what `unique` emptied, nor what is not written.
+        silent = " UNION ALL ".join(
+            f"SELECT rid FROM {t} WHERE entity = {literal(road.entity)} AND field = {literal(fld)}"
+            for t in ("patch", "moot")
+        )
+        rows = f"(SELECT * FROM {parquet(road.rows)} WHERE __rid NOT IN ({silent}))"
         # Distinct values first: pick columns of a CRM repeat a few owners thousands of times.
         db.execute(
             f"""

@@ -27,6 +27,28 @@ class Road:
     match: tuple[str, ...] = ()
     required: frozenset[str] = frozenset()  # fields that may not end empty
     by_content: bool = False  # rows are known by their content: equal ones get a number each
+    yields: Mapping[str, str] = field(
+        default_factory=dict
+    )  # field → keep | fill_empty, in rows that are there
+    # plan number → the target file's column with the hash that a `target_hash` of that plan is held against; "" where
+    # its columns are not all there any more. Plans that are not named: `h.ENTITY`.
+    hashes: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def inserts(self) -> bool:
+        return self.write in ("add", "add_or_link", "add_or_update")
+
+    @property
+    def updates(self) -> bool:
+        return self.write in ("update", "add_or_update")
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """Rows that are known under another identity: what was found, and the way out, in words."""
+
+    found: str
+    way_out: str
 
 
 @dataclass(frozen=True)
@@ -37,7 +59,10 @@ class Settled:
     kept: Mapping[str, int]
     operations: Mapping[str, Mapping[str, int]]
     stops: tuple[str, ...]
-    strangers: tuple[str, ...] = ()  # entities whose rows are known under another identity (F15), in words
+    strangers: tuple[Stranger, ...] = ()  # entities whose rows are known under another identity (F15)
+    doubles: tuple[
+        str, ...
+    ] = ()  # entities that know a key under an earlier name and under the present one, in words
 
 
 def provisional(plan: int) -> int:

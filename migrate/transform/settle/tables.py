@@ -9,7 +9,7 @@ import duckdb
 
 from migrate.duck import count, identifier, literal, parquet
 from migrate.mapping.model import Default, Outcome
-from migrate.transform.settle.road import Road, provisional
+from migrate.transform.settle.road import Road, Stranger, provisional
 
 # `["HASH"]`, `["HASH","2"]`, …: which of the equal rows gets which number makes no difference, for they are equal
 _AMONG_EQUALS = "row_number() OVER (PARTITION BY __key ORDER BY __rid)"
@@ -28,13 +28,14 @@ def collect(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], crosswalk: Pat
         CREATE TABLE event(entity VARCHAR, rid BIGINT, field VARCHAR, code VARCHAR, original VARCHAR);
         CREATE TABLE stop(text VARCHAR);
         CREATE TABLE edge(entity VARCHAR, rid BIGINT, field VARCHAR, parent VARCHAR, parent_key VARCHAR);
-        CREATE TABLE xw(system VARCHAR, entity VARCHAR, source_key VARCHAR, target_key VARCHAR,
+        CREATE TABLE moot(entity VARCHAR, rid BIGINT, field VARCHAR);
+        CREATE TABLE xw(system VARCHAR, entity VARCHAR, source_key VARCHAR, target_key VARCHAR, origin VARCHAR,
                         plan BIGINT, source_hash BLOB, target_hash BLOB, run VARCHAR);
         """
     )
     if crosswalk is not None:
         db.execute(
-            "INSERT INTO xw SELECT system, entity, source_key, target_key, plan, source_hash, target_hash, run "
+            "INSERT INTO xw SELECT system, entity, source_key, target_key, origin, plan, source_hash, target_hash, run "
             f"FROM {parquet([crosswalk])}"
         )
     for road in roads:
@@ -56,9 +57,22 @@ def collect(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], crosswalk: Pat
             )
 
 
+def doubles_among(db: duckdb.DuckDBPyConnection, systems: Mapping[str, str]) -> tuple[str, ...]:
+    """Entities that know one source row under two of their names (F15): which of the two is it?"""
+    ours = ", ".join(f"({literal(s)}, {literal(e)})" for e, s in systems.items())
+    found = db.execute(
+        f"""
+        SELECT system, entity, count(*) FROM (
+            SELECT system, entity, source_key FROM xw WHERE (system, entity) IN ({ours}) GROUP BY ALL HAVING count(*) > 1
+        ) GROUP BY ALL ORDER BY ALL
+        """
+    ).fetchall()
+    return tuple(f"{n} keys of {entity} ({system})" for system, entity, n in found)
+
+
 def strangers_among(
     db: duckdb.DuckDBPyConnection, roads: Sequence[Road], systems: Mapping[str, str], runs: Sequence[str]
-) -> tuple[str, ...]:
+) -> tuple[Stranger, ...]:
     """Rows that earlier runs loaded under another name, system or key: they would be inserted a second time (F15).
 
     Told by what runs of the same mapping left in the crosswalk: nothing of this entity, but these very keys under a
@@ -85,9 +99,7 @@ def strangers_among(
                 f"AND (x.system, x.entity) NOT IN ({ours}) GROUP BY ALL ORDER BY 3 DESC LIMIT 1"
             ).fetchone()
             if other:
-                found.append(
-                    f"{other[2]} rows of {road.entity} ({road.system}) are known as {other[1]} ({other[0]})"
-                )
+                found.append(_renamed(road, *other))
         elif (
             not same
             and count(db, f"SELECT count(*) FROM {keys}")
@@ -96,9 +108,24 @@ def strangers_among(
             )
         ):
             found.append(
-                f"{known} rows of {road.entity} are known, and not one of their keys is left at the source"
+                Stranger(
+                    f"{known} rows of {road.entity} are known, and not one of their keys is left at the source",
+                    f"Give {road.entity} the key that it had.",
+                )
             )
     return tuple(found)
+
+
+def _renamed(road: Road, system: str, entity: str, rows: int) -> Stranger:
+    was = [
+        f"{name}: {before}"
+        for name, before, now in (("system", system, road.system), ("entity", entity, road.entity))
+        if before != now
+    ]
+    return Stranger(
+        f"{rows} rows of {road.entity} ({road.system}) are known as {entity} ({system})",
+        f"If they are the same rows, write `was: {{{', '.join(was)}}}` into {road.entity}.",
+    )
 
 
 def good(entity: str) -> str:
