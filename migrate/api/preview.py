@@ -70,10 +70,11 @@ def _previewed(mapping: Mapping, entity: Entity, key: str, target: Target, work:
     compiled = _compiled(mapping, entity, road, declared, target.engine)
     compiled = compiled.with_lookups(live_lookups(mapping, entity, work))
     if not road.rows.num_rows:
+        said = f"{road.elsewhere[:1].upper()}{road.elsewhere[1:]}." if road.elsewhere else ""
         raise UsageError(
             f"no row of {entity.name} has the key {key}",
-            where=f"{entity.source}.{entity.table}",
-            hint='It is the key at the source; one of several columns is written as \'["a","b"]\'.',
+            where=f"{entity.source}.{entity.table or 'query'}",
+            hint=said or 'It is the key at the source; one of several columns is written as \'["a","b"]\'.',
         )
     watched = Watched()
     made = apply(compiled, road.rows, np.arange(road.rows.num_rows, dtype=np.int64), road.joined, watched)
@@ -82,7 +83,7 @@ def _previewed(mapping: Mapping, entity: Entity, key: str, target: Target, work:
         "mapping": mapping.name,
         "entity": entity.name,
         "key": key,
-        "table": f"{entity.source}.{entity.table}",
+        "table": f"{entity.source}.{entity.table or 'query'}",
         "rows": seen.rows(target),
     }
 

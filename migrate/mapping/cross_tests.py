@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from migrate.mapping.model import Entity, Example, Ref, TableCheck
+from migrate.mapping.model import Cell, Entity, Example, Ref, TableCheck
 from migrate.mapping.shapes import Reading, did_you_mean, one_line
 from migrate.mapping.tree import Path_
 from migrate.mapping.usage import columns_used
@@ -15,8 +15,9 @@ def check_tests(entities: dict[str, Entity], names: list[str], checks: Any, read
     """Reports to `reading.problems`. `entities`: the good ones; `names`: of all, so that one with a mistake of its own is
     not called unknown; `checks`: the good ones of the file, or anything else where there are none."""
     for name, entity in entities.items():
+        used = columns_used(entity) if entity.examples else set()
         for example in entity.examples:
-            _example(entity, example, ("entities", name, "examples", example.number), reading)
+            _example(entity, used, example, ("entities", name, "examples", example.number), reading)
     for check in checks if isinstance(checks, tuple) else ():
         _table_check(check, entities, names, ("checks", check.number), reading)
 
@@ -28,14 +29,13 @@ def _unknown(what: str, name: str, known: Iterable[str], path: Path_, reading: R
     reading.wrong("unknown_name", reading.key_at(*path), f"{what} `{one_line(name)}`", hint)
 
 
-def _example(entity: Entity, example: Example, path: Path_, reading: Reading) -> None:
-    used = columns_used(entity)
+def _example(entity: Entity, used: set[str], example: Example, path: Path_, reading: Reading) -> None:
     for column in example.given:
         if column not in used:
             words = f"nothing in `{entity.name}` reads a source column"
             _unknown(words, column, used, (*path, "given", column), reading)
-    for join in example.joined:
-        _unknown(f"`{entity.name}` has no join", join, (), (*path, "given", join), reading)
+    for join, rows in example.joined.items():
+        _joined(entity, join, rows, used, (*path, "given", join), reading)
     for column, value in example.expect.items():
         here = (*path, "expect", column)
         if column not in entity.fields:
@@ -45,6 +45,24 @@ def _example(entity: Entity, example: Example, path: Path_, reading: Reading) ->
     for column in example.events:
         if column not in entity.fields:
             _unknown("no field gives", column, entity.fields, (*path, "expect", "events", column), reading)
+
+
+def _joined(
+    entity: Entity, join: str, rows: Sequence[dict[str, Cell]], used: set[str], path: Path_, reading: Reading
+) -> None:
+    if join not in entity.with_:
+        _unknown(f"`{entity.name}` has no join", join, entity.with_, path, reading)
+        return
+    if len(rows) > 1 and entity.with_[join].rows != "any":
+        message = f"`{join}` gives {entity.with_[join].rows} row, and here are {len(rows)}"
+        reading.wrong("conflict", reading.key_at(*path), message, "give one, or say rows: any in the join")
+    known = [name.partition(".")[2] for name in used if name.partition(".")[0] == join]
+    for number, row in enumerate(rows):
+        for column in row:
+            if column not in known:
+                place = (*path, column) if (*path, column) in reading.keys else (*path, number, column)
+                words = f"nothing in `{entity.name}` reads a column of `{join}`"
+                _unknown(words, column, known, place, reading)
 
 
 def _reference(ref: Ref | None, column: str, entity: str, path: Path_, reading: Reading) -> None:

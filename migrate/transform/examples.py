@@ -60,7 +60,8 @@ def try_examples(mapping: Mapping, name: str, *, now: str) -> list[Tried]:
     entity = mapping.entities[name]
     if not entity.examples:
         return []
-    rows = MadeUp.of(entity.examples, set(columns_used(entity)) - set(entity.let))
+    many = [join for join, spec in entity.with_.items() if spec.rows == "any"]
+    rows = MadeUp.of(entity.examples, set(columns_used(entity)) - set(entity.let), many)
     compiled = _compiled(mapping, entity, rows, now)
     size = len(entity.examples)
     made = apply(

@@ -157,3 +157,40 @@ def test_a_hundred_examples_take_a_moment(tmp_path: Path) -> None:
     found = tried(tmp_path, *(GOOD * 8)[:100])
     assert found["passed"] == 100
     assert time.process_time() - started < 3.0  # told in fractions of it; guards against what runs away
+
+
+JOINED = """migrate: 1
+name: joined
+source: {system: acme, url: "sqlite:////nowhere/acme.db"}
+target: {url: "sqlite:////nowhere/crm.db"}
+entities:
+  contacts:
+    from: people
+    with: {home: {table: homes, on: {person_no: person}, rows: one_or_none}}
+    where: "home.country <> 'XX' OR home.country IS NULL"
+    explode: {number: [tel, mobile], kind: [office, cell]}
+    key: [person_no, kind]
+    into: contacts
+    fields: {city: {from: home.city, do: [upper]}, number: number, kind: kind}
+    examples:
+      - {given: {person_no: 1, kind: cell, number: "07", home: {city: Oslo}}, expect: {city: OSLO, number: "07", kind: cell}}
+      - {given: {person_no: 1, kind: cell}, expect: {city: null}}
+      - {given: {home: {country: XX}}, expect: {excluded: where}}
+"""
+
+
+def test_rows_of_joins_stand_under_their_name(tmp_path: Path) -> None:
+    """A row is one of the road: what `explode` makes is given as it was made."""
+    file = tmp_path / "m.yaml"
+    file.write_text(JOINED, encoding="utf-8")
+    assert told(api.examples(file)) == []
+    wrong = JOINED.replace("home: {city: Oslo}", "home: [{city: Oslo}, {town: Bergen}]")
+    file.write_text(wrong.replace("{home: {country", "{house: {country"), encoding="utf-8")
+    with pytest.raises(MappingError) as caught:
+        api.examples(file)
+    assert [p.message for p in caught.value.problems] == [
+        "`home` gives one_or_none row, and here are 2",
+        "nothing in `contacts` reads a column of `home` `town`",
+        "`contacts` has no join `house`",
+    ]
+    assert [p.where.rsplit(":", 1)[1] for p in caught.value.problems] == ["58", "80", "18"]

@@ -143,3 +143,104 @@ def test_files_by_line_and_words_that_mean_nothing(tmp_path: Path) -> None:
     assert by_column(found)["name"]["value"] is None
     assert row(made, "2")["source"] == {"full_name": "Ada", "land": "uk"}
     assert not made.home.exists()
+
+
+SHAPES = """
+  people:
+    from: people
+    key: id
+    into: contacts
+    with:
+      home: {table: homes, on: {id: person}, where: "kind = 'home'", rows: one_or_none}
+      town: {table: towns, on: {home.town: id}, rows: one_or_none}
+    fields: {name: full_name, mail: home.street, land: town.land}
+  phones:
+    from: people
+    explode: {number: [tel, mobile], kind: [office, cell]}
+    key: [id, kind]
+    into: phones
+    fields: {person: {from: id, ref: people}, number: number, kind: kind}
+  first_streets:
+    from: homes
+    one_per: street
+    key: street
+    into: contacts
+    fields: {name: street}
+  facts:
+    from: facts
+    pivot: {per: person, name: what, value: value, columns: [size, colour]}
+    key: person
+    into: contacts
+    fields: {name: colour, mail: size}
+  counted:
+    query: "SELECT person, count(*) AS n FROM homes GROUP BY person"
+    key: person
+    into: contacts
+    fields: {name: n}
+  calls: {from: actions, key: id, into: contacts, fields: {name: body}}
+  mails: {from: actions, key: id, into: contacts, fields: {name: body}}
+"""
+SPLIT = "split: {actions: {calls: \"type = 'call'\", mails: \"type = 'mail'\", leave_out: {void: \"type = 'x'\"}, otherwise: quarantine}}"
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> World:
+    made = bare(
+        tmp_path_factory.mktemp("shapes"),
+        (
+            "CREATE TABLE people(id INTEGER PRIMARY KEY, full_name TEXT, tel TEXT, mobile TEXT)",
+            "INSERT INTO people VALUES (1, 'Ada', '12', '34'), (2, 'Bob', '56', NULL)",
+            "CREATE TABLE homes(id INTEGER PRIMARY KEY, person INTEGER, kind TEXT, street TEXT, town INTEGER)",
+            "INSERT INTO homes VALUES (1, 1, 'home', 'Elm', 7), (2, 1, 'work', 'Oak', 8), (3, 2, 'work', 'Elm', 8)",
+            "CREATE TABLE towns(id INTEGER PRIMARY KEY, land TEXT)",
+            "INSERT INTO towns VALUES (7, 'NO'), (8, 'SE')",
+            "CREATE TABLE facts(person INTEGER, what TEXT, value TEXT)",
+            "INSERT INTO facts VALUES (1, 'size', 'L'), (1, 'colour', 'red'), (2, 'size', 'S')",
+            "CREATE TABLE actions(id INTEGER PRIMARY KEY, type TEXT, body TEXT)",
+            "INSERT INTO actions VALUES (1, 'call', 'hi'), (2, 'mail', 'ho'), (3, 'x', 'y'), (4, 'fax', 'z')",
+        ),
+        (
+            "CREATE TABLE contacts(id INTEGER PRIMARY KEY, name TEXT, mail TEXT, land TEXT)",
+            "CREATE TABLE phones(id INTEGER PRIMARY KEY, person INTEGER REFERENCES contacts(id), number TEXT, kind TEXT)",
+        ),
+        SHAPES,
+        more=SPLIT,
+    )
+    made.write()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("entity", "key", "values"),
+    [
+        ("people", "1", [{"name": "Ada", "mail": "Elm", "land": "NO"}]),
+        ("people", "2", [{"name": "Bob", "mail": None, "land": None}]),
+        (
+            "phones",
+            '["1","cell"]',
+            [{"person": {"ref": ["people", "1"]}, "number": "34", "kind": "cell"}],
+        ),
+        ("first_streets", "Elm", [{"name": "Elm"}, {}]),
+        ("facts", "1", [{"name": "red", "mail": "L"}]),
+        ("counted", "1", [{"name": "2"}]),
+        ("mails", "2", [{"name": "ho"}]),
+    ],
+)
+def test_every_road_is_the_one_that_a_run_takes(
+    shapes: World, entity: str, key: str, values: list[dict[str, Any]]
+) -> None:
+    rows = api.preview(shapes.mapping, entity, key)["rows"]
+    found = [{f["column"]: f["value"] for f in r.get("fields", ())} for r in rows]
+    assert found == values
+    if len(rows) > 1:
+        assert rows[1]["fate"] == "left out: one_per"
+    assert all(not name.startswith("__") for r in rows for name in r["source"])
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("1", "goes to calls"), ("3", "is left out: void"), ("4", "fits no road")]
+)
+def test_a_split_says_where_the_row_goes(shapes: World, key: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        api.preview(shapes.mapping, "mails", key)
+    assert said in caught.value.hint
