@@ -157,3 +157,32 @@ def test_a_hundred_examples_take_a_moment(tmp_path: Path) -> None:
     found = tried(tmp_path, *(GOOD * 8)[:100])
     assert found["passed"] == 100
     assert time.process_time() - started < 3.0  # told in fractions of it; guards against what runs away
+
+
+def test_references_by_other_columns_are_tried_too(tmp_path: Path) -> None:
+    """An entity whose rows others name by a column that no example gives; several columns; one of several entities."""
+    file = tmp_path / "m.yaml"
+    file.write_text(
+        """migrate: 1
+name: tried
+source: {system: acme, url: "sqlite:////nowhere/acme.db"}
+target: {url: "sqlite:////nowhere/crm.db"}
+entities:
+  accounts: {from: companies, key: id, into: accounts, fields: {name: name},
+    examples: [{given: {name: Acme}, expect: {name: Acme}}]}
+  leads: {from: prospects, key: id, into: leads, fields: {name: name}}
+  contacts:
+    from: people
+    key: id
+    into: contacts
+    fields:
+      account_id: {from: [land, nr], ref: {to: accounts, by: [country, number]}}
+      who_id: {from: who, ref: {to: [accounts, leads]}}
+    examples:
+      - {given: {land: DE, nr: 7, who: 3}, expect: {account_id: {ref: [accounts, DE, "7"]}, who_id: {ref: [leads, "3"]}}}
+      - {given: {land: DE, nr: null, who: 3}, expect: {account_id: null, who_id: {ref: [leads, "4"]}}}
+""",
+        encoding="utf-8",
+    )
+    document = api.examples(file)
+    assert told(document) == [("who_id", {"ref": ["leads", "4"]}, {"ref": ["leads", "3"]})]
