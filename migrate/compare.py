@@ -94,7 +94,7 @@ def compare_sets(
     """
     failpoints.hit("compare.sets.query")
     try:
-        with workspace(temp, memory="1GB") as db:
+        with workspace(temp, memory="1GB", on_disk=False) as db:
             return _difference(db, expected, found, limit)
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         missing = [p.name for p in (*expected, *found) if not p.is_file()]
@@ -109,7 +109,7 @@ def compare_sets(
 
 # Keys whose rows are not all matched: how many rows without a counterpart of the same hash each side has left.
 _ODD_UNIQUE = """
-create temp table odd as
+create table odd as
 select coalesce(e.key, f.key) as key, (e.there is not null)::bigint as left_e, (f.there is not null)::bigint as left_f,
   false as duplicate
 from (select key, hash, 1 as there from {e}) e
@@ -117,7 +117,7 @@ full outer join (select key, hash, 1 as there from {f}) f on e.key is not distin
 where e.there is null or f.there is null or e.hash is distinct from f.hash
 """
 _ODD_REPEATED = """
-create temp table odd as
+create table odd as
 with by_hash as (
   select key, sum(e)::bigint e, sum(f)::bigint f
   from (select key, hash, 1 as e, 0 as f from {e} union all select key, hash, 0, 1 from {f})
@@ -129,25 +129,32 @@ from by_hash group by key having left_e > 0 or left_f > 0 or duplicate
 """
 
 
+_ODD_COUNTS = """
+select coalesce(sum(greatest(left_e - left_f, 0)), 0), coalesce(sum(greatest(left_f - left_e, 0)), 0),
+  coalesce(sum(least(left_e, left_f)), 0), count(*) filter (duplicate)
+from odd
+"""
+
+
 def _difference(
     db: duckdb.DuckDBPyConnection, expected: Sequence[Path], found: Sequence[Path], limit: int
 ) -> SetDifference:
     sources = [_source(paths) for paths in (expected, found)]
-    rows, distinct = [], []
-    for source in sources:
-        rows.append(_count(db, f"select count(*) from {source}"))
-        distinct.append(_count(db, f"select count(distinct hash(key)) from {source}"))
+    rows, distinct = zip(
+        *(_row(db, f"select count(*), count(distinct hash(key)) from {source}") for source in sources),
+        strict=True,
+    )
     # A join is many times faster, but rows of a repeated key would meet crosswise. Equal hashes of
     # different keys only lead to the slower way.
     query = _ODD_UNIQUE if rows == distinct else _ODD_REPEATED
     db.execute(query.format(e=sources[0], f=sources[1]))
-    missing = _count(db, "select coalesce(sum(greatest(left_e - left_f, 0)), 0) from odd")
-    extra = _count(db, "select coalesce(sum(greatest(left_f - left_e, 0)), 0) from odd")
-    different = _count(db, "select coalesce(sum(least(left_e, left_f)), 0) from odd")
+    missing, extra, different, duplicates = _row(db, _ODD_COUNTS)
     if rows[0] - missing != rows[1] - extra:
         raise Corrupt("the rows to compare changed while they were read")
 
-    def keys(condition: str) -> tuple[str | None, ...]:
+    def keys(number: int, condition: str) -> tuple[str | None, ...]:
+        if not number:
+            return ()
         query = f"select key from odd where {condition} order by key nulls first limit {int(limit)}"
         return tuple(row[0] for row in db.execute(query).fetchall())
 
@@ -156,10 +163,10 @@ def _difference(
         missing=missing,
         extra=extra,
         different=different,
-        duplicates=_count(db, "select count(*) from odd where duplicate"),
-        missing_keys=keys("left_e > left_f"),
-        extra_keys=keys("left_f > left_e"),
-        different_keys=keys("left_e > 0 and left_f > 0"),
+        duplicates=duplicates,
+        missing_keys=keys(missing, "left_e > left_f"),
+        extra_keys=keys(extra, "left_f > left_e"),
+        different_keys=keys(different, "left_e > 0 and left_f > 0"),
     )
 
 
@@ -170,10 +177,10 @@ def _source(paths: Sequence[Path]) -> str:
     return f"(select key::varchar as key, hash::blob as hash from read_parquet([{files}]))"
 
 
-def _count(db: duckdb.DuckDBPyConnection, query: str) -> int:
+def _row(db: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
     row = db.execute(query).fetchone()
     assert row is not None
-    return int(row[0])
+    return tuple(int(value) for value in row)
 
 
 # -- cells --------------------------------------------------------------------------------------

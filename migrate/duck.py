@@ -28,10 +28,13 @@ def parquet(paths: Sequence[Path]) -> str:
 
 
 @contextmanager
-def workspace(temp: Path, *, memory: str = MEMORY, threads: int = 2) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB on disk with bounded memory; its tables and all it spilled below `temp` are gone afterwards.
+def workspace(
+    temp: Path, *, memory: str = MEMORY, threads: int = 2, on_disk: bool = True
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB with bounded memory; its tables, and all it spilled below `temp`, are gone afterwards.
 
-    Names without a catalog are the workspace's own. Raises what DuckDB raises."""
+    Tables lie in a file below `temp`; not `on_disk`, for what only reads or makes small ones, in memory. Names
+    without a catalog mean them. Raises what DuckDB raises."""
     temp.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = f"work-{secrets.token_hex(6)}"
     place, spill = temp / f"{name}.duckdb", temp / f"{name}.spill"
@@ -40,10 +43,13 @@ def workspace(temp: Path, *, memory: str = MEMORY, threads: int = 2) -> Iterator
     try:
         connection = engine.cursor()
         try:
-            connection.execute(f"SET memory_limit = {literal(memory)}; SET threads = {threads}")
-            connection.execute(f"SET temp_directory = {literal(str(spill))}")
-            connection.execute("SET preserve_insertion_order = false; SET TimeZone = 'UTC'")
-            connection.execute(f"ATTACH {literal(str(place))} AS {identifier(name)}; USE {identifier(name)}")
+            connection.execute(
+                f"SET memory_limit = {literal(memory)}; SET threads = {threads}; "
+                f"SET temp_directory = {literal(str(spill))}; "
+                "SET preserve_insertion_order = false; SET TimeZone = 'UTC'"
+            )
+            where = literal(str(place) if on_disk else ":memory:")
+            connection.execute(f"ATTACH {where} AS {identifier(name)}; USE {identifier(name)}")
             yield connection
             connection.execute(f"USE memory; DETACH {identifier(name)}")
             reusable = not spill.exists()  # the folder of an engine that has spilled cannot be changed

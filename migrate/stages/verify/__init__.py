@@ -156,7 +156,10 @@ def _found(ctx: Context, target: Target, snapshot: Snapshot, table: Table, name:
 def _ours(ctx: Context, name: str, expected: Path) -> Path:
     """Rows of the target that this run wrote, as found."""
     path = ctx.place("verify", f"{name}.ours.parquet")
-    with workspace(ctx.room("temp")) as db, atomic_file(path, point="verify.ours") as temporary:
+    with (
+        workspace(ctx.room("temp"), on_disk=False) as db,
+        atomic_file(path, point="verify.ours") as temporary,
+    ):
         db.execute(
             f"COPY (SELECT f.* FROM {parquet([_found_path(ctx, name)])} f SEMI JOIN {parquet([expected])} e ON e.key = f.key) "
             f"TO {literal(str(temporary))} (FORMAT parquet)"
@@ -236,7 +239,7 @@ def _orphans(ctx: Context, name: str, table: Table, declared: Schema, expected: 
         ):
             continue
         column = '"f.' + fk.columns[0].replace('"', '""') + '"'
-        with workspace(ctx.room("temp")) as db:
+        with workspace(ctx.room("temp"), on_disk=False) as db:
             row = db.execute(
                 f"SELECT count(*) FROM {parquet([ctx.place('verify', f'{name}.ours.parquet')])} c "
                 f"WHERE c.{column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {parquet([_found_path(ctx, parent)])} p "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from migrate.context import Context
@@ -33,32 +32,29 @@ def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verd
         f"WHERE entity = {literal(name)} AND system = {literal(system)})"
     )
     rejects = ctx.folder / "quarantine" / f"{name}.rejects.parquet"
+    excluded = excluded_files(folder)
+    refused = f"ANTI JOIN {parquet([rejects])} r ON r.rid = s.rid" if rejects.exists() else ""
+    ended = [
+        *([f"SELECT rid, 'excluded' AS place FROM {parquet(excluded)}"] if excluded else []),
+        f"SELECT rid, 'quarantined' AS place FROM {parquet([folder / 'quarantine.parquet'])}",
+        *([f"SELECT rid, 'quarantined' AS place FROM {parquet([rejects])}"] if rejects.exists() else []),
+        f"SELECT e.rid, 'loaded' AS place FROM {parquet([expected])} e "
+        f"SEMI JOIN {known} x ON x.source_key = e.source_key AND x.run = {literal(ctx.run)}",
+        f"SELECT s.rid, 'unchanged' AS place FROM {parquet([folder / 'settled.parquet'])} s "
+        f"SEMI JOIN {known} x ON x.source_key = s.key ANTI JOIN {parquet([expected])} e ON e.rid = s.rid {refused}",
+    ]
+    came = [f"SELECT {p.index << RID_SHIFT} + i AS rid FROM range({p.rows}) r(i)" for p in parts]
     with workspace(ctx.room("temp")) as db:
-        db.execute("CREATE TABLE ended(rid BIGINT, place VARCHAR)")
-        db.execute(f"INSERT INTO ended SELECT rid, 'excluded' FROM {parquet(excluded_files(folder))}")
-        db.execute(
-            f"INSERT INTO ended SELECT rid, 'quarantined' FROM {parquet([folder / 'quarantine.parquet'])}"
-        )
-        if rejects.exists():
-            db.execute(f"INSERT INTO ended SELECT rid, 'quarantined' FROM {parquet([rejects])}")
-        db.execute(
-            f"INSERT INTO ended SELECT e.rid, 'loaded' FROM {parquet([expected])} e "
-            f"SEMI JOIN {known} x ON x.source_key = e.source_key AND x.run = {literal(ctx.run)}"
-        )
-        db.execute(
-            f"INSERT INTO ended SELECT s.rid, 'unchanged' FROM {parquet([folder / 'settled.parquet'])} s "
-            f"SEMI JOIN {known} x ON x.source_key = s.key "
-            f"ANTI JOIN {parquet([expected])} e ON e.rid = s.rid "
-            + (f"ANTI JOIN {parquet([rejects])} r ON r.rid = s.rid" if rejects.exists() else "")
-        )
-        db.execute("CREATE TABLE came AS SELECT unnest(range(0)) AS rid")
-        for part in parts:
-            low = part.index << RID_SHIFT
-            db.execute(f"INSERT INTO came SELECT {low} + i FROM range({part.rows}) r(i)")
+        db.execute(f"CREATE TABLE ended AS {' UNION ALL '.join(ended)}")
+        db.execute(f"CREATE TABLE came AS {' UNION ALL '.join(came) or 'SELECT 0::BIGINT AS rid LIMIT 0'}")
         places = dict(db.execute("SELECT place, count(*) FROM ended GROUP BY place").fetchall())
-        twice = _one(db, "SELECT count(*) FROM (SELECT rid FROM ended GROUP BY rid HAVING count(*) > 1)")
-        nowhere = _one(db, "SELECT count(*) FROM came ANTI JOIN ended USING (rid)")
-        strange = _one(db, "SELECT count(*) FROM ended ANTI JOIN came USING (rid)")
+        row = db.execute(
+            "SELECT (SELECT count(*) FROM (SELECT rid FROM ended GROUP BY rid HAVING count(*) > 1)), "
+            "(SELECT count(*) FROM came ANTI JOIN ended USING (rid)), "
+            "(SELECT count(*) FROM ended ANTI JOIN came USING (rid))"
+        ).fetchone()
+        assert row is not None
+        twice, nowhere, strange = (int(n) for n in row)
     balance = RowBalance(
         rows_in=sum(p.rows for p in parts),
         loaded=places.get("loaded", 0),
@@ -86,11 +82,6 @@ def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verd
         found=f"{balance.rows_in - nowhere} rows accounted for",
         reason="; ".join(reasons),
     )
-
-
-def _one(db: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row = db.execute(sql).fetchone()
-    return int(row[0]) if row else 0
 
 
 def read_crosswalk(ctx: Context) -> Path:

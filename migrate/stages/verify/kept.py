@@ -23,7 +23,7 @@ def unchanged_of(ctx: Context, name: str, expected: Path, found: Path, crosswalk
     refused = f"ANTI JOIN {parquet([rejects])} r ON r.rid = s.rid" if rejects.exists() else ""
     ours = {"link": "FALSE", "add_or_link": "x.origin <> 'link'"}.get(entity.write, "TRUE")
     compared = f"{ours} AND x.target_hash IS NOT NULL AND x.target_hash <> f.owned"
-    with workspace(ctx.room("temp")) as db:
+    with workspace(ctx.room("temp"), on_disk=False) as db:
         row = db.execute(
             f"""
             SELECT count(*), count(*) FILTER (f.key IS NULL), count(*) FILTER (f.key IS NOT NULL AND {compared})
