@@ -42,7 +42,7 @@ def whole(kind: str, text: str) -> str:
     """The mapping that a block is, or is a part of."""
     if kind == "whole":
         return text
-    if kind == "fields":
+    if kind in ("fields", "lists"):
         inner = "".join(f"      {line}\n" for line in text.splitlines())
         rest = "\n".join(v for k, v in SKELETON.items() if k != "entities")
         return (
@@ -62,7 +62,9 @@ def section(title: str) -> str:
 
 @pytest.mark.parametrize(("kind", "text"), BLOCKS)
 def test_every_yaml_block_loads(kind: str, text: str, tmp_path: Path) -> None:
-    assert kind in ("whole", "part", "fields"), "say what the block is: <!-- checked: whole|part|fields -->"
+    assert kind in ("whole", "part", "fields", "lists"), (
+        "say what the block is: <!-- checked: whole|part|fields|lists -->"
+    )
     file = tmp_path / "mapping.yaml"
     file.write_text(whole(kind, text), encoding="utf-8")
     assert load_mapping(file, ENVIRONMENT).entities
