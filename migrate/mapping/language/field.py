@@ -172,8 +172,10 @@ def _listed(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) 
 
 def _value_of_item(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
     """A value of an item; that of a piece says no origin, which only the list can judge."""
-    if any(node.get(name) is not None for name in ORIGINS) or node.get("list") is not None:
-        field = _field(values, node, reading, path)
+    if any(node.get(name) is not None for name in ORIGINS):
+        field = _field(values, node, reading, path) if node.get("list") is None else BAD
+    elif any(name.value not in _VALUE_OF_ITEM.keys for name, _ in node.pairs):
+        return BAD  # reported: perhaps it was meant to be the origin
     else:
         names = {name.value: reading.key_at(*path, name.value) for name, _ in node.pairs}
         merged = with_recipes(values, names, node, reading, path)
@@ -188,7 +190,8 @@ def _value_of_item(values: dict[str, Any], node: Pairs, reading: Reading, path: 
     return field
 
 
-LIST = list_shape(value_record("a value of an item", finish=_value_of_item))
+_VALUE_OF_ITEM = value_record("a value of an item", finish=_value_of_item)
+LIST = list_shape(_VALUE_OF_ITEM)
 FIELD = value_record("a field", later=_FIELD_LATER)
 FIELD.keys["list"] = Key(LIST, "Several values: an array or JSON of items.")
 
