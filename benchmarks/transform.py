@@ -95,7 +95,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
     arguments = parser.parse_args(words)
-    parts = [batch for batch in rows(arguments.rows)]
+    parts = rows(arguments.rows)
     with tempfile.TemporaryDirectory() as name:
         plain = compiled(Path(name), "account_id")
         referring = compiled(Path(name), "{from: account_id, ref: accounts}")

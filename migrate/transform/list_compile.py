@@ -50,6 +50,9 @@ def compile_list(name: str, field: Field, path: str, scope: Scope) -> CompiledLi
             items.append(made)
     if len(scope.problems) > before or len(items) < len(each):
         return None
+    if any(value.refers for item in items for value in item.values.values()):
+        scope.wrong("later", path, "references inside lists are not built yet in this version")
+        return None
     return CompiledList(
         name=name,
         field=field,

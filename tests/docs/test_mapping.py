@@ -92,7 +92,7 @@ def test_examples_of_functions_can_be_written_so(tmp_path: Path) -> None:
 def test_every_key_is_explained() -> None:
     said = set(re.findall(r"`(\w+)`", page().partition("\n## Functions\n")[0] + section("Checks")))
     said |= set(re.findall(r"`(\w+)`", section("ref and find") + section("left_behind") + section("maps")))
-    said |= set(re.findall(r"`(\w+)`", section("Checks over tables")))
+    said |= set(re.findall(r"`(\w+)`", section("Checks over tables") + section("Lists")))
     said |= set(re.findall(r"(?<!\w)(\w+): …", page()))
     missing = {name for record in records(FILE) for name in record.keys} - said - {"find", "values"}
     assert not missing

@@ -118,7 +118,7 @@ def test_p5_two_companies_at_once(
         assert (tags["loaded"], tags["unchanged"]) == (len(wanted_tags - {"vip"}), 1)  # vip was there
         assert all(b["quarantined"] == 0 for b in balances.values())
 
-        names = {i: n for i, n in crm.query("SELECT id, name FROM tags")}
+        names = dict(crm.query("SELECT id, name FROM tags"))
         found = {
             legacy: (first, emails, phones, sorted(names[t] for t in tags), company, rep)
             for legacy, first, emails, phones, tags, company, rep in crm.query(

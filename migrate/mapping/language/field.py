@@ -41,7 +41,6 @@ from migrate.mapping.shapes import (
 from migrate.mapping.step_shapes import Steps
 from migrate.mapping.tree import Node, Pairs, Path_, Position
 
-_FIELD_LATER = frozenset(["split", "one_per", "pivot"])
 _MAP = ByKind(Words("the name of a map"), pairs=Values(), words="the name of a map, or {from: to}")
 UNMAPPED = outcome(Choice(("quarantine", "keep", "stop")), "the outcome of map")
 DO = Many(Steps(), "a function, or a list of functions", single=True)
@@ -68,12 +67,10 @@ _OF_COLUMNS = ("ref", "find", "lossy")
 
 def _field(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
     given = [name for name in ORIGINS if node.get(name) is not None]
-    has_later = any(name.value in _FIELD_LATER for name, _ in node.pairs)
     if node.get("list") is not None:
         return _listed(values, node, reading, path)
-    if given or not has_later:
-        hint = "from: a source column, value: a text, or expr: SQL"
-        one_origin(given, f"`{path[-1]}`", node, reading, path, hint)
+    hint = "from: a source column, value: a text, or expr: SQL"
+    one_origin(given, f"`{path[-1]}`", node, reading, path, hint)
     names = {name.value: reading.key_at(*path, name.value) for name, _ in node.pairs}
     merged = with_recipes(values, names, node, reading, path)
     if merged is None or len(given) != 1:
@@ -192,7 +189,7 @@ def _value_of_item(values: dict[str, Any], node: Pairs, reading: Reading, path: 
 
 _VALUE_OF_ITEM = value_record("a value of an item", finish=_value_of_item)
 LIST = list_shape(_VALUE_OF_ITEM)
-FIELD = value_record("a field", later=_FIELD_LATER)
+FIELD = value_record("a field")
 FIELD.keys["list"] = Key(LIST, "Several values: an array or JSON of items.")
 
 
