@@ -45,9 +45,9 @@ def whole(kind: str, text: str) -> str:
     if kind in ("fields", "lists"):
         inner = "".join(f"      {line}\n" for line in text.splitlines())
         rest = "\n".join(v for k, v in SKELETON.items() if k != "entities")
-        return (
-            f"{rest}\nentities:\n{OTHERS}  mine:\n    from: m\n    key: id\n    into: m\n    fields:\n{inner}"
-        )
+        joined = "    with: {tag: {table: tags, on: {id: owner}, rows: any}}\n" if kind == "lists" else ""
+        mine = f"  mine:\n    from: m\n{joined}    key: id\n    into: m\n    fields:\n{inner}"
+        return f"{rest}\nentities:\n{OTHERS}{mine}"
     given = yaml.safe_load(text)
     return "\n".join(v for k, v in SKELETON.items() if k not in given) + "\n" + text
 
