@@ -37,6 +37,7 @@ from migrate.stages.transform import transform
 from migrate.state.accounts import accounts
 from migrate.state.counts import entity_counts, settled_counts
 from migrate.state.expected import digests_of
+from migrate.state.outlook import outlook
 from migrate.state.proven import extracted_rows
 from migrate.state.unused import unused_problems
 from migrate.vault.capture import captured_rows
@@ -125,7 +126,7 @@ def counted(ctx: Context, problems: list[dict[str, str]]) -> dict[str, Any]:
         "digests": digests_of(ctx.plan),
         "order": list(ctx.plan.order),
         "deferred": {n: list(e.deferred) for n, e in ctx.plan.entities.items() if e.deferred},
-        "entities": entity_counts(ctx),
+        "entities": _merged(entity_counts(ctx), outlook(ctx)),
         "tables": tables,
         "joins": ctx.ledger.run_facts(ctx.run).get("joins") or {},
         "quarantine": quarantine_counts(quarantined(ctx)),
@@ -134,6 +135,10 @@ def counted(ctx: Context, problems: list[dict[str, str]]) -> dict[str, Any]:
         "dictionary": brief(data_dictionary(ctx.mapping, ctx.target.schema(ctx.plan.touched))),
         "glossary": dict(ctx.mapping.glossary),
     }
+
+
+def _merged(counts: dict[str, dict[str, int]], more: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: {**count, **more.get(name, {})} for name, count in counts.items()}
 
 
 def _problem(code: str, error: MigrateError) -> dict[str, str]:

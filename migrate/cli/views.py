@@ -61,6 +61,8 @@ def plan(console: Console, document: Document) -> None:
     for name, entity in (document.get("entities") or {}).items():
         row(made, name, *(_count(entity.get(c)) for c in counts))
     console.print(made)
+    for name, entity in (document.get("entities") or {}).items():
+        _outlook(console, name, entity)
     _problems(console, document.get("problems") or ())
     reasons = (document.get("dictionary") or {}).get("reasons") or ()
     _listed(console, "Why", [f"{r.get('where')}: {r.get('why')}" for r in reasons], style="bold")
@@ -68,6 +70,17 @@ def plan(console: Console, document: Document) -> None:
     _listed(console, "Glossary", [f"{word}: {means}" for word, means in words], style="bold")
     if document.get("rehearsal"):
         _rehearsal(console, document["rehearsal"])
+
+
+def _outlook(console: Console, name: str, entity: Document) -> None:
+    """What to mend in the mapping or the source: values that no map has, losses, references that fail."""
+    for what, words in (("unseen", "values that no map has"), ("lossy", "values that would lose something")):
+        for field, found in (entity.get(what) or {}).items():
+            examples = ", ".join(f"{e['value']!r} ({e['rows']})" for e in found["examples"])
+            line(console, f"{name}.{field}: {words}, in {found['rows']} rows: {examples}")
+    for field, codes in (entity.get("references") or {}).items():
+        counts = ", ".join(f"{code} {rows}" for code, rows in codes.items())
+        line(console, f"{name}.{field}: references that find no row: {counts}")
 
 
 def _rehearsal(console: Console, found: Document) -> None:

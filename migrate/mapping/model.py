@@ -252,6 +252,12 @@ class ListOf(Strict):
     order: tuple[str, ...] = ()
 
     @property
+    def ordering(self) -> tuple[tuple[str, bool], ...]:
+        """(column, descending) of every item of `order`."""
+        falls = [item.startswith("-") and len(item) > 1 for item in self.order]
+        return tuple((o[1:] if f else o, f) for o, f in zip(self.order, falls, strict=True))
+
+    @property
     def all_items(self) -> tuple[Item, ...]:
         return self.items or ((self.each,) if self.each is not None else ())
 

@@ -153,8 +153,9 @@ def columns_read(field: Field) -> list[str]:
         read += step.columns.values()
     if field.ref and field.ref.kind:
         read.append(field.ref.kind)
-    if field.list and field.list.split:
-        read.append(field.list.split)
+    if field.list is not None:
+        read += [field.list.split] if field.list.split else []
+        read += [column for column, _ in field.list.ordering]
     return list(dict.fromkeys(read))
 
 

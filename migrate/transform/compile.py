@@ -68,7 +68,9 @@ def compile_entity(
             where=where.sql if where else None,
             columns_of_sql=scope.columns_of_sql,
             types=source_table.types | many | hidden | {n: made.type for n, made in scope.lets.items()},
-            nulls=scope.said.nulls_of(source_table.columns),
+            nulls=scope.said.nulls_of(
+                [*source_table.columns, *(c for t in scope.joined.values() for c in t.columns)]
+            ),
             nul_allowed=nul_allowed,
             now=now,
         ),

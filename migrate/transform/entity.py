@@ -114,6 +114,7 @@ class CompiledList:
     of: str | None = None
     split: str | None = None
     on: str = ""
+    order: tuple[tuple[str, bool], ...] = ()  # columns of the join, descending or not
     one_per: tuple[str, ...] = ()
 
     @property

@@ -33,6 +33,10 @@ def compile_list(name: str, field: Field, path: str, scope: Scope) -> CompiledLi
             )
             return None
         inner = replace(scope, source=_besides(scope.source, joined))
+        for number, (name, _) in enumerate(wanted.ordering):
+            found = inner.column(name, f"{path}.list.order.{number}")
+            if found is not None and found.type.kind in (Kind.BYTES, Kind.ARRAY, Kind.MIXED):
+                inner.wrong("type", f"{path}.list.order", f'"{name}" holds values of no one order')
         within = f"{path}.list.each"
     elif wanted.split is not None:
         if scope.column(wanted.split, f"{path}.list.split") is None:
@@ -50,6 +54,9 @@ def compile_list(name: str, field: Field, path: str, scope: Scope) -> CompiledLi
             items.append(made)
     if len(scope.problems) > before or len(items) < len(each):
         return None
+    if any(value.refers for item in items for value in item.values.values()):
+        scope.wrong("later", path, "references inside lists are not built yet in this version")
+        return None
     return CompiledList(
         name=name,
         field=field,
@@ -58,6 +65,7 @@ def compile_list(name: str, field: Field, path: str, scope: Scope) -> CompiledLi
         of=wanted.of,
         split=wanted.split,
         on=wanted.on or "",
+        order=wanted.ordering,
         one_per=wanted.one_per,
     )
 

@@ -93,13 +93,32 @@ def _children(
     """The rows that items are made from, and the ordinal of the row that each belongs to."""
     wanted = {name for item in compiled.items for field in item.values.values() for name in field.reads}
     if compiled.of is not None:
-        found = joined[compiled.of]
+        found = _ordered(joined[compiled.of], compiled, rows)
         place: Numbers = found["__row"].to_numpy().astype(np.int64)
         return rows.spread(place, wanted, found.drop_columns(["__row"])), place
     if compiled.split is not None:
         pieces, place = _pieces(rows, compiled.split, compiled.on)
         return rows.spread(place, wanted, pa.table({PIECE: pieces}), {PIECE: TEXT}), place
     return rows, np.arange(len(rows), dtype=np.int64)
+
+
+def _ordered(found: pa.Table, compiled: CompiledList, rows: SourceRows) -> pa.Table:
+    """By the list's own order within each row; equal ones, and a list without an order, in that of the join."""
+    if not compiled.order:
+        return found
+    keys = rows.spread(np.zeros(len(found), dtype=np.int64), (), found.drop_columns(["__row"]))
+    frame = pl.DataFrame({"row": found["__row"].to_numpy()})
+    for name, _ in compiled.order:
+        values = keys.column(name)[0]
+        series = values.series.cast(pl.Float64) if values.kind is Kind.DECIMAL else values.series
+        frame = frame.with_columns(series.alias(f"by {name}"))
+    order = frame.with_row_index("place").sort(
+        ["row", *(f"by {name}" for name, _ in compiled.order)],
+        descending=[False, *(falls for _, falls in compiled.order)],
+        nulls_last=True,
+        maintain_order=True,
+    )
+    return found.take(pa.array(order["place"].to_numpy()))
 
 
 def _pieces(rows: SourceRows, column: str, on: str) -> tuple[pa.Array[Any], Numbers]:

@@ -42,12 +42,12 @@ def whole(kind: str, text: str) -> str:
     """The mapping that a block is, or is a part of."""
     if kind == "whole":
         return text
-    if kind == "fields":
+    if kind in ("fields", "lists"):
         inner = "".join(f"      {line}\n" for line in text.splitlines())
         rest = "\n".join(v for k, v in SKELETON.items() if k != "entities")
-        return (
-            f"{rest}\nentities:\n{OTHERS}  mine:\n    from: m\n    key: id\n    into: m\n    fields:\n{inner}"
-        )
+        joined = "    with: {tag: {table: tags, on: {id: owner}, rows: any}}\n" if kind == "lists" else ""
+        mine = f"  mine:\n    from: m\n{joined}    key: id\n    into: m\n    fields:\n{inner}"
+        return f"{rest}\nentities:\n{OTHERS}{mine}"
     given = yaml.safe_load(text)
     return "\n".join(v for k, v in SKELETON.items() if k not in given) + "\n" + text
 
@@ -62,7 +62,9 @@ def section(title: str) -> str:
 
 @pytest.mark.parametrize(("kind", "text"), BLOCKS)
 def test_every_yaml_block_loads(kind: str, text: str, tmp_path: Path) -> None:
-    assert kind in ("whole", "part", "fields"), "say what the block is: <!-- checked: whole|part|fields -->"
+    assert kind in ("whole", "part", "fields", "lists"), (
+        "say what the block is: <!-- checked: whole|part|fields|lists -->"
+    )
     file = tmp_path / "mapping.yaml"
     file.write_text(whole(kind, text), encoding="utf-8")
     assert load_mapping(file, ENVIRONMENT).entities
@@ -90,7 +92,7 @@ def test_examples_of_functions_can_be_written_so(tmp_path: Path) -> None:
 def test_every_key_is_explained() -> None:
     said = set(re.findall(r"`(\w+)`", page().partition("\n## Functions\n")[0] + section("Checks")))
     said |= set(re.findall(r"`(\w+)`", section("ref and find") + section("left_behind") + section("maps")))
-    said |= set(re.findall(r"`(\w+)`", section("Checks over tables")))
+    said |= set(re.findall(r"`(\w+)`", section("Checks over tables") + section("Lists")))
     said |= set(re.findall(r"(?<!\w)(\w+): …", page()))
     missing = {name for record in records(FILE) for name in record.keys} - said - {"find", "values"}
     assert not missing
@@ -122,7 +124,7 @@ def test_what_is_not_built_is_the_programs_list() -> None:
 
     assert named("- in the file") == FILE.later
     assert named("- in an entity") == ENTITY.later
-    assert named("- in a field") == FIELD.later
+    assert not FIELD.later
     assert named("- checks") == LATER_CHECKS
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from migrate.mapping.check_shapes import ON_FAIL, Checks
 from migrate.mapping.language.bands import BandsShape
+from migrate.mapping.language.lists import list_shape
 from migrate.mapping.language.origins import EXPRESSION, ORIGIN_KEYS, ORIGINS, FirstOf, one_origin
 from migrate.mapping.language.recipes import NAMES_OF_RECIPES, with_recipes
 from migrate.mapping.model import Check, Field, ValueMap
@@ -40,7 +41,6 @@ from migrate.mapping.shapes import (
 from migrate.mapping.step_shapes import Steps
 from migrate.mapping.tree import Node, Pairs, Path_, Position
 
-_FIELD_LATER = frozenset(["list", "split", "one_per", "pivot"])
 _MAP = ByKind(Words("the name of a map"), pairs=Values(), words="the name of a map, or {from: to}")
 UNMAPPED = outcome(Choice(("quarantine", "keep", "stop")), "the outcome of map")
 DO = Many(Steps(), "a function, or a list of functions", single=True)
@@ -67,10 +67,10 @@ _OF_COLUMNS = ("ref", "find", "lossy")
 
 def _field(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
     given = [name for name in ORIGINS if node.get(name) is not None]
-    has_later = any(name.value in _FIELD_LATER for name, _ in node.pairs)
-    if given or not has_later:
-        hint = "from: a source column, value: a text, or expr: SQL"
-        one_origin(given, f"`{path[-1]}`", node, reading, path, hint)
+    if node.get("list") is not None:
+        return _listed(values, node, reading, path)
+    hint = "from: a source column, value: a text, or expr: SQL"
+    one_origin(given, f"`{path[-1]}`", node, reading, path, hint)
     names = {name.value: reading.key_at(*path, name.value) for name, _ in node.pairs}
     merged = with_recipes(values, names, node, reading, path)
     if merged is None or len(given) != 1:
@@ -157,7 +157,55 @@ def value_record(
     return Record(title, keys, later=frozenset(later), finish=finish)
 
 
-FIELD = value_record("a field", later=_FIELD_LATER)
+# What a list may have beside itself: rules that count its items.
+_BESIDE_LIST = ("list", "check", "on_fail", "when", "why")
+_COUNTING = ("required", "min_length", "max_length")
+
+
+def _listed(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
+    names = {name.value: reading.key_at(*path, name.value) for name, _ in node.pairs}
+    odd = [name for name in names if name not in _BESIDE_LIST]
+    for name in odd:
+        message = f"`{name}` is for single values; say it inside the items of `list`"
+        reading.wrong("conflict", names[name], message, "beside `list` stand check, on_fail, when and why")
+    _needs(names, reading)
+    if odd or "list" not in values:
+        return BAD
+    made = finished(values, names, reading, path)
+    for number, rule in enumerate(made.get("check", ())):
+        if rule.name not in _COUNTING:
+            at = reading.at(*path, "check", number)
+            reading.wrong("conflict", at, f"`{rule.name}` is for single values; say it inside the items", "")
+        elif rule.on_fail in ("empty_and_flag", "default"):
+            at = names.get("on_fail") or reading.at(*path, "check", number)
+            reading.wrong("conflict", at, f"`on_fail: {rule.on_fail}` is for single values", "")
+    return build(Field, made, node, reading)
+
+
+def _value_of_item(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
+    """A value of an item; that of a piece says no origin, which only the list can judge."""
+    if any(node.get(name) is not None for name in ORIGINS):
+        field = _field(values, node, reading, path) if node.get("list") is None else BAD
+    elif any(name.value not in _VALUE_OF_ITEM.keys for name, _ in node.pairs):
+        return BAD  # reported: perhaps it was meant to be the origin
+    else:
+        names = {name.value: reading.key_at(*path, name.value) for name, _ in node.pairs}
+        merged = with_recipes(values, names, node, reading, path)
+        if merged is None:
+            return BAD
+        _together(names, reading)
+        _needs(names, reading)
+        field = build(Field, finished(merged, names, reading, path), node, reading)
+    if isinstance(field, Field) and any(rule.name == "unique" for rule in field.check):
+        at = reading.at(*path, "check")
+        return reading.wrong("conflict", at, "`unique` is for fields; several items are in one field", "")
+    return field
+
+
+_VALUE_OF_ITEM = value_record("a value of an item", finish=_value_of_item)
+LIST = list_shape(_VALUE_OF_ITEM)
+FIELD = value_record("a field")
+FIELD.keys["list"] = Key(LIST, "Several values: an array or JSON of items.")
 
 
 def _recipe(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:

@@ -105,10 +105,29 @@ def list_shape(value: Record) -> Shape:
         rules={"oneOf": [{"required": ["of", "each"]}, {"required": ["split", "on"]}]},
     )
     return ByKind(
-        items=Then(Many(item, "a list of items"), lambda v, node, reading, path: ListOf(items=v)),
+        items=Then(Many(item, "a list of items"), _written_out),
         pairs=record,
         words="a list of items, {of: …, each: …} or {split: …, on: …}",
     )
+
+
+def _written_out(items: tuple[Item, ...], node: Node, reading: Reading, path: Path_) -> Any:
+    for number, item in enumerate(items):
+        _with_origins(item, reading, (*path, number))
+    return ListOf(items=items)
+
+
+def _with_origins(item: Item, reading: Reading, path: Path_) -> None:
+    """Only a piece of `split` is a value by itself."""
+    for name, value in item.values.items():
+        if not value.has_origin:
+            at = (*path, name) if name else path
+            reading.wrong(
+                "missing_key",
+                reading.at(*at),
+                f"{f'`{name}`' if name else 'this item'} does not say where its value comes from",
+                "from: a source column, value: a text, or expr: SQL",
+            )
 
 
 def _list(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
@@ -143,4 +162,6 @@ def _list(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) ->
         )
     if has - values.keys():
         return BAD
+    if "of" in has:
+        _with_origins(values["each"], reading, (*path, "each"))
     return build(ListOf, values, node, reading)
