@@ -11,13 +11,14 @@ from typing import Any
 from migrate.connectors.registry import engine_of
 from migrate.errors import MappingError, Problem
 from migrate.mapping.model import Entity, Find, Mapping
+from migrate.mapping.references import values
 from migrate.model import Kind, Schema, Table
 from migrate.plan_model import Plan
 
 
 def finds(entity: Entity) -> list[tuple[str, Find]]:
     """(field, lookup) of every `find` of an entity, also those behind a reference or another lookup."""
-    return [(name, find) for name, field in entity.fields.items() for find in field.lookups]
+    return [(name, find) for name, field in values(entity) for find in field.lookups]
 
 
 def key_from(entity: Entity, table: Table) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrate.mapping.every_field import Path, every_field
-from migrate.mapping.model import Entity, Mapping, Ref
+from migrate.mapping.model import Entity, Field, Mapping, Ref
 
 
 def references_of(entity: Entity) -> Iterator[tuple[str, Ref]]:
@@ -15,11 +15,53 @@ def references_of(entity: Entity) -> Iterator[tuple[str, Ref]]:
             yield name, field.ref
 
 
+def values(entity: Entity) -> Iterator[tuple[str, Field]]:
+    """(name, field) of every value that an entity writes: its fields, and what is in the items of its lists (`tags`,
+    `emails.owner`). Items of one list that name a value alike refer alike, so each name comes once."""
+    for name, field in entity.fields.items():
+        if field.list is None:
+            yield name, field
+        else:
+            yield from {slot_name(name, key): one for key, one in list_values(field).items()}.items()
+
+
+def slot_name(column: str, key: str) -> str:
+    """The name of a value in a list: in reasons, and wherever references are kept."""
+    return f"{column}.{key}" if key else column
+
+
+def list_values(field: Field) -> dict[str, Field]:
+    """The values in the items of a list by their key, "" for bare ones; where several have one key, one that refers."""
+    found: dict[str, Field] = {}
+    for item in field.list.all_items if field.list is not None else ():
+        for key, value in item.values.items():
+            if key not in found or value.ref or value.find:
+                found[key] = value
+    return found
+
+
+def references(entity: Entity) -> Iterator[tuple[str, Ref]]:
+    """(name of the value, reference) of an entity."""
+    for name, field in values(entity):
+        if field.ref is not None:
+            yield name, field.ref
+
+
 def every_reference(entity: Entity) -> Iterator[tuple[Path, Ref]]:
     """(where it stands in the entity, the reference), those inside lists too."""
     for path, field in every_field(entity):
         if field.ref is not None:
             yield (*path, "ref"), field.ref
+
+
+def referring_columns(entity: Entity) -> dict[str, tuple[str, ...]]:
+    """Column → the entities whose rows it may point at."""
+    found: dict[str, dict[str, None]] = {}
+    for column, field in entity.fields.items():
+        for value in (field, *list_values(field).values()):
+            if value.ref is not None:
+                found.setdefault(column, {}).update(dict.fromkeys(value.ref.entities))
+    return {column: tuple(entities) for column, entities in found.items()}
 
 
 def named_by(mapping: Mapping, entity: str) -> tuple[tuple[str, ...], ...]:

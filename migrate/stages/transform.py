@@ -20,7 +20,7 @@ from migrate.context import Context
 from migrate.errors import Drift, GateClosed, MappingError, TooManyQuarantined
 from migrate.ledger.records import JSON
 from migrate.mapping.model import Entity, Ref
-from migrate.mapping.references import compared_with, is_plain, references_of
+from migrate.mapping.references import compared_with, is_plain, list_values, references, slot_name, values
 from migrate.model import PartRef, Schema, Table, Verdict
 from migrate.parts import write_rows
 from migrate.planning import first_names, limit_of, may_be_quarantined, plan_number, yielding_columns
@@ -36,6 +36,7 @@ from migrate.state.totals import foreseen
 from migrate.transform.apply import Transformed, apply
 from migrate.transform.compile import compile_entity
 from migrate.transform.entity import CompiledEntity
+from migrate.transform.lists import with_forms
 from migrate.transform.roads import EntityRows
 from migrate.transform.settle import Road, Settled, settle
 from migrate.vault.capture import Rows
@@ -51,6 +52,7 @@ class Files:
     reasons: tuple[Path, ...]
     excluded: tuple[Path, ...]
     events: tuple[Path, ...]
+    items: Mapping[str, tuple[Path, ...]]  # list → its items, where references have to be resolved first
 
 
 def run(ctx: Context) -> Result:
@@ -208,7 +210,8 @@ def _apply_entity(
     def paths(kind: str) -> tuple[Path, ...]:
         return tuple(folder / f"{kind}-{ref.index:05d}.parquet" for ref in road.parts)
 
-    return Files(paths("rows"), paths("reasons"), paths("excluded"), paths("events")), seen, stops
+    items = {one.name: paths(f"items.{n}") for n, one in enumerate(compiled.lists) if one.references}
+    return Files(paths("rows"), paths("reasons"), paths("excluded"), paths("events"), items), seen, stops
 
 
 def _apply_part(
@@ -224,6 +227,9 @@ def _apply_part(
         "excluded": result.excluded,
         "events": result.events,
     }
+    for number, one in enumerate(compiled.lists):
+        if one.references:
+            tables[f"items.{number}"] = with_forms(result.items[one.name], one.forms)
     paths = {kind: folder / f"{kind}-{ref.index:05d}.parquet" for kind in tables}
     for kind, table in tables.items():
         write_rows(table, paths[kind], point=f"transform.{kind}")
@@ -256,10 +262,12 @@ def _road(
     earlier: Mapping[int, EarlierHash],
 ) -> Road:
     table = declared.table(entity.into)
+    lists = {f for f, v in entity.fields.items() if v.list is not None}  # an item that is emptied is none
     required = {
         f
-        for f, v in entity.fields.items()
-        if not table.column(f).nullable or any(c.name == "required" for c in v.check)
+        for f, v in values(entity)
+        if any(c.name == "required" for c in v.check)
+        or (f in entity.fields and f not in lists and not table.column(f).nullable)
     }
     return Road(
         entity=name,
@@ -270,11 +278,15 @@ def _road(
         rows=files.rows,
         reasons=files.reasons,
         excluded=files.excluded,
-        refs=dict(references_of(entity)),
-        compared={
-            f: _compared(ctx, ref) for f, ref in references_of(entity) if not is_plain(ctx.mapping, ref)
+        refs=dict(references(entity)),
+        compared={f: _compared(ctx, ref) for f, ref in references(entity) if not is_plain(ctx.mapping, ref)},
+        finds={f: v.find for f, v in values(entity) if v.find},
+        listed={
+            slot_name(column, key): (key, files.items[column])
+            for column in files.items
+            for key, value in list_values(entity.fields[column]).items()
+            if value.ref or value.find
         },
-        finds={f: v.find for f, v in entity.fields.items() if v.find},
         unique={f: c.on_fail for f, v in entity.fields.items() for c in v.check if c.name == "unique"},
         match=tuple(entity.match),
         required=frozenset(required),

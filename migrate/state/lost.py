@@ -31,7 +31,9 @@ def points_at(rows: pa.Table, column: str, fld: str, type_: Type, lost: Lost) ->
     """Rows whose reference `fld`, which stands in `column`, has one of the lost values.
 
     Two entities may give the same number to rows of different tables: where the reference may point at several,
-    `p.FIELD` says at which it does."""
+    `p.FIELD` says at which it does. A list has what it points at in `l.FIELD`, as `pointer` writes it."""
+    if f"l.{fld}" in rows.column_names:
+        return _lists_one(rows[f"l.{fld}"], {pointer(p, v) for p, values in lost.items() for v in values})
     texts = canon.canonical_text(rows[column], type_)
     parents = rows[f"p.{fld}"] if f"p.{fld}" in rows.column_names else None
     found = np.zeros(rows.num_rows, dtype=np.bool_)
@@ -40,4 +42,18 @@ def points_at(rows: pa.Table, column: str, fld: str, type_: Type, lost: Lost) ->
         if parents is not None:
             hit = pc.and_(hit, pc.equal(parents.combine_chunks(), parent))
         found |= pc.fill_null(hit, False).to_numpy(zero_copy_only=False)
+    return found
+
+
+def pointer(entity: str, value: str) -> str:
+    """A row that an item of a list points at."""
+    return f"{entity}\x1f{value}"
+
+
+def _lists_one(lists: pa.ChunkedArray[pa.Scalar[pa.DataType]], lost: set[str]) -> npt.NDArray[np.bool_]:
+    """Lists that hold one of these pointers."""
+    whole = lists.combine_chunks()
+    hit = pc.is_in(pc.list_flatten(whole), pa.array(sorted(lost), pa.string())).to_numpy(zero_copy_only=False)
+    found = np.zeros(len(whole), dtype=np.bool_)
+    found[pc.list_parent_indices(whole).to_numpy()[hit]] = True
     return found

@@ -8,7 +8,7 @@ from migrate.mapping.model import Field, Item
 from migrate.mapping.shapes import did_you_mean
 from migrate.model import Column, Kind, Table
 from migrate.transform.compile_field import compile_free, compile_into, type_words
-from migrate.transform.entity import CompiledItem, CompiledList
+from migrate.transform.entity import CompiledField, CompiledItem, CompiledList
 from migrate.transform.lists import PIECE
 from migrate.transform.scope import Scope
 from migrate.transform.values import TEXT
@@ -54,8 +54,7 @@ def compile_list(name: str, field: Field, path: str, scope: Scope) -> CompiledLi
             items.append(made)
     if len(scope.problems) > before or len(items) < len(each):
         return None
-    if any(value.refers for item in items for value in item.values.values()):
-        scope.wrong("later", path, "references inside lists are not built yet in this version")
+    if not _alike(items, path, scope):
         return None
     return CompiledList(
         name=name,
@@ -68,6 +67,25 @@ def compile_list(name: str, field: Field, path: str, scope: Scope) -> CompiledLi
         order=wanted.ordering,
         one_per=wanted.one_per,
     )
+
+
+def _alike(items: list[CompiledItem], path: str, scope: Scope) -> bool:
+    """References under one name are settled together, so the items of a list say the same of them."""
+    said: dict[str, CompiledField] = {}
+    for item in items:
+        for name, value in item.values.items():
+            first = said.setdefault(name, value)
+            same = (first.field.ref, first.field.find) == (value.field.ref, value.field.find)
+            if not same:
+                what = f"`{name}` refers" if name else "the items refer"
+                scope.wrong(
+                    "conflict",
+                    path,
+                    f"{what} to other rows in one item than in another",
+                    "give them two names, or two lists",
+                )
+                return False
+    return True
 
 
 def _besides(table: Table, more: Table) -> Table:

@@ -7,6 +7,7 @@ name "". An item all of whose values are empty vanishes; values that the mapping
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r
     chr(code): f"\\u{code:04x}" for code in range(32) if chr(code) not in "\b\f\n\r\t"
 }
 PIECE = "piece"  # the column that holds what `split` cut
+_FORMS = b"forms"
 WHOLE = ("item",)  # one_per: an item as a whole
 
 
@@ -44,6 +46,18 @@ class Slot:
 
 
 Form = tuple[Slot, ...]
+
+
+def with_forms(items: pa.Table, forms: Sequence[Form]) -> pa.Table:
+    """Items that are written down, with what their values are."""
+    told = [[[slot.name, slot.kind.value, slot.constant] for slot in form] for form in forms]
+    return items.replace_schema_metadata({_FORMS: json.dumps(told)})
+
+
+def forms_of(items: pa.Table) -> tuple[Form, ...]:
+    """What `with_forms` wrote."""
+    told = json.loads((items.schema.metadata or {})[_FORMS])
+    return tuple(tuple(Slot(name, Kind(kind), constant) for name, kind, constant in form) for form in told)
 
 
 def names_of(forms: Iterable[Form]) -> list[str]:

@@ -3,8 +3,8 @@ stamped, and the hash that will be expected of it is fixed (F6).
 
 Leaves `load/ENTITY/part-NNNNN.parquet`: `__rid __key __hash __op __tkey __known __before __expected
 __final __owned`, the columns as they shall stand, `d.FIELD` for fields that the second pass fills and `b.FIELD` as
-those stand before, `p.FIELD`, the entity that a reference to one of several points at, and `m.COLUMN`, the texts by
-which a row is matched. `__op` is
+those stand before, `p.FIELD`, the entity that a reference to one of several points at, `l.FIELD`, the rows that the
+items of a list point at, and `m.COLUMN`, the texts by which a row is matched. `__op` is
 insert | update | link | refresh | unchanged; `__before` the whole target row as it was decided on;
 `__expected` is over the compared columns after the first pass, `__final` after the second, `__owned` over those of
 them that are the entity's also in rows which were there before: the crosswalk's `target_hash`.
@@ -29,11 +29,13 @@ from migrate.context import Context
 from migrate.duck import identifier, literal, parquet, workspace
 from migrate.mapping.model import Entity
 from migrate.mapping.references import is_plain
+from migrate.mapping.references import values as values_of
 from migrate.model import Kind, Schema, Table, Type
 from migrate.parts import write_rows
 from migrate.plan_model import EntityPlan
 from migrate.planning import compared_columns, owned_columns
 from migrate.stages.load.existing import raises, yield_to_existing
+from migrate.stages.load.listed import listed_columns
 from migrate.state.proven import known_crosswalk
 from migrate.state.quarantine import RID_SHIFT
 from migrate.state.standing import read_old_values, target_file
@@ -207,6 +209,8 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
         source = canon.from_text(_flat(values[f"r.{fld}"]), type_) if fld in fields else _flat(rows[fld])
         columns[fld] = source.cast(layout(type_)) if source.type != layout(type_) else source
     _patch_plain(ctx, name, [f for f in entity.fields if f not in fields], rows, columns, table)
+    lists = listed_columns(ctx, db, name, declared, index, rows["__rid"].to_numpy())
+    columns |= {fld: one.values for fld, one in lists.items()}
     for key in plan.key_columns:
         if key not in columns:
             columns[key] = canon.from_text(_first(db, decided["tkey"]), table.column(key).type)
@@ -215,7 +219,8 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
     final = pa.table(columns)
     compared, owned = compared_columns(entity), owned_columns(entity)
     final_hash = canon.as_binary(canon.row_hashes(final, table.types, compared))
-    patched = _patched(ctx, name, fields, decided)
+    inside = [n for n, v in values_of(entity) if n not in fields and (v.ref or v.find)]
+    patched = _patched(ctx, name, [*fields, *inside], decided)
     operation = _operation(decided, final_hash, patched, raises(entity, table, columns, old))
     first = [c for c in compared if c not in plan.deferred]
     out: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {
@@ -236,6 +241,7 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
     for fld in fields:
         if f"p.{fld}" in values.column_names:
             out[f"p.{fld}"] = values[f"p.{fld}"]
+    out |= {f"l.{fld}": one.pointers for fld, one in lists.items()}
     for fld, column in columns.items():
         out[f"d.{fld}" if fld in plan.deferred else fld] = column
     for fld in plan.deferred:

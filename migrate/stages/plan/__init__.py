@@ -11,7 +11,7 @@ from migrate.context import Context
 from migrate.durable import write_bytes
 from migrate.errors import MappingError, MigrateError, Problem, UsageError
 from migrate.mapping.model import Mapping
-from migrate.mapping.references import compared_with, references_of
+from migrate.mapping.references import compared_with, references, referring_columns
 from migrate.mapping.usage import read_tables
 from migrate.model import Schema
 from migrate.plan_model import EntityPlan, Plan
@@ -154,7 +154,7 @@ def _refuse_missing_parents(ctx: Context, plan: Plan) -> None:
 def _refuse_unread_parents(ctx: Context) -> None:
     """Rows are known by other columns than their key only to a run that reads them."""
     for name in ctx.only:
-        for fld, ref in references_of(ctx.mapping.entities[name]):
+        for fld, ref in references(ctx.mapping.entities[name]):
             places = compared_with(ctx.mapping, ref)
             missing = sorted(p for p, place in places.items() if place is not None and p not in ctx.only)
             if missing:
@@ -199,7 +199,7 @@ def _plan(
             key_columns=table.primary_key,
             key_from=key_from(entity, table) or "link",
             deferred=tuple(order.deferred.get(name, ())),
-            refs={f: ref.entities for f, ref in references_of(entity)},
+            refs=referring_columns(entity),
             digest=entity_digest(ctx.mapping, entity, table),
         )
     return Plan(

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from migrate.errors import Problem
 from migrate.mapping.model import Entity, Mapping
+from migrate.mapping.references import referring_columns
 from migrate.mapping.usage import table_maps
 from migrate.model import Kind, Schema, Table
 from migrate.planning import key_from
@@ -209,12 +210,17 @@ def edges_of(mapping: Mapping, target: Schema) -> list[Edge]:
         if entity.write == "link":
             continue  # nothing is written: nothing has to be there before
         table = target.table(entity.into)
+        referring = referring_columns(entity)
         for field_name, field in entity.fields.items():
             column = table.column(field_name)
             # Where no row is ever new, a column keeps its old value until the second pass.
             required = entity.inserts and (not column.nullable or field_name in table.primary_key)
             for parent in field.ref.entities if field.ref else ():
                 edges.append(Edge(name, field_name, parent, required))
+            if field.list is not None:
+                edges += [
+                    Edge(name, field_name, p, False, waits=False) for p in referring.get(field_name, ())
+                ]
         for fk in table.foreign_keys:
             if any(c in entity.fields and entity.fields[c].ref for c in fk.columns):
                 continue

@@ -9,12 +9,14 @@ from graphlib import CycleError, TopologicalSorter
 
 @dataclass(frozen=True)
 class Edge:
-    """`child.field` points at `parent`; `required`: the target column does not take NULL."""
+    """`child.field` points at `parent`; `required`: the target column does not take NULL. `waits`: the field is filled
+    by the second pass where the parent comes later; a list is not, for the database holds it to nothing."""
 
     child: str
     field: str
     parent: str
     required: bool
+    waits: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def load_order(entities: Iterable[str], edges: Iterable[Edge]) -> Order:
     place = {name: i for i, name in enumerate(order)}
     deferred: dict[str, list[str]] = {}
     for edge in edges:
+        if not edge.waits:
+            continue
         if place[edge.parent] >= place[edge.child] and edge.field not in deferred.setdefault(edge.child, []):
             deferred[edge.child].append(edge.field)
     return Order(tuple(order), {k: tuple(v) for k, v in deferred.items() if v}, tuple(impossible))

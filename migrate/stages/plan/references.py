@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrate.errors import Problem
-from migrate.mapping.model import Find, Mapping
-from migrate.mapping.references import references_of
+from migrate.mapping.model import Entity, Find, Mapping
+from migrate.mapping.references import list_values, references, slot_name
 from migrate.mapping.shapes import did_you_mean
 from migrate.model import Column, Kind, Schema, Table, Type
 from migrate.planning import finds, key_from
@@ -50,8 +50,8 @@ def check_references(mapping: Mapping, target: Schema) -> list[Problem]:
     """The keys that references and lookups give must be able to stand in the column. All tables and columns are there."""
     problems: list[Problem] = []
     for name, entity in mapping.entities.items():
-        columns = {c.name: c for c in target.table(entity.into).columns}
-        for field, ref in references_of(entity):
+        columns = _holders(entity, target.table(entity.into))
+        for field, ref in references(entity):
             path = f"entities.{name}.fields.{field}"
             for parent in ref.entities:
                 into = target.table(mapping.entities[parent].into)
@@ -59,12 +59,16 @@ def check_references(mapping: Mapping, target: Schema) -> list[Problem]:
                     message = f"{into.name} has a key of several columns, so one column cannot refer to it"
                     problems.append(Problem("composite_key", where_is(mapping, path), message))
                     continue
+                if field not in columns:
+                    continue
                 made = key_from(mapping.entities[parent], into) == "uuid5"
                 found = _misfit(columns[field], into.column(into.primary_key[0]).type, uuid=made)
                 if found:
                     message = f"{found}: the keys of {parent} are {_key_words(into)}"
                     problems.append(Problem("type", where_is(mapping, path), message, _WRONG_COLUMN))
         for field, find in finds(entity):
+            if field not in columns:
+                continue
             looked = target.table(find.table)
             given = find.give or looked.primary_key[0]
             found = _misfit(columns[field], looked.column(given).type)
@@ -73,6 +77,18 @@ def check_references(mapping: Mapping, target: Schema) -> list[Problem]:
                 message = f"{found}: {find.table}.{given} holds {type_words(looked.column(given).type)}"
                 problems.append(Problem("type", where_is(mapping, path), message, _WRONG_COLUMN))
     return problems
+
+
+def _holders(entity: Entity, into: Table) -> dict[str, Column]:
+    """Value → the column that it stands in, or the item of an array; values in JSON stand in none."""
+    columns = {
+        c.name: c for c in into.columns if c.name in entity.fields and entity.fields[c.name].list is None
+    }
+    for name, field in entity.fields.items():
+        item = into.column(name).type.item if field.list is not None else None
+        if item is not None:
+            columns |= {slot_name(name, key): Column(name, item) for key in list_values(field)}
+    return columns
 
 
 _WRONG_COLUMN = "is this the right column?"

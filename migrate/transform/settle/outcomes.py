@@ -70,10 +70,10 @@ def apply_reference_outcome(
         apply_outcome(db, road, fld, outcome, code, found)
         return
     name, field_name, sought = literal(road.entity), literal(fld), f"sought_{depth}"
-    value = f"r.{identifier(f'__find.{fld}')}" if outcome.by else "''"
+    given = f"JOIN {road.placeholder('__find', fld)} r USING (rid, item)" if outcome.by else ""
     db.execute(
-        f"CREATE OR REPLACE TEMP TABLE {sought} AS SELECT h.rid, h.item, h.detail, {value} AS v "
-        f"FROM ({found}) h JOIN {parquet(road.rows)} r ON r.__rid = h.rid"
+        f"CREATE OR REPLACE TEMP TABLE {sought} AS SELECT h.rid, h.item, h.detail, {'r.v' if given else literal('')} AS v "
+        f"FROM ({found}) h {given}"
     )
     look_up(db, outcome, f"SELECT DISTINCT v FROM {sought}", targets)
     db.execute(

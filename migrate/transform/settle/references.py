@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from migrate.duck import count, identifier, literal, parquet
+from migrate.duck import count, literal
 from migrate.mapping.model import Default, Find, Outcome
 from migrate.transform.settle.outcomes import CANDIDATES, apply_reference_outcome, look_up
 from migrate.transform.settle.road import Road
@@ -19,29 +19,27 @@ def resolve_lookups(db: duckdb.DuckDBPyConnection, road: Road, targets: Mapping[
     for fld, find in road.finds.items():
         if not road.rows:
             continue
-        column = identifier(f"__find.{fld}")
+        sought = road.placeholder("__find", fld)
         # Not what `unique` emptied, nor what is not written.
         silent = " UNION ALL ".join(
             f"SELECT rid FROM {t} WHERE entity = {literal(road.entity)} AND field = {literal(fld)}"
             for t in ("patch", "moot")
         )
-        rows = f"(SELECT * FROM {parquet(road.rows)} WHERE __rid NOT IN ({silent}))"
+        rows = sought if fld in road.listed else f"(SELECT * FROM {sought} WHERE rid NOT IN ({silent}))"
         # Distinct values first: pick columns of a CRM repeat a few owners thousands of times.
-        look_up(db, find, f"SELECT DISTINCT {column} AS v FROM {parquet(road.rows)}", targets)
+        look_up(db, find, f"SELECT DISTINCT v FROM {sought}", targets)
         db.execute(
-            f"INSERT INTO patch SELECT {literal(road.entity)}, r.__rid, {literal(fld)}, 0, l.value "
-            f"FROM {rows} r JOIN looked l ON l.v = r.{column} WHERE l.n = 1"
+            f"INSERT INTO patch SELECT {literal(road.entity)}, r.rid, {literal(fld)}, r.item, l.value "
+            f"FROM {rows} r JOIN looked l ON l.v = r.v WHERE l.n = 1"
         )
-        found = (
-            f"FROM {rows} r JOIN looked l ON l.v = r.{column} JOIN {good(road.entity)} g ON g.rid = r.__rid"
-        )
+        found = f"FROM {rows} r JOIN looked l ON l.v = r.v JOIN {good(road.entity)} g ON g.rid = r.rid"
         nothing = literal(f"nothing found in {find.table}")
         # Both before any of them is dealt with: a look behind this one takes its place.
         db.execute(
             f"""
-            CREATE OR REPLACE TEMP TABLE found_none AS SELECT r.__rid AS rid, 0 AS item, {nothing} AS detail {found} WHERE l.n = 0;
+            CREATE OR REPLACE TEMP TABLE found_none AS SELECT r.rid, r.item, {nothing} AS detail {found} WHERE l.n = 0;
             CREATE OR REPLACE TEMP TABLE found_several AS
-            SELECT r.__rid AS rid, 0 AS item, 'candidates: ' || l.candidates AS detail {found} WHERE l.n > 1;
+            SELECT r.rid, r.item, 'candidates: ' || l.candidates AS detail {found} WHERE l.n > 1;
             """
         )
         for outcome, code, rows in (

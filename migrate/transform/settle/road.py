@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from migrate.duck import identifier, parquet
 from migrate.mapping.model import Find, Ref
 
 
@@ -14,7 +15,8 @@ class Road:
     """One entity's way from rows to fates.
 
     `compared`: references that the row alone cannot settle (by other columns than the key, or one of several entities):
-    field → entity → the column of that entity's rows that the value is compared with, `__key` or `__by.N`."""
+    field → entity → the column of that entity's rows that the value is compared with, `__key` or `__by.N`.
+    `listed`: of `refs` and `finds` those that stand in items of a list: name → (its key in the items, their files)."""
 
     entity: str
     system: str
@@ -27,6 +29,7 @@ class Road:
     refs: Mapping[str, Ref] = field(default_factory=dict)
     compared: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     finds: Mapping[str, Find] = field(default_factory=dict)
+    listed: Mapping[str, tuple[str, tuple[Path, ...]]] = field(default_factory=dict)
     unique: Mapping[str, str] = field(default_factory=dict)  # field → on_fail
     match: tuple[str, ...] = ()
     required: frozenset[str] = frozenset()  # fields that may not end empty
@@ -46,6 +49,15 @@ class Road:
     @property
     def updates(self) -> bool:
         return self.write in ("update", "add_or_update")
+
+    def placeholder(self, kind: str, name: str) -> str:
+        """SQL of the rows (`rid`, `item`, `v`) that hold a placeholder of a value: `__ref`, `__ref_to` or `__find`."""
+        if name in self.listed:
+            key, files = self.listed[name]
+            return f"(SELECT rid, item::INTEGER AS item, {identifier(f'{kind}.{key}')} AS v FROM {parquet(files)})"
+        return (
+            f"(SELECT __rid AS rid, 0 AS item, {identifier(f'{kind}.{name}')} AS v FROM {parquet(self.rows)})"
+        )
 
 
 @dataclass(frozen=True)

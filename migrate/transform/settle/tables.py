@@ -51,11 +51,15 @@ def collect(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], crosswalk: Pat
                 f"INSERT INTO state SELECT {name}, __rid, {key}, __hash, __hash FROM {parquet(road.rows)}"
             )
             for fld, ref in road.refs.items():
-                key, to = identifier(f"__ref.{fld}"), identifier(f"__ref_to.{fld}")
-                into, to = ("edge", to) if fld not in road.compared else ("wanted", to if ref.kind else "''")
+                loose = fld in road.compared
+                to = (
+                    f"JOIN {road.placeholder('__ref_to', fld)} t USING (rid, item)"
+                    if not loose or ref.kind
+                    else ""
+                )
                 db.execute(
-                    f"INSERT INTO {into} SELECT {name}, __rid, {literal(fld)}, 0, {to}, {key} "
-                    f"FROM {parquet(road.rows)} WHERE {key} IS NOT NULL"
+                    f"INSERT INTO {'wanted' if loose else 'edge'} SELECT {name}, r.rid, {literal(fld)}, r.item, "
+                    f"{'t.v' if to else literal('')}, r.v FROM {road.placeholder('__ref', fld)} r {to} WHERE r.v IS NOT NULL"
                 )
         if road.excluded:
             db.execute(f"INSERT INTO gone SELECT {name}, rid, key FROM {parquet(road.excluded)}")
