@@ -107,7 +107,7 @@ def _resolved(ctx: Context, name: str, column: str, items: str) -> str:
                 joins.append(
                     f"LEFT JOIN {table} {kind}{i} ON {kind}{i}.entity = {parent} AND {kind}{i}.key = {source}"
                 )
-            found = f"coalesce(k{i}.tkey, b{i}.tkey)->>'$[0]'"
+            found = f"(coalesce(k{i}.tkey, b{i}.tkey)->>'$[0]')"
             points.append(
                 f"CASE WHEN p{i}.rid IS NULL AND {found} IS NOT NULL THEN {_pointer_sql(parent, found)} END"
             )
