@@ -36,6 +36,8 @@ class Plan:
     now: str
     # "side.table" → column → digest: to name drift
     shapes: dict[str, dict[str, str]] = field(default_factory=dict)
+    # source → tables that nothing reads → rows, as `Database.others` counts them
+    unread: dict[str, dict[str, int | None]] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:

@@ -16,6 +16,8 @@ import pyarrow as pa
 
 from migrate.model import FileRef, Rejected, Schema, Table
 
+COUNTED = 100_000  # rows of a table that nothing reads; beyond that it is enough to know that there are many
+
 
 class Snapshot(Protocol):
     """One consistent view; open until its context ends, never changes while open."""
@@ -60,6 +62,11 @@ class Database(Protocol):
         ...
 
     def snapshot(self, tables: Sequence[str]) -> AbstractContextManager[Snapshot]: ...
+
+    def others(self, known: Sequence[str]) -> dict[str, int | None]:
+        """User tables besides `known`, none of our own, with their rows, counted no further than COUNTED. None: they
+        cannot be counted, for want of rights or because a file cannot be read or is large."""
+        ...
 
     def close(self) -> None: ...
 

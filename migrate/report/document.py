@@ -37,7 +37,8 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The document of format 1; keys in a fixed order, all JSON-able.
 
     `facts`: the run's shape (`run`, `mapping`, `state`, `stages`, `balances`, `verdicts`) and, where known,
-    `kept` (rows that a rollback left alone), `started`, `ended` (ISO 8601 UTC or datetime), `exit_code`, `plan`,
+    `tables` (source table → what became of its rows, as `migrate.state.accounts` tells it), `joins` (ENTITY.JOIN → rows,
+    used, unused), `kept` (rows that a rollback left alone), `started`, `ended` (ISO 8601 UTC or datetime), `exit_code`, `plan`,
     `dictionary` (as `migrate.report.dictionary.brief` gives it), `glossary`, `checks` (evidence of `migrate.rules.totals`), `quarantine` (dicts of entity, field,
     code, count), `events` (name → count), `profile` (masked by whoever made it), `backups`, `timings`
     (name → seconds), `peak_mb`, `environment`. Raises UsageError where the run's shape is incomplete."""
@@ -62,6 +63,8 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         "gates": lamps(verdicts),
         "balances": balances,
         "total": total(balances),
+        "tables": plain(_mapping(facts.get("tables"))),
+        "joins": plain(_mapping(facts.get("joins"))),
         "kept": plain(facts.get("kept")),
         "balanced": all(balanced(b) for b in balances.values()),
         "quarantine": quarantine_counts(facts.get("quarantine") or ()),

@@ -6,7 +6,6 @@ nothing uses where the policy says `unmapped: error`.
 
 from __future__ import annotations
 
-import fnmatch
 import json
 from collections.abc import Iterator, Mapping
 
@@ -17,10 +16,12 @@ from migrate import failpoints
 from migrate.context import Context
 from migrate.durable import write_bytes
 from migrate.errors import GateClosed
+from migrate.mapping.left_behind import left_behind
 from migrate.mapping.usage import ALL, reads_rows, used_columns
 from migrate.model import Kind, Table
 from migrate.rules.profiling import TableProfile, orphans, profile_table, value_counts
 from migrate.stages.result import Result
+from migrate.state.accounts import unread_notes
 from migrate.state.lookups import table_lookups
 from migrate.state.proven import extracted_parts, extracted_rows
 from migrate.transform.lookup import Lookup
@@ -61,6 +62,7 @@ def run(ctx: Context) -> Result:
             rows += sum(p.rows for p in taken.parts[table])
             ctx.progress.advance(sum(p.rows for p in taken.parts[table]))
             notes += [f"{table}.{c} is filled and nothing uses it" for c in unused]
+    notes += unread_notes(ctx)
     ctx.ledger.put_run_facts(ctx.run, {"unused": [*notes]})
     _unmapped_gate(ctx, notes)
     lookups = table_lookups(ctx, {source: extracted_rows(ctx, source) for source in ctx.plan.source_tables})
@@ -100,16 +102,12 @@ def _unused(ctx: Context, source: str, table: str, profile: TableProfile) -> lis
     """Filled columns that no entity uses and `left_behind` does not name."""
     # SQL names columns in any case; a table with two columns that differ in case only has both counted.
     used = {name.lower() for name in used_columns(ctx.mapping, source, table)}
-    left = [p.pattern for p in ctx.mapping.left_behind]
-
-    def left_behind(column: str) -> bool:
-        names = (column, f"{table}.{column}", table)
-        return any(fnmatch.fnmatchcase(n.lower(), p.lower()) for n in names for p in left)
-
     return [
         c.name
         for c in profile.columns
-        if c.rows > c.nulls + c.empty and not used & {c.name.lower(), ALL} and not left_behind(c.name)
+        if c.rows > c.nulls + c.empty
+        and not used & {c.name.lower(), ALL}
+        and not left_behind(ctx.mapping, c.name, f"{table}.{c.name}", table)
     ]
 
 
@@ -120,7 +118,7 @@ def _unmapped_gate(ctx: Context, notes: list[str]) -> None:
             + (f" and {len(notes) - SHOWN} more" if len(notes) > SHOWN else ""),
             where=ctx.mapping.path,
             kept="Nothing was loaded.",
-            hint="Map these columns or name them in left_behind.",
+            hint="Map them or name them in left_behind.",
         )
     if ctx.mapping.policy.unmapped == "warn":
         for note in notes[:SHOWN]:

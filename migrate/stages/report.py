@@ -18,7 +18,9 @@ from migrate.context import Context
 from migrate.report.dictionary import brief, data_dictionary
 from migrate.report.document import build_report, write_report
 from migrate.stages.result import Result
+from migrate.state.quarantine import SPLIT
 from migrate.state.unused import unused_problems
+from migrate.vault.capture import table_folder
 
 NAME = "report"
 _LIBRARIES = ("pyarrow", "polars", "duckdb", "psycopg", "adbc-driver-postgresql", "sqlalchemy")
@@ -50,6 +52,8 @@ def facts(ctx: Context, *, state: str, exit_code: int = 0) -> dict[str, Any]:
             {"stage": s.stage, "state": s.state, "seconds": s.seconds, "rows": s.rows} for s in stages
         ],
         "balances": known.get("balances") or {},
+        "tables": known.get("tables") or {},
+        "joins": known.get("joins") or {},
         "kept": known.get("kept"),
         "verdicts": (verdicts := [v for _, v in ctx.ledger.verdicts(ctx.run)]),
         "checks": [v.evidence for v in verdicts if "whole" in v.evidence],
@@ -82,10 +86,13 @@ def peak_mb() -> float:
 def quarantined(ctx: Context) -> list[dict[str, Any]]:
     """Counts by entity, field and code. A row with several reasons counts under each."""
     counts: Counter[tuple[str, str, str]] = Counter()
-    for name in ctx.mapping.entities:
-        for path in (ctx.folder / "quarantine").glob("*.parquet"):
-            if path.name not in (f"{name}.parquet", f"{name}.rejects.parquet"):
-                continue
+    files = {
+        f"{name}{end}": name for name in ctx.mapping.entities for end in (".parquet", ".rejects.parquet")
+    }
+    files |= {f"{table_folder(table)}{SPLIT}.parquet": table for table in ctx.mapping.split}
+    for path in sorted((ctx.folder / "quarantine").glob("*.parquet")):
+        name = files.get(path.name)
+        if name is not None:
             rows = pq.read_table(path, columns=["fields", "codes"])
             for row in rows.to_pylist():
                 reasons = zip(row["fields"], row["codes"], strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import duckdb
 import pyarrow as pa
@@ -34,6 +35,7 @@ class Prepared:
     problems: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=1024)  # binding opens a DuckDB, and every stage asks for the same expressions
 def prepare(sql: str, table: Table, *, line: bool = False, boolean: bool = False) -> Prepared:
     """`line`: the hidden column `_line` is there. `boolean`: a condition. `problems` in plain words."""
     columns = [*table.columns, *([Column("_line", INTEGER)] if line else [])]

@@ -84,6 +84,22 @@ def test_two_files_of_one_name_are_refused_until_named(make: Make) -> None:
     assert make(files, b=FileOptions(file="a.tsv")).schema().table_names == ("a", "b")
 
 
+def test_others_are_counted_as_far_as_they_can_be_read(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        "people.csv": b"id\n1\n2\n",
+        "empty.csv": b"id\n",
+        "coded.csv": b"n\nJos\xe9\n",
+        "used.csv": b"id\n1\n",
+    }
+    assert make(files).others(["used"]) == {"people": 2, "empty": 0, "coded": None}
+    monkeypatch.setattr("migrate.connectors.files.source._LARGEST_OTHER", 5)
+    assert make({}).others(["used", "coded"]) == {"people": None, "empty": 0}
+    # files that contradict each other stop nobody who wants neither
+    assert make({"people.tsv": b"x\n"}).others(["used"]) == dict.fromkeys(
+        ["coded.csv", "empty.csv", "people.csv", "people.tsv"]
+    )
+
+
 def test_what_is_not_there(make: Make, tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="nowhere"):
         open_database("files:nowhere/", base=tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,20 @@ def test_odd_names_of_tables_and_columns(target: Target) -> None:
         transaction.commit()
         with target.snapshot([name]) as snapshot:
             assert snapshot.count(name) == 0
+
+
+def test_others_are_counted_and_ours_are_never_among_them(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = every_kind(target)
+    key = Column("id", Type(Kind.INT, bits=64), nullable=False)
+    own = Table(target.meta("contract"), (key,), primary_key=("id",))
+    target.create_tables([own, Table("quiet", (key,), primary_key=("id",))])
+    write(target, table, SAMPLE)
+    assert target.others(["quiet"]) == {table.name: len(SAMPLE)}
+    assert target.others([table.name]) == {"quiet": 0}
+    monkeypatch.setattr(sys.modules[type(target).__module__], "COUNTED", 2)
+    assert target.others([])[table.name] == 2
 
 
 def test_absent_tables_are_left_out_and_ours_are_never_shown(target: Target) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from migrate import parts
 
-from tests.runs import World, balance, bare, is_one_clear_paragraph
+from tests.runs import World, at_point, balance, bare, is_one_clear_paragraph
 
 SOURCE = [
     "CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT, tel TEXT, mob TEXT, drugs TEXT)",
@@ -131,9 +133,7 @@ def test_p5_rows_of_joins_and_shapes_arrive_and_are_accounted_for(world: World) 
     world.entities = ENTITIES.replace(
         "key: id\n    into: contacts", "key: id\n    match: [name]\n    into: contacts"
     )
-    world.run()
-    again = world.run()
-    assert figures(again)["contacts"] == (4, 0, 1, 2, 1)
+    assert figures(world.run())["contacts"] == (4, 1, 0, 2, 1)
     assert rows("SELECT name, city FROM contacts") == [("Ada", "Bath")]
 
 
@@ -214,3 +214,72 @@ def test_postgres_to_postgres(tmp_path: Path, make_pg_database: Callable[[], str
         ("c", 2),
     ]
     assert world.target.rows("SELECT id, n FROM latest") == [(1, 1)]
+
+
+def report_of(world: World, run: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((world.run_folder(run) / "report.json").read_text())
+    return document
+
+
+@pytest.mark.promise(5)
+def test_p5_every_table_of_the_source_is_accounted_for(world: World) -> None:
+    world.source.run(
+        "CREATE TABLE forgotten(id INTEGER)",
+        "INSERT INTO forgotten VALUES (1), (2)",
+        "CREATE TABLE hollow(id INTEGER)",
+    )
+    planned = world.command("plan", str(world.write()), "--json").document
+    document = world.run()
+    report = report_of(world, document["run"])
+    tables = report["tables"]
+    assert planned["tables"] == tables
+    assert tables["people"] == {
+        "rows": 4,
+        "roads": {"contacts": 4, "phones": 4, "drugs": 4},
+        "queries": ["stats"],
+    }
+    assert tables["actions"] == {
+        "rows": 6, "roads": {"calls": 2, "mails": 1}, "left_out": {"pipeline": 1, "numbers": 1}, "quarantined": 1,
+    }  # fmt: skip
+    assert tables["tags"]["joins"] == {"contacts.tag": {"rows": 5, "used": 3, "unused": 2}}
+    assert tables["addr"] == {"rows": 4, "joins": {"contacts.home": {"rows": 4, "used": 2, "unused": 2}}}
+    assert tables["cells"]["pivots"] == {"profiles": {"used": 5, "unused": 1, "empty": 1, "names": {"zz": 1}}}
+    assert tables["cells"]["roads"] == {"profiles": 5}
+    assert tables["audit"] == {"rows": 1, "left_behind": "nobody wants it"}
+    assert tables["forgotten"] == {"rows": 2, "left_behind": None}
+    assert tables["hollow"]["rows"] == 0
+    assert report["joins"].keys() == {"contacts.home", "contacts.land", "contacts.tag", "contacts.more"}
+    checked = {v["check"] for v in report["verdicts"] if v["check"].startswith("table ")}
+    assert checked == {"table people", "table tags", "table cells", "table actions"}
+    assert {q["entity"] for q in report["quarantine"]} >= {"actions"}
+    told = [p["message"] for p in report["plan"]["problems"] if "nothing reads it" in p["message"]]
+    assert told == ["forgotten has 2 rows and nothing reads it"]
+
+
+def test_a_table_that_nothing_reads_stops_the_run_where_the_policy_says_so(world: World) -> None:
+    world.policy = "max_quarantine: 100%, unmapped: error"
+    text = world.says(code=3)
+    is_one_clear_paragraph(text, "policy.unmapped says error", "left_behind")
+    assert "audit" not in text
+    world.more = MORE.replace(
+        'left_behind: {"aud*": nobody wants it}', 'left_behind: {"people.*": x, "t*": x, "CELLS.v": x}'
+    )
+    assert "audit has 1 row and nothing reads it" in world.says(code=3)
+
+
+def test_rows_that_vanish_from_a_road_are_missed(world: World) -> None:
+    """A road's file without a row, and with a row of nowhere: the verdict on the table names both."""
+
+    def damage() -> None:
+        [path] = list((world.home / "runs").glob("*/roads/phones/part-00000.parquet"))
+        rows = pq.read_table(path)
+        base = rows["__base"].to_pylist()
+        rows = rows.set_column(
+            rows.column_names.index("__base"), "__base", [[99 if b == 2 else b for b in base]]
+        )
+        pq.write_table(rows, path)
+
+    with at_point("verify.entity_read", damage):
+        error = world.run(code=3)
+    assert "table people" in error["message"]
+    assert "phones: 1 rows are missing" in error["message"]

@@ -18,13 +18,15 @@ from migrate.connectors.files.options import FileOptions, from_source
 from migrate.connectors.files.packed import file_of
 from migrate.connectors.files.parts import OpenedTable, count_table, open_table, read_table
 from migrate.connectors.files.spreadsheets.sheet import Known
-from migrate.connectors.files.tables import Found, tables_of
-from migrate.errors import Drift, Unreachable, UsageError
+from migrate.connectors.files.tables import Found, is_table, table_name, tables_of
+from migrate.connectors.protocol import COUNTED
+from migrate.errors import Drift, MigrateError, Unreachable, UsageError
 from migrate.mapping.model import Source
 from migrate.model import FileRef, Schema, Table
 
 ENGINE = "files"
 _MAX_BATCH = 16 << 20
+_LARGEST_OTHER = 64 << 20  # bytes of files that are counted although nothing reads them
 
 
 def open_database(
@@ -84,6 +86,25 @@ class FilesDatabase:
         yield FilesSnapshot(
             hashlib.sha256(facts.encode()).hexdigest(), taken_at, _schema(opened), self.folder, pinned, opened
         )
+
+    def others(self, known: Sequence[str]) -> dict[str, int | None]:
+        try:
+            found = {name: one for name, one in self._found(None).items() if name not in known}
+        except MigrateError:  # files that nobody asked for may contradict each other
+            files = (p for p in sorted(self.folder.iterdir()) if p.is_file() and is_table(p.name, self.rest))
+            return {p.name: None for p in files if table_name(p.name) not in known}
+        return {name: self._rows(name, one) for name, one in found.items()}
+
+    def _rows(self, name: str, found: Found) -> int | None:
+        """None where the file is large, or cannot be read as it is; that is told when somebody wants it."""
+        paths = {file_of(place) for place in found.parts}
+        if sum(path.stat().st_size for path in paths) > _LARGEST_OTHER:
+            return None
+        try:
+            opened = self._opened({name: found})[name]
+            return min(COUNTED, count_table(opened, {path: pin(path) for path in paths}).records)
+        except MigrateError:
+            return None
 
     def close(self) -> None:
         """Nothing is held open."""

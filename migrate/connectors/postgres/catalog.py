@@ -136,6 +136,14 @@ class _Parts:
     sequences: dict[tuple[int, int], Row] = field(default_factory=dict)
 
 
+def table_names(connection: psycopg.Connection[Any]) -> list[str]:
+    """All user tables, those that cannot travel among them; partitions are parts of their table."""
+    with translated("reading the catalogue"):
+        cursor = connection.cursor(row_factory=dict_row)
+        rows: list[Row] = cursor.execute(_TABLES).fetchall()
+    return [join_name(r["nspname"], r["relname"]) for r in rows if _is_wanted(r, None)]
+
+
 def read_schema(
     connection: psycopg.Connection[Any], tables: Sequence[str] | None = None, *, positions: bool = True
 ) -> Schema:

@@ -16,7 +16,7 @@ from migrate import failpoints
 from migrate.arrow import layout
 from migrate.canon import source_keys
 from migrate.connectors.postgres import ddl
-from migrate.connectors.postgres.catalog import META, read_schema
+from migrate.connectors.postgres.catalog import META, read_schema, table_names
 from migrate.connectors.postgres.errors import busy
 from migrate.connectors.postgres.read import PostgresSnapshot, Readers, read_table, select_list
 from migrate.connectors.postgres.session import (
@@ -30,6 +30,7 @@ from migrate.connectors.postgres.session import (
 )
 from migrate.connectors.postgres.transaction import FENCE, PostgresTransaction
 from migrate.connectors.postgres.write import one_array, staged
+from migrate.connectors.protocol import COUNTED
 from migrate.errors import Busy, GateClosed, UsageError
 from migrate.model import Column, Kind, Schema, Table, Type
 
@@ -78,6 +79,10 @@ class PostgresTarget:
 
     def snapshot(self, tables: Sequence[str]) -> AbstractContextManager[PostgresSnapshot]:
         return self._readers.snapshot(tables)
+
+    def others(self, known: Sequence[str]) -> dict[str, int | None]:
+        connection = self._side()
+        return {name: _rows(connection, name) for name in table_names(connection) if name not in known}
 
     def close(self) -> None:
         for session in self._idle:
@@ -367,3 +372,16 @@ class PostgresTarget:
 
 def _text(name: str) -> str:
     return "'" + name.replace("'", "''") + "'"
+
+
+def _rows(connection: psycopg.Connection[Any], table: str) -> int | None:
+    """None where this user may not read it, or its rows are hidden from him."""
+    sql = f"SELECT count(*) FROM (SELECT FROM {quote_table(table)} LIMIT {COUNTED}) AS t"
+    with translated("counting rows", where=table):
+        try:
+            with connection.transaction():
+                connection.execute("SET LOCAL row_security = off")
+                found = connection.execute(sql.encode()).fetchone()
+        except psycopg.errors.InsufficientPrivilege:
+            return None
+    return int(found[0]) if found else None

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from migrate import failpoints
 from migrate.arrow import arrow_schema, layout
+from migrate.connectors.protocol import COUNTED
 from migrate.connectors.sqlite import references
 from migrate.connectors.sqlite.catalog import check_version, read_schema
 from migrate.connectors.sqlite.connect import connect, path_of
@@ -64,6 +65,12 @@ class SqliteTarget:
         """`declared`: read() decodes by declared type, in the layout of `schema()`; else what is stored."""
         with open_snapshot(self.path, tables, declared=declared, work=self._work) as snapshot:
             yield snapshot
+
+    def others(self, known: Sequence[str]) -> dict[str, int | None]:
+        with closing(connect(self.path, write=False)) as connection, translated(str(self.path)):
+            connection.execute("BEGIN")
+            names = [n for n in read_schema(connection).table_names if n not in known]
+            return {name: _rows(connection, name) for name in names}
 
     def close(self) -> None:
         """Nothing is open between calls."""
@@ -210,3 +217,8 @@ def _integer(value: object, where: str) -> int:
     if not isinstance(value, int):
         raise UsageError("the largest key is not an integer, so none can be reserved above it", where=where)
     return max(0, value)
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> int:
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM {quote(table)} LIMIT {COUNTED})"
+    return int(connection.execute(sql).fetchone()[0])

@@ -193,6 +193,7 @@ def _plan(
         touched=tuple(target_tables(ctx.mapping)),
         problems=tuple({k: str(v) for k, v in vars(w).items()} for w in warnings),
         now=ctx.now,
+        unread={n: source.others(read_tables(ctx.mapping).get(n, ())) for n, source in ctx.sources.items()},
         shapes={k: v for n, s in sources.items() for k, v in shapes_of(f"source:{n}", s).items()}
         | shapes_of("target", target),
     )

@@ -33,8 +33,10 @@ from migrate.stages.verify.balance import balance_of, read_crosswalk
 from migrate.stages.verify.kept import unchanged_of
 from migrate.stages.verify.set_by_target import kept, kept_type, must_be_filled, set_by_target
 from migrate.stages.verify.totals import totals_of
+from migrate.state.accounts import accounts
 from migrate.state.loaded import loaded_rows
 from migrate.state.records import Rejected, read_rejected
+from migrate.state.roads import all_sources
 from migrate.state.totals import checks_of, columns_of
 
 NAME = "verify"
@@ -67,6 +69,9 @@ def run(ctx: Context) -> Result:
         verdicts += totals_of(ctx, declared, expected, crosswalk)
     finally:
         target.close()
+    tables, told = accounts(ctx, all_sources(ctx))
+    ctx.ledger.put_run_facts(ctx.run, {"tables": tables})
+    verdicts += told
     ctx.ledger.put_verdicts(ctx.run, NAME, verdicts)
     failpoints.hit("verify.verdicts_written")
     failed = [v for v in verdicts if not v.passed]

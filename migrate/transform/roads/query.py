@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,22 +83,30 @@ def read_query(
         tables[name] = replace(table, columns=columns)
     if problems:
         return None, None, problems
+    return _bound(entity.query, tuple(tables.items()))
+
+
+@lru_cache(maxsize=64)  # binding opens a DuckDB, and every stage asks for the same queries
+def _bound(
+    sql: str, tables: tuple[tuple[str, Table], ...]
+) -> tuple[Table | None, QuerySpec | None, list[str]]:
+    """The query bound to empty tables: which columns it gives, of what types."""
     with locked_connection() as connection:
-        for name, table in tables.items():
+        for name, table in tables:
             _create(connection, name, table)
         try:
-            described = connection.execute(f"DESCRIBE {entity.query}").fetchall()
+            described = connection.execute(f"DESCRIBE {sql}").fetchall()
         except duckdb.Error as error:
             return None, None, [f"the query does not work: {said(str(error))}"]
         names = [str(row[0]) for row in described]
-        problems += _bad_columns([(str(row[0]), str(row[1])) for row in described])
+        problems = _bad_columns([(str(row[0]), str(row[1])) for row in described])
         if problems:
             return None, None, problems
         casts = ", ".join(_cast(str(row[0]), str(row[1])) for row in described)
-        made = connection.sql(f"SELECT {casts} FROM (\n{entity.query}\n) AS q").to_arrow_table()
+        made = connection.sql(f"SELECT {casts} FROM (\n{sql}\n) AS q").to_arrow_table()
     types = [_type_of(made.column(n)) for n in range(len(names))]
     table = Table("the query", tuple(Column(n, t) for n, t in zip(names, types, strict=True)))
-    return table, QuerySpec(entity.query, tables, casts), []
+    return table, QuerySpec(sql, dict(tables), casts), []
 
 
 def _bad_columns(described: list[tuple[str, str]]) -> list[str]:
