@@ -10,25 +10,14 @@ from typing import Any
 
 from migrate.connectors.registry import engine_of
 from migrate.errors import MappingError, Problem
-from migrate.mapping.model import Entity, Find, Mapping, Ref
+from migrate.mapping.model import Entity, Find, Mapping
 from migrate.model import Kind, Schema, Table
 from migrate.plan_model import Plan
 
 
 def finds(entity: Entity) -> list[tuple[str, Find]]:
-    """(field, lookup) of every `find` of an entity, also those behind a reference that is missing."""
-    found: list[tuple[str, Find]] = []
-    for name, field in entity.fields.items():
-        if field.find:
-            found.append((name, field.find))
-        if field.ref:
-            found += [(name, o) for o in (field.ref.missing, field.ref.ambiguous) if isinstance(o, Find)]
-    return found
-
-
-def parents(ref: Ref) -> tuple[str, ...]:
-    """Entities a reference may point at."""
-    return (ref.to,) if ref.to else tuple(dict.fromkeys(ref.kinds.values()))
+    """(field, lookup) of every `find` of an entity, also those behind a reference or another lookup."""
+    return [(name, find) for name, field in entity.fields.items() for find in field.lookups]
 
 
 def key_from(entity: Entity, table: Table) -> str | None:
@@ -146,7 +135,7 @@ def earlier_identities(mapping: Mapping, name: str) -> tuple[Identity, ...]:
     return tuple((was.system or system, was.entity or name) for was in mapping.entities[name].was)
 
 
-_NOT_OF_ROWS = {"name", "source", "was", "max_quarantine"}
+_NOT_OF_ROWS = {"name", "source", "was", "max_quarantine", "on_parent_excluded"}
 
 
 def entity_digest(mapping: Mapping, entity: Entity, table: Table) -> str:
@@ -155,9 +144,13 @@ def entity_digest(mapping: Mapping, entity: Entity, table: Table) -> str:
     A key of the language that the mapping does not use does not count, so that a version which learns one does not
     take all rows for changed; nor do the names of entities, as far as `was` says that they are the same."""
     content = entity.model_dump(mode="json", exclude_defaults=True, exclude=_NOT_OF_ROWS)
-    first = {n: [w.entity for w in e.was if w.entity] for n, e in mapping.entities.items()}
-    names = {n: earlier[-1] for n, earlier in first.items() if earlier}
-    return digest_of([_by_first_names(content, names), repr(table.columns)])
+    return digest_of([_by_first_names(content, first_names(mapping)), repr(table.columns)])
+
+
+def first_names(mapping: Mapping) -> dict[str, str]:
+    """Entity → the name under which its rows were known first, where `was` gives one."""
+    names = {name: [w.entity for w in e.was if w.entity] for name, e in mapping.entities.items()}
+    return {name: earlier[-1] for name, earlier in names.items() if earlier}
 
 
 def _by_first_names(value: Any, names: dict[str, str], *, in_ref: bool = False) -> Any:

@@ -18,9 +18,13 @@ from migrate.context import Context
 from migrate.errors import UsageError
 from migrate.report.terminal import change
 from migrate.state.identity import names_now
+from migrate.state.left_out import excluded_files
 from migrate.state.quarantine import with_originals
 from migrate.state.records import meta_rows
 from migrate.state.roads import entity_rows
+
+# Why a row was left out, where the reason is not the name of a rule.
+_LEFT_OUT = {"parent_excluded": "left out with the row it refers to (on_parent_excluded)"}
 
 
 def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[str, Any]:
@@ -85,10 +89,10 @@ def _rids(ctx: Context, entity: str, key: str) -> dict[int, str]:
     """Rows with this key and what became of each."""
     folder = ctx.folder / "transform" / entity
     found: dict[int, str] = {}
-    for path in folder.glob("excluded-*.parquet"):
-        rows = pq.read_table(path)
+    for path in excluded_files(folder):
+        rows = pq.read_table(path, columns=["rid", "key", "reason"])
         found |= {
-            r["rid"]: f"left out by {r['reason']}"
+            r["rid"]: _LEFT_OUT.get(r["reason"], f"left out by {r['reason']}")
             for r in rows.filter(pc.equal(rows["key"], key)).to_pylist()
         }
     settled = folder / "settled.parquet"

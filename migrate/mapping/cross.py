@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from migrate.mapping import expr
+from migrate.mapping.cross_references import check_parents, check_values, targets_of
 from migrate.mapping.cross_roads import check_roads
 from migrate.mapping.cross_tests import check_tests
 from migrate.mapping.cross_writes import check_existing, check_target_sets, check_totals, check_was
 from migrate.mapping.every_field import every_field
 from migrate.mapping.file_options import check_files
 from migrate.mapping.language import ENTITY
-from migrate.mapping.model import Entity, Field, Find, Ref, Source, ValueMap
+from migrate.mapping.model import Entity, Field, Ref, Source, ValueMap
 from migrate.mapping.road_model import Split
 from migrate.mapping.shapes import Reading, did_you_mean, nearest, one_line
 from migrate.mapping.tree import Items, Node, Pairs, Path_, Text
@@ -35,6 +36,7 @@ def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None
         _write(entity, path, names, reading)
         check_existing(entity, path, names.of("entities", name, "fields"), reading)
         check_target_sets(entity, path, reading)
+        check_parents(entity, path, reading)
         joined = names.of(*path, "with")
         _expression(entity.where, (*path, "where"), reading, joined)
         for column, value in entity.match.items():
@@ -43,7 +45,7 @@ def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None
         for place, field in every_field(entity):
             _field(field, (*path, *place), joined, names, entities, reading)
     for name, recipe in _models(parts.get("recipes"), dict).items():
-        _recipe(recipe, ("recipes", name), names, entities, reading)
+        _recipe(recipe, ("recipes", name), names, reading)
     for name, value_map in _models(parts.get("maps"), ValueMap).items():
         _table_map(value_map, ("maps", name), names, reading)
     check_was(entities, sources, reading)
@@ -193,18 +195,17 @@ def _field(
     if field.map is not None and field.map.name and is_own("map"):
         _map(field.map.name, (*path, "map"), names, reading)
     if field.ref is not None and is_own("ref"):
-        _ref(field.ref, (*path, "ref"), names, entities, reading)
+        _ref(field.ref, (*path, "ref"), names, reading)
+    check_values(field, path, entities, reading)
 
 
-def _recipe(
-    recipe: dict[str, Any], path: Path_, names: _Names, entities: dict[str, Entity], reading: Reading
-) -> None:
+def _recipe(recipe: dict[str, Any], path: Path_, names: _Names, reading: Reading) -> None:
     """`recipe`: the keys of a field as they were read."""
     _expression(recipe.get("when"), (*path, "when"), reading, None)
     if isinstance(recipe.get("map"), str):
         _map(recipe["map"], (*path, "map"), names, reading)
     if "ref" in recipe:
-        _ref(recipe["ref"], (*path, "ref"), names, entities, reading)
+        _ref(recipe["ref"], (*path, "ref"), names, reading)
 
 
 def _table_map(value_map: ValueMap, path: Path_, names: _Names, reading: Reading) -> None:
@@ -225,34 +226,10 @@ def _map(name: str, path: Path_, names: _Names, reading: Reading) -> None:
         _unknown("map", name, names.of("maps"), path, reading)
 
 
-def _ref(ref: Ref, path: Path_, names: _Names, entities: dict[str, Entity], reading: Reading) -> None:
-    targets = (
-        [(ref.to, (*path, "to"))]
-        if ref.to is not None
-        else [(to, (*path, "to", kind)) for kind, to in ref.kinds.items()]
-    )
-    for to, where in targets:
+def _ref(ref: Ref, path: Path_, names: _Names, reading: Reading) -> None:
+    for to, where in targets_of(ref, path):
         if to not in names.of("entities"):
             _unknown("entity", to, names.of("entities"), where, reading)
-            continue
-        known = entities.get(to)
-        if known is None:
-            continue
-        if known.key_is_line or known.key_is_content:
-            reading.wrong(
-                "conflict",
-                reading.at(*where),
-                f"rows of `{to}` are known by their {known.key[0]} only, so nothing can refer to them",
-                "give it a key",
-            )
-        elif len(known.key) > 1:
-            message = f"`{to}` has a key of {len(known.key)} columns, and a reference gives one value"
-            reading.wrong(
-                "conflict", reading.at(*where), message, "references by several columns are not built yet"
-            )
-    for outcome in (ref.missing, ref.ambiguous):
-        if isinstance(outcome, Find) and outcome.by is None and not outcome.where:
-            raise AssertionError("find without a condition was let through")
 
 
 def _expression(sql: str | None, path: Path_, reading: Reading, joined: Collection[str] | None = ()) -> None:

@@ -66,9 +66,9 @@ def _joined(
 
 
 def _reference(ref: Ref | None, column: str, entity: str, path: Path_, reading: Reading) -> None:
-    targets = [] if ref is None else [ref.to] if ref.to is not None else list(ref.kinds.values())
+    targets = ref.entities if ref is not None else ()
     if entity not in targets:
-        hint = f"it refers to {', '.join(t for t in targets if t)}" if targets else "the field has no `ref`"
+        hint = f"it refers to {', '.join(targets)}" if targets else "the field has no `ref`"
         message = f"`{column}` never refers to `{one_line(entity)}`"
         reading.wrong("conflict", reading.at(*path), message, hint)
 

@@ -12,7 +12,13 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import Field as Key
-from pydantic import InstanceOf, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    InstanceOf,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    field_validator,
+    model_serializer,
+)
 
 from migrate.mapping.road_model import Explode, Join, Pivot, Split
 from migrate.mapping.strict import Strict
@@ -95,26 +101,52 @@ class Default(Strict):
 
 class Find(Strict):
     """A look into the proven backup of target table `table`: `by` = the column compared with the field's value,
-    `where` = target column → literal. Result: the target's primary key. (YAML: `find: {in: users, by: email}` or
-    `{in: users, email: "x@y"}`; `in` is `table`, every key that is not a keyword is a literal condition.)"""
+    `where` = target column → literal. Result: the column `give`, by default the target's primary key. (YAML:
+    `find: {in: users, by: email}` or `{in: users, email: "x@y"}`; `in` is `table`, every key that is not a keyword is
+    a literal condition.)"""
 
     table: str
     by: str | None = None
     where: dict[str, str] = Key(default_factory=dict)
-    missing: Outcome | Default = "quarantine"
-    ambiguous: Outcome | Default = "quarantine"
+    give: str | None = None
+    missing: Outcome | Default | Find = "quarantine"
+    ambiguous: Outcome | Default | Find = "quarantine"
+
+    @property
+    def chain(self) -> tuple[Find, ...]:
+        """This look, and those that are taken where it finds no row, or several."""
+        behind = [one for one in (self.missing, self.ambiguous) if isinstance(one, Find)]
+        return (self, *(find for one in behind for find in one.chain))
 
 
 class Ref(Strict):
-    """A reference through the crosswalk. Either `to` is one entity, or `kind` names the source column whose values
-    are the keys of `kinds` (polymorphic). YAML: `ref: accounts`, `ref: {to: accounts}`,
+    """A reference through the crosswalk. Either `to` names the entity (several: the one of them that has the row), or
+    `kind` names the source column whose values are the keys of `kinds` (polymorphic). The field's value is compared
+    with the entity's source columns `by`; without them with its key. YAML: `ref: accounts`,
+    `ref: {to: accounts, by: company_name}`, `ref: {to: [contacts, leads]}`,
     `ref: {kind: parent_type, to: {Account: accounts}}`."""
 
-    to: str | None = None
+    to: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
     kind: str | None = None
     kinds: dict[str, str] = Key(default_factory=dict)
     missing: Outcome | Default | Find = "quarantine"
     ambiguous: Outcome | Default | Find = "quarantine"
+
+    @field_validator("to", mode="before")
+    @classmethod
+    def _one(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_serializer("to")
+    def _said(self, value: tuple[str, ...]) -> str | list[str] | None:
+        """As the file has it: what is one entity stays the same mapping for rows that are loaded."""
+        return (value[0] if value else None) if len(value) < 2 else list(value)
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """All entities that it may point at."""
+        return self.to or tuple(dict.fromkeys(self.kinds.values()))
 
 
 class FromColumn(Strict):
@@ -247,10 +279,12 @@ class Case(Origin):
 class Field(Strict):
     """Order: origin → read_as → do → map/bands → ref/find → default → check → target type; `when` says for which rows.
 
-    Exactly one origin: from_, value, expr, first_of (columns), text (with {names} of columns) or choose, with what
-    `otherwise` becomes of a row that no case fits. `do_if_text`: `do` comes from `defaults` and is for texts only."""
+    Exactly one origin: from_, from_columns (several, which together name the row that `ref` means), value, expr, first_of
+    (columns), text (with {names} of columns) or choose, with what `otherwise` becomes of a row that no case fits.
+    `do_if_text`: `do` comes from `defaults` and is for texts only."""
 
     from_: str | None = Key(default=None, alias="from")
+    from_columns: tuple[str, ...] = ()
     value: str | None = None
     expr: str | None = None
     first_of: tuple[str, ...] = ()
@@ -276,10 +310,18 @@ class Field(Strict):
     why: str | None = Key(default=None, exclude=True)  # words for people make no row another one
 
     @property
+    def lookups(self) -> tuple[Find, ...]:
+        """All looks into the target that its values may need."""
+        asked = (self.find,) if self.ref is None else (self.ref.missing, self.ref.ambiguous)
+        return tuple(find for one in asked if isinstance(one, Find) for find in one.chain)
+
+    @property
     def has_origin(self) -> bool:
         """Whether the field itself says where its values come from; a value of `each` need not."""
         given = (self.from_, self.value, self.expr, self.text)
-        return any(one is not None for one in given) or bool(self.first_of or self.choose)
+        return any(one is not None for one in given) or bool(
+            self.from_columns or self.first_of or self.choose
+        )
 
 
 class Cell(Strict):
@@ -354,6 +396,7 @@ class Entity(Strict):
     `match`: target column → source column or expression that gives the value (short form `[legacy_id]`: the
     field of that name, value None here). `write` is filled in by rule: add, or add_or_update where match is given.
     `let`: working values in the order of the file, which rules, fields, `match` and `key` see like columns.
+    `on_parent_excluded`: what happens with a row that refers to one left out by rule; None: as its `missing` says.
     `existing`: field, or "default" for those not named → what happens to it in rows that are in the target already.
     `was`: names under which earlier runs knew these rows, the newest first."""
 
@@ -377,6 +420,7 @@ class Entity(Strict):
     target_sets: dict[str, str] = Key(default_factory=dict)  # column → any | at_least | not_null
     let: dict[str, Field] = Key(default_factory=dict)
     fields: dict[str, Field] = Key(default_factory=dict)
+    on_parent_excluded: Literal["quarantine", "exclude", "empty"] | None = None
     max_quarantine: float | None = None
     examples: tuple[Example, ...] = Key(default=(), exclude=True)
     why: str | None = Key(default=None, exclude=True)

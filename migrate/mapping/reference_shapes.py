@@ -13,6 +13,7 @@ from migrate.mapping.shapes import (
     ByKind,
     Choice,
     Key,
+    Many,
     MapOf,
     Reading,
     Record,
@@ -131,7 +132,7 @@ class Finding(Shape):
     """`{in: users, by: email}`, `{in: users, email: "x@y"}`: names that are no keyword are conditions."""
 
     words = "for example {in: users, by: email}"
-    keywords = ("in", "by", "missing", "ambiguous")
+    keywords = ("in", "by", "give", "missing", "ambiguous")
 
     def read(self, node: Node, reading: Reading, path: Path_) -> Any:
         if not isinstance(node, Pairs):
@@ -141,6 +142,7 @@ class Finding(Shape):
         shapes: dict[str, Shape] = {
             "in": TABLE,
             "by": TARGET_COLUMN,
+            "give": TARGET_COLUMN,
             "missing": FIND_OUTCOME,
             "ambiguous": FIND_OUTCOME,
         }
@@ -179,6 +181,8 @@ class Finding(Shape):
                     "in": TABLE.schema(definitions) | {"description": "The target table."},
                     "by": TARGET_COLUMN.schema(definitions)
                     | {"description": "The column that equals the field's value."},
+                    "give": TARGET_COLUMN.schema(definitions)
+                    | {"description": "The column whose value is taken; by default the primary key."},
                     "missing": FIND_OUTCOME.schema(definitions) | {"description": "Where no row is found."},
                     "ambiguous": FIND_OUTCOME.schema(definitions)
                     | {"description": "Where several rows are found."},
@@ -191,13 +195,20 @@ class Finding(Shape):
         return {"$ref": "#/$defs/find"}
 
 
-FIND_OUTCOME = outcome(OUTCOME, "the outcome of find")
 FIND = Finding()
+FIND_OUTCOME = outcome(OUTCOME, "the outcome of find", FIND)
 _REF_OUTCOME = outcome(OUTCOME, "the outcome of ref", FIND)
 
 
 def _ref(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:
     to = values.pop("to")
+    lists = {"by": values.get("by", ())} | ({"to": to} if isinstance(to, tuple) else {})
+    for name, given in lists.items():
+        twice = next((one for i, one in enumerate(given) if one in given[:i]), None)
+        if twice is not None:
+            return reading.wrong(
+                "conflict", reading.at(*path, name), f"`{name}` names `{one_line(twice)}` twice"
+            )
     if isinstance(to, dict):
         if "kind" not in values:
             if node.get("kind") is None:
@@ -221,14 +232,23 @@ def _ref(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> 
 
 ENTITY_NAME = Words("the name of an entity")
 REF = ByKind(
-    Then(ENTITY_NAME, lambda value, node, reading, path: Ref(to=value)),
+    Then(ENTITY_NAME, lambda value, node, reading, path: Ref(to=(value,))),
     pairs=Record(
         "ref",
         {
             "to": Key(
-                ByKind(ENTITY_NAME, pairs=MapOf(ENTITY_NAME, "a map of kinds to entities")),
-                "The entity whose row is meant; with `kind`, a map from the kind's values to entities.",
+                ByKind(
+                    Then(ENTITY_NAME, lambda value, node, reading, path: (value,)),
+                    Many(ENTITY_NAME, "a list of entities"),
+                    MapOf(ENTITY_NAME, "a map of kinds to entities"),
+                    words="the name of an entity, a list of them, or with `kind` a map",
+                ),
+                "The entity whose row is meant; of several, the one that has it; with `kind`, a map from the kind's values to entities.",
                 required=True,
+            ),
+            "by": Key(
+                Many(COLUMN, "a source column of that entity, or a list of them", single=True),
+                "The source columns of that entity which the value is compared with, in place of its key.",
             ),
             "kind": Key(COLUMN, "The source column whose value says which entity is meant."),
             "missing": Key(
@@ -238,7 +258,6 @@ REF = ByKind(
             "ambiguous": Key(_REF_OUTCOME, "Where several rows fit; as `missing`."),
         },
         finish=_ref,
-        later=frozenset({"by"}),
     ),
     words="the name of an entity, or {to: …}",
 )

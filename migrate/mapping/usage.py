@@ -9,6 +9,7 @@ from migrate.mapping.every_field import Path, every_field
 from migrate.mapping.expr import columns_of
 from migrate.mapping.model import Entity, Field, Mapping, MapTable, Origin, ValueMap
 from migrate.mapping.query import parse_query
+from migrate.mapping.references import named_by
 from migrate.mapping.road_model import Join, Pivot
 
 ALL = "*"  # among used columns: every one of the table, for a query asks for all
@@ -49,10 +50,10 @@ def used_columns(mapping: Mapping, source: str, table: str) -> set[str]:
     }
     for entity in mapping.entities.values():
         if (entity.source, entity.table) == (source, table):
-            used |= _of_base(entity)
+            used |= _of_base(mapping, entity)
         for name, join in entity.with_.items():
             if (join.source, join.table) == (source, table):
-                used |= _of_join(entity, name, join)
+                used |= _of_join(mapping, entity, name, join)
         if entity.query is not None and entity.source == source:
             parsed = parse_query(entity.query)
             if table in parsed.tables:
@@ -107,24 +108,31 @@ def origins_of(entity: Entity, name: str) -> list[tuple[str, str, str]]:
     return [(entity.source, entity.table or "query", name)]
 
 
-def _of_base(entity: Entity) -> set[str]:
+def columns_named(mapping: Mapping, entity: Entity) -> set[str]:
+    """Columns of its road by which references, of any entity, name rows of this one."""
+    return {column for columns in named_by(mapping, entity.name) for column in columns} - entity.let.keys()
+
+
+def _of_base(mapping: Mapping, entity: Entity) -> set[str]:
     """Columns of the entity's own table."""
     made = set(entity.pivot.columns) if entity.pivot is not None else set()
     if entity.explode is not None:
         made |= set(entity.explode.lists)
-    used = {n for n in columns_used(entity) - made if n.partition(".")[0] not in entity.with_}
+    read = columns_used(entity) | columns_named(mapping, entity)
+    used = {n for n in read - made if n.partition(".")[0] not in entity.with_}
     if entity.explode is not None and entity.explode.split is not None:
         used.add(entity.explode.split)
     return used | (_of_pivot(entity.pivot) if entity.pivot is not None else set())
 
 
-def _of_join(entity: Entity, name: str, join: Join) -> set[str]:
+def _of_join(mapping: Mapping, entity: Entity, name: str, join: Join) -> set[str]:
     """Columns of the table that a join of the entity reads."""
     used = set(join.on.values()) | (set(columns_of(join.where)) if join.where else set())
     if join.pivot is not None:
         return used | _of_pivot(join.pivot)
     used |= {column for column, _ in join.ordering}
-    return used | {n.partition(".")[2] for n in columns_used(entity) if n.partition(".")[0] == name}
+    read = columns_used(entity) | columns_named(mapping, entity)
+    return used | {n.partition(".")[2] for n in read if n.partition(".")[0] == name}
 
 
 def _of_pivot(pivot: Pivot) -> set[str]:
@@ -136,7 +144,7 @@ def columns_read(field: Field) -> list[str]:
     origins = [Origin(from_=field.from_, expr=field.expr), *field.choose]
     if isinstance(field.otherwise, Origin):
         origins.append(field.otherwise)
-    read = [origin.from_ for origin in origins if origin.from_] + list(field.first_of)
+    read = [origin.from_ for origin in origins if origin.from_] + [*field.from_columns, *field.first_of]
     if field.text is not None:
         read += [piece.column for piece in template.pieces(field.text) if isinstance(piece, template.Name)]
     for _, sql in expressions(field):

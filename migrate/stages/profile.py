@@ -147,18 +147,15 @@ def _unknown(ctx: Context, name: str, lookups: Mapping[str, Lookup]) -> Iterator
             rows = np.array([n for v, n in counts if v is not None and v not in nulls], dtype=np.int64)
             unseen = rows[~lookup.find(texts)[1]]
             yield field_name, {"unseen_values": len(unseen), "rows": int(unseen.sum())}
-        elif field.ref and field.ref.to:
-            parent = ctx.mapping.entities[field.ref.to]
+        elif field.ref and len(field.ref.to) == 1:
+            parent = ctx.mapping.entities[field.ref.to[0]]
             theirs, parts = extracted_parts(ctx, parent.source)
             # A key that is made of other columns is known in transform only, as are rows that are made of others.
-            known = reads_rows(ctx.mapping, parent) and not (parent.key_is_line or parent.key_is_content)
-            if (
-                known
-                and len(parent.key) == 1
-                and {*parent.key} <= {*theirs.schema.table(parent.table).column_names}
-            ):
+            known = reads_rows(ctx.mapping, parent)
+            named = field.ref.by or (() if parent.key_is_line or parent.key_is_content else parent.key)
+            if known and len(named) == 1 and {*named} <= {*theirs.schema.table(parent.table).column_names}:
                 parents = parts[parent.table]
-                lost, _ = orphans(files[entity.table], field.from_, parents, parent.key[0], temp, nulls=nulls)
+                lost, _ = orphans(files[entity.table], field.from_, parents, named[0], temp, nulls=nulls)
                 yield field_name, {"orphans": lost}
 
 

@@ -19,10 +19,11 @@ from migrate import canon, failpoints
 from migrate.context import Context
 from migrate.errors import Drift, GateClosed, MappingError, TooManyQuarantined
 from migrate.ledger.records import JSON
-from migrate.mapping.model import Entity
+from migrate.mapping.model import Entity, Ref
+from migrate.mapping.references import compared_with, is_plain, references_of
 from migrate.model import PartRef, Schema, Table, Verdict
 from migrate.parts import write_rows
-from migrate.planning import limit_of, may_be_quarantined, plan_number, yielding_columns
+from migrate.planning import first_names, limit_of, may_be_quarantined, plan_number, yielding_columns
 from migrate.stages.result import Result
 from migrate.stages.roads import are_whole, make_roads, quarantined_by_splits
 from migrate.state.lookups import table_lookups
@@ -100,6 +101,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     settled = settle(
         roads,
         systems={n: ctx.mapping.sources[e.source].system for n, e in ctx.mapping.entities.items()},
+        names=first_names(ctx.mapping),
         runs=_own_runs(ctx) if known else (),
         crosswalk=known,
         targets=targets,
@@ -117,7 +119,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     decided = [
         ctx.folder / "transform" / name / f"{kind}.parquet"
         for name in ctx.entities
-        for kind in ("settled", "quarantine", "patches", "events")
+        for kind in ("settled", "quarantine", "left_out", "patches", "links", "events")
     ]
     ctx.ledger.put_checkpoint(
         ctx.run,
@@ -268,15 +270,25 @@ def _road(
         rows=files.rows,
         reasons=files.reasons,
         excluded=files.excluded,
-        refs={f: v.ref for f, v in entity.fields.items() if v.ref},
+        refs=dict(references_of(entity)),
+        compared={
+            f: _compared(ctx, ref) for f, ref in references_of(entity) if not is_plain(ctx.mapping, ref)
+        },
         finds={f: v.find for f, v in entity.fields.items() if v.find},
         unique={f: c.on_fail for f, v in entity.fields.items() for c in v.check if c.name == "unique"},
         match=tuple(entity.match),
         required=frozenset(required),
         by_content=entity.key_is_content,
+        on_parent_excluded=entity.on_parent_excluded,
         yields={f: entity.on_existing(f) for f in yielding_columns(entity)},
         hashes={plan: hash_.column for plan, hash_ in earlier.items()},
     )
+
+
+def _compared(ctx: Context, ref: Ref) -> dict[str, str]:
+    """Entity → the column of its transformed rows that the reference's value is compared with."""
+    places = compared_with(ctx.mapping, ref)
+    return {name: "__key" if place is None else f"__by.{place}" for name, place in places.items()}
 
 
 def _facts(settled: Settled, counts: Mapping[str, int]) -> dict[str, JSON]:

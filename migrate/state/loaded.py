@@ -12,6 +12,7 @@ from migrate import canon
 from migrate.context import Context
 from migrate.model import Table
 from migrate.planning import compared_columns
+from migrate.state.lost import lost_values, points_at
 from migrate.state.records import Rejected, read_rejected
 from migrate.state.to_load import part_indexes, part_path
 
@@ -41,15 +42,14 @@ def loaded_rows(
 def _final(ctx: Context, name: str, table: Table, rows: pa.Table, rejected: Rejected) -> pa.Table:
     """Deferred columns take their place; those whose parent was rejected are empty, and the hash follows."""
     plan = ctx.plan.entities[name]
+    lost = lost_values(plan.refs, rejected)
     again = False
     for field in plan.deferred:
         column = rows[f"d.{field}"].combine_chunks()
-        lost = set().union(*(rejected.values.get(p, set()) for p in plan.refs[field]))
-        if lost:
-            texts = canon.canonical_text(column, table.column(field).type)
-            hit = pc.fill_null(pc.is_in(texts, pa.array(sorted(lost), pa.string())), False)
-            if pc.any(hit).as_py():
-                column = pc.if_else(hit, pa.scalar(None, column.type), column)
+        if field in lost:
+            hit = points_at(rows, f"d.{field}", field, table.column(field).type, lost[field])
+            if hit.any():
+                column = pc.if_else(pa.array(hit), pa.scalar(None, column.type), column)
                 again = True
         rows = rows.set_column(rows.column_names.index(f"d.{field}"), field, column)
     if again:

@@ -158,7 +158,7 @@ def _asked_when_empty(entity: Entity) -> list[str]:
 
 
 def _find_columns(find: Find) -> list[str]:
-    return [*find.where, *([find.by] if find.by else [])]
+    return [*find.where, *(c for c in (find.by, find.give) if c is not None)]
 
 
 def _declared_rows(ctx: Context, target: Rows, declared: Table) -> Iterator[pa.Table]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from migrate import canon
@@ -18,6 +19,7 @@ from migrate.mapping.model import TableCheck
 from migrate.model import Schema, Table, Verdict
 from migrate.parts import stream_rows
 from migrate.rules.totals import judged, totals
+from migrate.state.left_out import left_out_with_parents
 from migrate.transform.witness import AMOUNT, ORIGIN
 
 
@@ -80,10 +82,12 @@ def _came(ctx: Context, entity: str, table: Table, columns: Sequence[str], path:
     names = ["rid", "key", *(f"c.{c}" for c in columns), *witnesses]
     fields: list[pa.Field[Any]] = [pa.field(n, pa.int64() if n == "rid" else pa.string()) for n in names]
     schema = pa.schema(fields)
+    gone = left_out_with_parents(ctx.folder / "transform" / entity)
 
     def tables() -> Iterator[pa.Table]:
         for file in files:
             rows = pq.read_table(file, columns=["__rid", "__key", *columns, *witnesses.values()])
+            rows = rows.filter(pc.invert(pc.is_in(rows["__rid"], gone)))
             content: list[Any] = [rows["__rid"], rows["__key"]]
             content += [canon.canonical_text(rows[c], table.column(c).type) for c in columns]
             content += [rows[c] for c in witnesses.values()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,9 +40,9 @@ EXCLUDED = pa.schema(_EXCLUDED_FIELDS)
 class Transformed:
     """`rows`: every kept row, also those with reasons: `__rid`, `__key` (NULL where a component is), `__hash`, one column
     per field in the target's layout, and the placeholders `__ref.F`, `__ref_to.F`, `__find.F`, `__unique.F`, `__match.C`,
-    and the witnesses of `migrate.transform.witness`.
+    `__by.N` (the JSON text of the N-th columns by which references name the row; NULL where a part is), and the witnesses of `migrate.transform.witness`.
 
-    `excluded`: rid, key, reason. `reasons`: rid, field, code, detail (never the value); a row may have several.
+    `excluded`: rid, key, reason, `__by.N`. `reasons`: rid, field, code, detail (never the value); a row may have several.
     `events`: rid, field, code (lossy_allowed emptied defaulted warned), original. `stops`: why the run has to stop.
     `items`: of lists with references, whose column is NULL so far: their items (see `migrate.transform.lists`)."""
 
@@ -100,15 +100,21 @@ def made_keys(compiled: CompiledEntity, batch: pa.Table) -> pa.Array[Any]:
     """The source key of every row of `batch` (columns as for `apply`), NULL where a part of it is empty or failed."""
     source = SourceRows(batch, compiled.types, compiled.nulls)
     with expressions_of(compiled.columns_of_sql) as expressions:
-        return _keys(compiled, expressions, source)
+        _make(compiled, expressions, source, [compiled.key])
+        return keys_of(source, compiled.key)
 
 
-def _keys(compiled: CompiledEntity, expressions: Expressions, source: SourceRows) -> pa.Array[Any]:
-    """As `made_keys`, for rows that nothing else is asked of."""
-    if any(LET + name in {let.name for let in compiled.lets} for name in compiled.key):
+def _make(
+    compiled: CompiledEntity,
+    expressions: Expressions,
+    source: SourceRows,
+    wanted: Iterable[tuple[str, ...]],
+) -> None:
+    """The let values that keys are made of, for rows that nothing else is asked of."""
+    names = {LET + name for columns in wanted for name in columns}
+    if any(let.name in names for let in compiled.lets):
         silent = np.ones(len(source), dtype=np.bool_)
         _lets(compiled, expressions, source, Findings(compiled.name, silent))
-    return keys_of(source, compiled.key)
 
 
 def _bad_records(source: SourceRows) -> Mask:
@@ -146,13 +152,14 @@ def _excluded(
     rids: npt.NDArray[np.int64],
     mask: Mask,
 ) -> pa.Table:
+    names = [pa.field(f"__by.{n}", pa.string()) for n in range(len(compiled.named))]
+    schema = pa.schema([*EXCLUDED, *names])
     if not mask.any():
-        return EXCLUDED.empty_table()
+        return schema.empty_table()
     out = source.filtered(mask)
-    return pa.Table.from_arrays(
-        [pa.array(rids[mask]), _keys(compiled, expressions, out), left_out_reasons(out.batch, "where")],
-        schema=EXCLUDED,
-    )
+    _make(compiled, expressions, out, (compiled.key, *compiled.named))
+    found = [pa.array(rids[mask]), keys_of(out, compiled.key), left_out_reasons(out.batch, "where")]
+    return pa.Table.from_arrays([*found, *(keys_of(out, by) for by in compiled.named)], schema=schema)
 
 
 def _rows(
@@ -180,6 +187,7 @@ def _rows(
             empty if failed is None else empty & ~failed, "", "key_missing", "a part of the key is empty"
         )
     columns: dict[str, pa.Array[Any]] = {"__rid": pa.array(rids), "__key": keys, "__hash": hashes_of(source)}
+    columns |= {f"__by.{n}": keys_of(source, by) for n, by in enumerate(compiled.named)}
     for field in compiled.fields:
         made = _field(compiled, field, expressions, source, findings)
         columns.update(made.arrays)

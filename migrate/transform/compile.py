@@ -6,6 +6,8 @@ from collections.abc import Mapping as Dict
 
 from migrate.errors import Problem
 from migrate.mapping.model import Entity, Field, Mapping
+from migrate.mapping.references import every_reference, named_by
+from migrate.mapping.shapes import did_you_mean
 from migrate.model import Column, Kind, Table, Type
 from migrate.transform.compile_field import check_types, compile_as_it_is, compile_field, compile_free
 from migrate.transform.compile_origin import compile_origin
@@ -41,6 +43,7 @@ def compile_entity(
     lists = [compile_list(n, field, f"fields.{n}", scope) for n, field in entity.fields.items() if field.list]
     matches = _matches(scope)
     key = _key(scope)
+    named = _named(scope)
     where = scope.sql(entity.where, "where", boolean=True, lets=False) if entity.where is not None else None
     if target_table is not None:
         _not_null(scope)
@@ -57,6 +60,7 @@ def compile_entity(
             source=source_table,
             target=scope.target,
             key=key,
+            named=named,
             lets=tuple(scope.lets.values()),
             fields=tuple(fields),
             lists=tuple(one for one in lists if one is not None),
@@ -113,6 +117,30 @@ def _key(scope: Scope) -> tuple[str, ...]:
                 "key_type", "key", f'"{name}" holds {found.type.kind.value} values, which name no row'
             )
     return scope.entity.key
+
+
+def _named(scope: Scope) -> tuple[tuple[str, ...], ...]:
+    """The columns by which references of any entity name rows of this one."""
+    for child in scope.mapping.entities.values():
+        for path, ref in every_reference(child):
+            if ref.by and scope.entity.name in ref.entities:
+                _names_rows(ref.by, ".".join(map(str, ("entities", child.name, *path, "by"))), scope)
+    return named_by(scope.mapping, scope.entity.name)
+
+
+def _names_rows(columns: tuple[str, ...], path: str, scope: Scope) -> None:
+    """Problems of `by` stand where the reference stands, which may be in another entity."""
+    for name in columns:
+        found = scope.find(name)
+        if found is None and name not in scope.broken:
+            what = f'`{scope.entity.name}` is read from {scope.source.name}, which has no column "{name}"'
+            hint = did_you_mean(name, [*scope.source.column_names, *scope.lets])
+            scope.problems.append(
+                Problem("unknown_column", scope.mapping.positions.get(path, path), what, hint)
+            )
+        elif found is not None and found.type.kind in (Kind.ARRAY, Kind.BYTES):
+            what = f'rows of `{scope.entity.name}` cannot be named by "{name}": it holds {found.type.kind.value} values'
+            scope.problems.append(Problem("key_type", scope.mapping.positions.get(path, path), what))
 
 
 def _matches(scope: Scope) -> list[CompiledField]:

@@ -9,7 +9,16 @@ from migrate.mapping.model import Field
 from migrate.mapping.model import Origin as Stated
 from migrate.mapping.template import Name, pieces
 from migrate.model import Kind, Type
-from migrate.transform.origin import Chosen, Computed, Constant, FirstOf, OneColumn, Origin, Template
+from migrate.transform.origin import (
+    Chosen,
+    Computed,
+    Constant,
+    FirstOf,
+    NamedRow,
+    OneColumn,
+    Origin,
+    Template,
+)
 from migrate.transform.result_types import common
 from migrate.transform.scope import Scope
 from migrate.transform.values import TEXT
@@ -33,6 +42,8 @@ def compile_origin(field: Field, path: str, scope: Scope) -> Compiled | None:
         return _template(field.text, path, scope)
     if field.choose:
         return _chosen(field, path, scope)
+    if field.from_columns:
+        return _named_row(field.from_columns, path, scope)
     return _plain(Stated(from_=field.from_, value=field.value, expr=field.expr), path, scope)
 
 
@@ -58,6 +69,17 @@ def _first_of(names: Iterable[str], path: str, scope: Scope) -> Compiled | None:
     taken = tuple(c.name for c in columns)
     type_ = _shared([c.type for c in columns], path, scope)
     return None if type_ is None else Compiled(FirstOf(taken, type_), type_, taken, frozenset(taken))
+
+
+def _named_row(names: Iterable[str], path: str, scope: Scope) -> Compiled | None:
+    """Columns that name a row: those of bytes and lists cannot."""
+    found = [scope.column(name, f"{path}.from.{n}") for n, name in enumerate(names)]
+    for column in found:
+        if column is not None and column.type.kind in (Kind.BYTES, Kind.ARRAY):
+            what = f'"{column.name}" holds {column.type.kind.value} values, which name no row'
+            scope.wrong("type", f"{path}.from", what)
+    taken = tuple(c.name for c in found if c is not None)
+    return Compiled(NamedRow(taken), TEXT, (), frozenset(taken)) if len(taken) == len(found) else None
 
 
 def _template(text: str, path: str, scope: Scope) -> Compiled | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from migrate.mapping.model import Arguments, Check, Entity, Field, Find, FromColumn
+from migrate.mapping.model import Arguments, Check, Entity, Field, FromColumn
 from migrate.model import Column, Table, Type
 from migrate.transform.lists import Form, Slot
 from migrate.transform.lookup import Lookup
@@ -87,17 +87,6 @@ class CompiledField:
         plain = self.field
         return bool(plain.read_as or self.steps or plain.map or plain.bands or self.refers)
 
-    @property
-    def finds(self) -> Find | None:
-        """The look into the target that this field makes, at once or where its reference is missing or ambiguous."""
-        if self.field.find is not None:
-            return self.field.find
-        if self.field.ref is not None:
-            for outcome in (self.field.ref.missing, self.field.ref.ambiguous):
-                if isinstance(outcome, Find):
-                    return outcome
-        return None
-
 
 @dataclass(frozen=True)
 class CompiledItem:
@@ -143,7 +132,8 @@ class CompiledList:
 
 @dataclass(frozen=True)
 class CompiledEntity:
-    """`key`: source columns or let values (`_line` where the key is the line, none where it is the content). `lets`: in
+    """`key`: source columns or let values (`_line` where the key is the line, none where it is the content). `named`:
+    further columns or let values by which references name its rows, a tuple for each way. `lets`: in
     the order in which they are made. `nulls`: NULL words by column, only where there are any. `columns_of_sql`: what
     every expression names. `types`: of columns and let values. `matches`: `match` values that are no fields."""
 
@@ -152,6 +142,7 @@ class CompiledEntity:
     target: Table
     key: tuple[str, ...]
     fields: tuple[CompiledField, ...]
+    named: tuple[tuple[str, ...], ...] = ()
     lets: tuple[CompiledField, ...] = ()
     lists: tuple[CompiledList, ...] = ()
     matches: tuple[CompiledField, ...] = ()

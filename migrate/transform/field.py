@@ -22,7 +22,7 @@ from migrate.transform.findings import Findings
 from migrate.transform.functions.dates import TWO_READINGS, Surroundings, read_all
 from migrate.transform.keys import combined, reference_keys
 from migrate.transform.lookup import Lookup
-from migrate.transform.origin import Given
+from migrate.transform.origin import Given, NamedRow
 from migrate.transform.parameters import run_step
 from migrate.transform.source_rows import SourceRows
 from migrate.transform.values import (
@@ -330,29 +330,27 @@ def _passes(field: CompiledField, rows: SourceRows, start: Given) -> bool:
 
 
 def _reference_columns(run_: FieldRun, rows: SourceRows) -> dict[str, pa.Array[Any]]:
-    """`__ref.`, `__ref_to.`, `__find.` for the settlement over all rows; the target column holds the default only."""
+    """`__ref.`, `__ref_to.` (where one entity is named), `__find.` for the settlement over all rows; the target column
+    holds the default only."""
     field, name = run_.field, run_.field.name
     size = len(rows)
     columns: dict[str, pa.Array[Any]] = {}
-    texts = combined(
-        canonical_text(
-            to_arrow(run_.values.series, layout(_widest(run_.values.type))), _widest(run_.values.type)
-        )
-    )
-    named = run_.values
+    named = Values(run_.values.series, _widest(run_.values.type))
     empty = nulls_of(named.series)
     asked = np.ones(size, dtype=np.bool_) if run_.silent is None else ~run_.silent
-    ref, find = field.field.ref, field.finds
+    ref, find = field.field.ref, field.field.find
     if ref is not None:
-        columns[f"__ref.{name}"] = reference_keys(Values(named.series, _widest(named.type)))
-        columns[f"__ref_to.{name}"] = _entities(run_, rows, empty)
-    if find is not None:
-        constant = find.by is None and ref is None
-        columns[f"__find.{name}"] = (
-            pc_null(pa.repeat(pa.scalar("", pa.string()), size), ~asked, pa.string()) if constant else texts
-        )
-        if constant:
-            empty = empty & False
+        is_key = isinstance(field.origin, NamedRow)
+        key = combined(named.series.to_arrow().cast(pa.string())) if is_key else reference_keys(named)
+        columns[f"__ref.{name}"] = key
+        if len(ref.to) == 1 or ref.kind is not None:
+            columns[f"__ref_to.{name}"] = _entities(run_, rows, empty)
+    if find is not None and find.by is None:
+        columns[f"__find.{name}"] = pc_null(pa.repeat(pa.scalar("", pa.string()), size), ~asked, pa.string())
+        empty = empty & False
+    elif field.field.lookups:
+        texts = canonical_text(to_arrow(named.series, layout(named.type)), named.type)
+        columns[f"__find.{name}"] = combined(texts)
     literal = nulls(size, layout(field.type))
     defaulted = empty & ~run_.dead
     if field.field.default is not None and defaulted.any():
@@ -368,7 +366,7 @@ def _reference_columns(run_: FieldRun, rows: SourceRows) -> dict[str, pa.Array[A
     ):
         run_.kill(empty, "required", "the target column takes no NULL")
     if field.unique is not None:
-        columns[f"__unique.{name}"] = columns.get(f"__ref.{name}", texts)
+        columns[f"__unique.{name}"] = columns[f"__ref.{name}" if ref is not None else f"__find.{name}"]
     return {name: literal, **columns}
 
 
@@ -384,7 +382,7 @@ def _entities(run_: FieldRun, rows: SourceRows, empty: Mask) -> pa.Array[Any]:
     ref = run_.field.field.ref
     assert ref is not None
     if ref.kind is None:
-        target: pa.Array[Any] = pa.repeat(pa.scalar(ref.to, pa.string()), len(rows))
+        target: pa.Array[Any] = pa.repeat(pa.scalar(ref.to[0], pa.string()), len(rows))
     else:
         kinds = texts_of(rows.column(ref.kind)[0])
         mapped, _ = Lookup.of(ref.kinds).find(kinds)

@@ -12,6 +12,7 @@ from migrate.mapping.template import Name
 from migrate.model import Kind, Type
 from migrate.transform.conversion import nulls
 from migrate.transform.expressions import Expressions
+from migrate.transform.keys import keys_of
 from migrate.transform.kinds import type_of_arrow
 from migrate.transform.source_rows import SourceRows
 from migrate.transform.values import (
@@ -71,7 +72,14 @@ class Chosen:
     type: Type
 
 
-Origin = OneColumn | Constant | Computed | FirstOf | Template | Chosen
+@dataclass(frozen=True)
+class NamedRow:
+    """Columns that together name the row that a reference means; what they give is the text of a key."""
+
+    columns: tuple[str, ...]
+
+
+Origin = OneColumn | Constant | Computed | FirstOf | Template | Chosen | NamedRow
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,8 @@ def given(origin: Origin, rows: SourceRows, expressions: Expressions) -> Given:
         return _first_of(origin, rows)
     if isinstance(origin, Template):
         return _template(origin, rows)
+    if isinstance(origin, NamedRow):
+        return _named_row(origin, rows)
     return _chosen(origin, rows, expressions)
 
 
@@ -148,6 +158,16 @@ def _template(origin: Template, rows: SourceRows) -> Given:
         )
     ).to_series()
     return Given(Values(_only(written, ~empty & ~bad), TEXT), bad if bad.any() else None)
+
+
+def _named_row(origin: NamedRow, rows: SourceRows) -> Given:
+    bad: Mask = np.zeros(len(rows), dtype=np.bool_)
+    for name in origin.columns:
+        unreadable = rows.column(name)[1]
+        if unreadable is not None:
+            bad |= unreadable
+    keys = pl.Series("", pl.from_arrow(keys_of(rows, origin.columns)), dtype=pl.String)
+    return Given(Values(keys, TEXT), bad if bad.any() else None)
 
 
 def _chosen(origin: Chosen, rows: SourceRows, expressions: Expressions) -> Given:

@@ -49,9 +49,10 @@ def _referred(field: CompiledField, row: pa.Table, name: str) -> Said:
         column = f"{kind}.{name}"
         return row[column][0].as_py() if column in row.column_names else None
 
-    key = said("__ref")
-    if key is not None:
-        return {"ref": [said("__ref_to") or "", *json.loads(key)]}
+    key, ref = said("__ref"), field.field.ref
+    if key is not None and ref is not None:
+        several = " or ".join(ref.to) if len(ref.to) > 1 else ""
+        return {"ref": [several or said("__ref_to") or "", *json.loads(key)]}
     find, given = field.field.find, said("__find")
     if find is None or given is None:
         return None

@@ -194,3 +194,32 @@ def test_rows_of_joins_stand_under_their_name(tmp_path: Path) -> None:
         "`contacts` has no join `house`",
     ]
     assert [p.where.rsplit(":", 1)[1] for p in caught.value.problems] == ["58", "80", "18"]
+
+
+def test_references_by_other_columns_are_tried_too(tmp_path: Path) -> None:
+    """An entity whose rows others name by a column that no example gives; several columns; one of several entities."""
+    file = tmp_path / "m.yaml"
+    file.write_text(
+        """migrate: 1
+name: tried
+source: {system: acme, url: "sqlite:////nowhere/acme.db"}
+target: {url: "sqlite:////nowhere/crm.db"}
+entities:
+  accounts: {from: companies, key: id, into: accounts, fields: {name: name},
+    examples: [{given: {name: Acme}, expect: {name: Acme}}]}
+  leads: {from: prospects, key: id, into: leads, fields: {name: name}}
+  contacts:
+    from: people
+    key: id
+    into: contacts
+    fields:
+      account_id: {from: [land, nr], ref: {to: accounts, by: [country, number]}}
+      who_id: {from: who, ref: {to: [accounts, leads]}}
+    examples:
+      - {given: {land: DE, nr: 7, who: 3}, expect: {account_id: {ref: [accounts, DE, "7"]}, who_id: {ref: [leads, "3"]}}}
+      - {given: {land: DE, nr: null, who: 3}, expect: {account_id: null, who_id: {ref: [leads, "4"]}}}
+""",
+        encoding="utf-8",
+    )
+    document = api.examples(file)
+    assert told(document) == [("who_id", {"ref": ["leads", "4"]}, {"ref": ["leads", "3"]})]

@@ -52,7 +52,6 @@ _ENTITY_LATER = frozenset(
             "create",
             "on_gone",
             "on_conflict",
-            "on_parent_excluded",
         ),
         *(
             "duplicates",
@@ -166,6 +165,10 @@ ENTITY = Record(
         "let": Key(LET, "Working values, written nowhere: later ones, fields, rules, `match` and `key` see them like columns."),
         "fields": Key(FIELDS, "Target columns and where their values come from."),
         "defaults": Key(DEFAULTS, "What fields of this entity say unless they say otherwise; before the file's own `defaults`."),
+        "on_parent_excluded": Key(
+            Choice.of(Entity, "on_parent_excluded"),
+            "What happens with a row that refers to one left out by rule: quarantine, exclude (it is left out too), empty (the reference is emptied); by default as `missing` of the reference says.",
+        ),
         "max_quarantine": Key(Share(), "The entity's own limit; see policy."),
         "examples": Key(EXAMPLES, "Tests of the mapping, carried out by migrate test without any database."),
         "why": Key(WHY, WHY_DOC),

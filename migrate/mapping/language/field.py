@@ -77,6 +77,9 @@ def _field(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -
         return BAD
     if isinstance(merged.get("from_"), FirstOf):
         merged["first_of"] = merged.pop("from_").columns
+    elif isinstance(merged.get("from_"), tuple):
+        merged["from_columns"] = merged.pop("from_")
+        _several(len(merged["from_columns"]), names, reading)
     _together(names, reading)
     _needs(names, reading)
     return build(Field, finished(merged, names, reading, path), node, reading)
@@ -117,6 +120,18 @@ def _together(names: dict[str, Position], reading: Reading) -> None:
         reading.wrong(
             "conflict", names["default"], "`default` beside `value` does nothing", "remove one of them"
         )
+
+
+def _several(columns: int, names: dict[str, Position], reading: Reading) -> None:
+    """A list of columns names a row by several values; no step could work on them."""
+    hint = "text: or expr: makes one value of several columns"
+    if "ref" not in names:
+        message = "several columns under `from` name the row that a `ref` points at, and there is no `ref`"
+        reading.wrong("conflict", names["from"], message, hint)
+    for name in ("read_as", "do", "map", "bands"):
+        if name in names:
+            message = f"`{name}` works on one value, and `from` gives {columns}"
+            reading.wrong("conflict", names[name], message, hint)
 
 
 def _needs(names: dict[str, Position], reading: Reading) -> None:

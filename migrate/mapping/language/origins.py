@@ -41,6 +41,13 @@ def _columns(value: tuple[str, ...], node: Node, reading: Reading, path: Path_) 
     return value
 
 
+def _columns_of_key(value: tuple[str, ...], node: Node, reading: Reading, path: Path_) -> Any:
+    twice = next((c for i, c in enumerate(value) if c in value[:i]), None)
+    if twice is not None:
+        return reading.wrong("conflict", node.at, f"`from` names `{twice}` twice")
+    return value if len(value) > 1 else value[0] if value else BAD
+
+
 def _template_problem(text: str) -> str | None:
     try:
         template.pieces(text)
@@ -85,7 +92,8 @@ _PLAIN_KEYS = {
 FIRST_OF = Then(Many(COLUMN, "a list of source columns"), _columns)
 FROM = ByKind(
     COLUMN,
-    pairs=Record(
+    Then(Many(COLUMN, "a list of source columns"), _columns_of_key),
+    Record(
         "the origin of a field",
         {"first_of": Key(FIRST_OF, "The first of these columns that is not empty.", required=True)},
         later=frozenset(["split", "text", "each", "of"]),
@@ -113,7 +121,11 @@ ELSE = ByKind(
     words="one of quarantine, empty, stop, or {value: …}",
 )
 ORIGIN_KEYS = {
-    "from": Key(FROM, "The source column; or {first_of: …}.", to="from_"),
+    "from": Key(
+        FROM,
+        "The source column; or {first_of: …}; for a `ref` that compares several, a list of columns.",
+        to="from_",
+    ),
     "value": Key(LITERAL, "The same text in every row."),
     "expr": Key(EXPRESSION, "An SQL expression over the row's source columns."),
     "first_of": Key(FIRST_OF, "The first of these source columns that is not empty."),

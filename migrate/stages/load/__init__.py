@@ -18,7 +18,7 @@ from migrate.ledger.receipts import LAYOUT, meta_table, meta_tables
 from migrate.model import Kind, Schema, Type
 from migrate.planning import limit_of, may_be_quarantined, owned_columns, plan_number, state_columns
 from migrate.stages.load.assign import assign
-from migrate.stages.load.cascade import cascade, lost_values
+from migrate.stages.load.cascade import cascade
 from migrate.stages.load.gate import TargetDrifted, check_gate, check_schema, check_target
 from migrate.stages.load.links import link_part
 from migrate.stages.load.names import mapped_columns, rename
@@ -28,6 +28,7 @@ from migrate.stages.result import Result
 from migrate.state.counts import settled_counts
 from migrate.state.expected import check_counts
 from migrate.state.identity import renames
+from migrate.state.lost import lost_values
 from migrate.state.proven import proven_backups
 from migrate.state.quarantine import write_rejects
 from migrate.state.records import Rejected, meta_rows, read_rejected, written_parts
@@ -224,7 +225,7 @@ def _first_pass(ctx: Context, session: Session, lane: Lane, rejected: Rejected) 
             transaction: Transaction, rows: pa.Table = rows, part: str = part, found: list[int] = found
         ) -> Work:
             left = max(0, allowed - rejected.count(name))
-            done = load_part(lane, transaction, part, rows, lost_values(lane, rejected), left)
+            done = load_part(lane, transaction, part, rows, lost_values(lane.plan.refs, rejected), left)
             found[:] = [r[0] for r in done.rejects]
             return done
 
@@ -272,7 +273,7 @@ def _second_pass(ctx: Context, session: Session, lane: Lane, rejected: Rejected)
 
         def work(transaction: Transaction, rows: pa.Table = rows) -> Work:
             return link_part(
-                lane, transaction, rows, lost_values(lane, rejected), rejected.rids.get(name, set())
+                lane, transaction, rows, lost_values(lane.plan.refs, rejected), rejected.rids.get(name, set())
             )
 
         once(session, f"{name}/{index}/links", _digest(rows), work)

@@ -3,7 +3,8 @@ stamped, and the hash that will be expected of it is fixed (F6).
 
 Leaves `load/ENTITY/part-NNNNN.parquet`: `__rid __key __hash __op __tkey __known __before __expected
 __final __owned`, the columns as they shall stand, `d.FIELD` for fields that the second pass fills and `b.FIELD` as
-those stand before, and `m.COLUMN`, the texts by which a row is matched. `__op` is
+those stand before, `p.FIELD`, the entity that a reference to one of several points at, and `m.COLUMN`, the texts by
+which a row is matched. `__op` is
 insert | update | link | refresh | unchanged; `__before` the whole target row as it was decided on;
 `__expected` is over the compared columns after the first pass, `__final` after the second, `__owned` over those of
 them that are the entity's also in rows which were there before: the crosswalk's `target_hash`.
@@ -27,6 +28,7 @@ from migrate.arrow import layout
 from migrate.context import Context
 from migrate.duck import identifier, literal, parquet, workspace
 from migrate.mapping.model import Entity
+from migrate.mapping.references import is_plain
 from migrate.model import Kind, Schema, Table, Type
 from migrate.parts import write_rows
 from migrate.plan_model import EntityPlan
@@ -76,29 +78,40 @@ def _known_keys(ctx: Context, db: duckdb.DuckDBPyConnection) -> None:
 
 
 def _resolved(ctx: Context, name: str, fields: Sequence[str], rows: str) -> str:
-    """SELECT rid and, per reference or lookup field, the text of its target value (`r.FIELD`)."""
-    entity = ctx.mapping.entities[name]
-    patches = ctx.folder / "transform" / name / "patches.parquet"
+    """SELECT rid and, per reference or lookup field, the text of its target value (`r.FIELD`); where a reference may
+    point at several entities, also the one that it does point at (`p.FIELD`)."""
+    entity, plan = ctx.mapping.entities[name], ctx.plan.entities[name]
+    folder = ctx.folder / "transform" / name
     select, joins = ["x.__rid AS rid"], []
     for i, fld in enumerate(fields):
         spec = entity.fields[fld]
         joins.append(
-            f"LEFT JOIN {parquet([patches])} p{i} ON p{i}.rid = x.__rid AND p{i}.field = {literal(fld)}"
+            f"LEFT JOIN {parquet([folder / 'patches.parquet'])} p{i} ON p{i}.rid = x.__rid "
+            f"AND p{i}.field = {literal(fld)} AND p{i}.item = 0"
         )
+        found = parent = "NULL"
         if spec.ref:
-            to, key = identifier(f"__ref_to.{fld}"), identifier(f"__ref.{fld}")
+            parent, key = f"x.{identifier(f'__ref_to.{fld}')}", f"x.{identifier(f'__ref.{fld}')}"
+            if not is_plain(ctx.mapping, spec.ref):
+                joins.append(
+                    f"LEFT JOIN {parquet([folder / 'links.parquet'])} l{i} ON l{i}.rid = x.__rid "
+                    f"AND l{i}.field = {literal(fld)} AND l{i}.item = 0"
+                )
+                parent, key = f"l{i}.parent", f"l{i}.parent_key"
             for table, kind in (("allkeys", "k"), ("before", "b")):
                 joins.append(
-                    f"LEFT JOIN {table} {kind}{i} ON {kind}{i}.entity = x.{to} AND {kind}{i}.key = x.{key}"
+                    f"LEFT JOIN {table} {kind}{i} ON {kind}{i}.entity = {parent} AND {kind}{i}.key = {key}"
                 )
             found = f"coalesce(k{i}.tkey, b{i}.tkey)->>'$[0]'"
-        else:
-            found = "NULL"
         default = "NULL" if spec.default is None else literal(spec.default)
         empty = f"x.{identifier(f'__ref.{fld}' if spec.ref else f'__find.{fld}')} IS NULL"
         select.append(
             f"CASE WHEN p{i}.rid IS NOT NULL THEN p{i}.value WHEN {empty} THEN {default} ELSE {found} END AS {identifier(f'r.{fld}')}"
         )
+        if len(plan.refs.get(fld, ())) > 1:
+            select.append(
+                f"CASE WHEN p{i}.rid IS NULL AND NOT {empty} THEN {parent} END AS {identifier(f'p.{fld}')}"
+            )
     return f"SELECT {', '.join(select)} FROM {rows} x {' '.join(joins)}"
 
 
@@ -220,6 +233,9 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
         "__final": final_hash,
         "__owned": _owned(entity, final, table, final_hash, owned, decided),
     }
+    for fld in fields:
+        if f"p.{fld}" in values.column_names:
+            out[f"p.{fld}"] = values[f"p.{fld}"]
     for fld, column in columns.items():
         out[f"d.{fld}" if fld in plan.deferred else fld] = column
     for fld in plan.deferred:

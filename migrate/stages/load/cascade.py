@@ -15,18 +15,9 @@ from migrate.context import Context
 from migrate.errors import GateClosed
 from migrate.stages.load.parts import Lane, rejects_of, target_keys
 from migrate.stages.load.receipts import Session, Work, once
+from migrate.state.lost import Lost, lost_values, points_at
 from migrate.state.records import Rejected, add_values
 from migrate.state.to_load import part_indexes, part_path
-
-
-def lost_values(lane: Lane, rejected: Rejected) -> dict[str, set[str]]:
-    """Per reference of an entity: target values that no row will have."""
-    found = {}
-    for fld, parents in lane.plan.refs.items():
-        values = set().union(*(rejected.values.get(p, set()) for p in parents))
-        if values:
-            found[fld] = values
-    return found
 
 
 def leaves_empty(lane: Lane, fld: str) -> bool:
@@ -87,7 +78,7 @@ def _victims(
             lane = lanes[name]
             lost = {
                 f: v
-                for f, v in lost_values(lane, rejected).items()
+                for f, v in lost_values(lane.plan.refs, rejected).items()
                 if not (f in lane.plan.deferred and leaves_empty(lane, f))
             }
             for rows in _pointing(ctx, lane, lost) if lost else ():
@@ -109,16 +100,13 @@ def _victims(
     return {name: pa.concat_tables(parts) for name, parts in found.items()}
 
 
-def _pointing(ctx: Context, lane: Lane, lost: Mapping[str, set[str]]) -> Iterator[pa.Table]:
+def _pointing(ctx: Context, lane: Lane, lost: Mapping[str, Lost]) -> Iterator[pa.Table]:
     """Rows of an entity's parts whose reference has one of the lost values: ids and keys only."""
     for index in part_indexes(ctx, lane.entity.name):
         rows = pq.read_table(part_path(ctx, lane.entity.name, index))
         hit = np.zeros(rows.num_rows, dtype=bool)
         for fld, values in lost.items():
             column = f"d.{fld}" if fld in lane.plan.deferred else fld
-            texts = canon.canonical_text(rows[column], lane.table.column(fld).type)
-            hit |= pc.fill_null(pc.is_in(texts, pa.array(sorted(values), pa.string())), False).to_numpy(
-                zero_copy_only=False
-            )
+            hit |= points_at(rows, column, fld, lane.table.column(fld).type, values)
         written = pc.is_in(rows["__op"], pa.array(["insert", "update"])).to_numpy()
         yield rows.filter(pa.array(hit & written)).select(["__rid", "__key", "__op", *lane.key])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ from migrate.planning import compared_columns, owned_columns
 from migrate.stages.load.existing import written_to_existing
 from migrate.stages.load.parts import Lane, target_keys, update_crosswalk
 from migrate.stages.load.receipts import Work
+from migrate.state.lost import Lost, points_at
 
 
 def link_part(
-    lane: Lane, transaction: Transaction, rows: pa.Table, lost: dict[str, set[str]], rejected: set[int]
+    lane: Lane, transaction: Transaction, rows: pa.Table, lost: Mapping[str, Lost], rejected: set[int]
 ) -> Work:
     """Set the deferred columns of rows that this run wrote, and fix the crosswalk's hashes to the final state."""
     rows = rows.filter(pc.is_in(rows["__op"], pa.array(["insert", "update"])))
@@ -30,10 +32,9 @@ def link_part(
         column = rows[f"d.{fld}"].combine_chunks()
         gone = lost.get(fld)
         if gone:
-            texts = canon.canonical_text(column, lane.table.column(fld).type)
-            hit = pc.fill_null(pc.is_in(texts, pa.array(sorted(gone), pa.string())), False)
-            emptied |= hit.to_numpy(zero_copy_only=False)
-            column = pc.if_else(hit, pa.scalar(None, column.type), column)
+            hit = points_at(rows, f"d.{fld}", fld, lane.table.column(fld).type, gone)
+            emptied |= hit
+            column = pc.if_else(pa.array(hit), pa.scalar(None, column.type), column)
         content[fld] = column
         needed |= _different(lane, fld, column, rows[f"b.{fld}"])
     needed |= emptied  # their hash is not the one that was fixed beforehand

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from migrate.plan_model import EntityPlan
 from migrate.planning import compared_columns, plan_number
 from migrate.stages.load.existing import written_to_existing
 from migrate.stages.load.receipts import Session, Work, insert_own, journal
+from migrate.state.lost import Lost, points_at
 from migrate.transform.settle import provisional
 
 Reject = tuple[int, str, str | None, str, str]
@@ -49,10 +51,10 @@ def load_part(
     transaction: Transaction,
     part: str,
     rows: pa.Table,
-    lost: dict[str, set[str]],
+    lost: Mapping[str, Lost],
     stop_after: int,
 ) -> Work:
-    """Write the rows of one part. `lost`: field → target values of parents that were rejected.
+    """Write the rows of one part. `lost`: field → what it can no longer point at, for the parents were rejected.
 
     More than `stop_after` refusals by the database raise TooManyQuarantined.
     """
@@ -78,17 +80,13 @@ def load_part(
     return Work(written.num_rows, tuple(rejects))
 
 
-def _leave_out_orphans(
-    lane: Lane, rows: pa.Table, lost: dict[str, set[str]]
-) -> tuple[pa.Table, list[Reject]]:
+def _leave_out_orphans(lane: Lane, rows: pa.Table, lost: Mapping[str, Lost]) -> tuple[pa.Table, list[Reject]]:
     """Children of rows that the database rejected stay behind with them, where the reference would be written."""
     keep = np.ones(rows.num_rows, dtype=bool)
     written = pc.is_in(rows["__op"], pa.array(["insert", "update"])).to_numpy()
     for field, values in lost.items():
-        if field in rows.column_names and values:
-            texts = canon.canonical_text(rows[field], lane.table.column(field).type)
-            hit = pc.fill_null(pc.is_in(texts, pa.array(sorted(values), pa.string())), False)
-            keep &= ~(hit.to_numpy(zero_copy_only=False) & written)
+        if field in rows.column_names:
+            keep &= ~(points_at(rows, field, field, lane.table.column(field).type, values) & written)
     gone = rows.filter(pa.array(~keep))
     return rows.filter(pa.array(keep)), rejects_of(lane, gone, "parent_rejected")
 

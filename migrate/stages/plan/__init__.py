@@ -11,6 +11,7 @@ from migrate.context import Context
 from migrate.durable import write_bytes
 from migrate.errors import MappingError, MigrateError, Problem, UsageError
 from migrate.mapping.model import Mapping
+from migrate.mapping.references import compared_with, references_of
 from migrate.mapping.usage import read_tables
 from migrate.model import Schema
 from migrate.plan_model import EntityPlan, Plan
@@ -19,7 +20,6 @@ from migrate.planning import (
     entity_digest,
     finds,
     key_from,
-    parents,
     schema_digest,
     scratch_url,
     shapes_of,
@@ -33,6 +33,7 @@ from migrate.stages.plan.checks import (
     where_is,
 )
 from migrate.stages.plan.ordering import Order, load_order
+from migrate.stages.plan.references import check_lookups, check_references
 from migrate.stages.plan.totals import check_totals
 from migrate.stages.result import Result
 from migrate.state.expected import check_made_from
@@ -58,6 +59,7 @@ def run(ctx: Context) -> Result:
         raise MappingError(problems, hint="Nothing was read or changed.")
     plan = _plan(ctx, source_schemas, target, order, warnings)
     _refuse_missing_parents(ctx, plan)
+    _refuse_unread_parents(ctx)
     prove_scratch(ctx)
     failpoints.hit("plan.before_write")
     write_bytes(ctx.place("plan.json"), json.dumps(plan.as_json(), indent=1).encode(), point="plan")
@@ -76,12 +78,15 @@ def held_against(
     problems, warnings = check_tables(mapping, sources, target)
     roads, found = _roads(mapping, sources)
     problems += found
+    problems += check_lookups(mapping, target)
     if not problems:
         for name, road in roads.items():
             table = target.table(mapping.entities[name].into)
             _, found = compile_entity(mapping, name, road.table, table, now=now, joined=road.beside)
             problems += found
         problems += check_keys(mapping, target) + check_totals(mapping, target)
+        if not problems:
+            problems += check_references(mapping, target)
         if engine == "sqlite" and not problems:
             problems += check_sqlite_decimals(mapping, target)
     order = load_order(mapping.entities, edges_of(mapping, target)) if not problems else None
@@ -146,6 +151,21 @@ def _refuse_missing_parents(ctx: Context, plan: Plan) -> None:
             )
 
 
+def _refuse_unread_parents(ctx: Context) -> None:
+    """Rows are known by other columns than their key only to a run that reads them."""
+    for name in ctx.only:
+        for fld, ref in references_of(ctx.mapping.entities[name]):
+            places = compared_with(ctx.mapping, ref)
+            missing = sorted(p for p, place in places.items() if place is not None and p not in ctx.only)
+            if missing:
+                raise UsageError(
+                    f"{name}.{fld} finds rows of {', '.join(missing)} by {', '.join(ref.by)}, and this run does not read them",
+                    where=where_is(ctx.mapping, f"entities.{name}.fields.{fld}"),
+                    kept="Nothing was read or changed.",
+                    hint=f"Add {' '.join(f'--only {m}' for m in missing)}: rows that are loaded already stay as they are.",
+                )
+
+
 def prove_scratch(ctx: Context) -> None:
     """A scratch database for each side can be made and dropped (F27): found out now, not after the extract."""
     places = {scratch_url(ctx.mapping, "source", name): f"source:{name}" for name in ctx.mapping.sources}
@@ -179,7 +199,7 @@ def _plan(
             key_columns=table.primary_key,
             key_from=key_from(entity, table) or "link",
             deferred=tuple(order.deferred.get(name, ())),
-            refs={f: parents(v.ref) for f, v in entity.fields.items() if v.ref},
+            refs={f: ref.entities for f, ref in references_of(entity)},
             digest=entity_digest(ctx.mapping, entity, table),
         )
     return Plan(

@@ -8,7 +8,7 @@ from migrate.errors import Problem
 from migrate.mapping.model import Entity, Mapping
 from migrate.mapping.usage import table_maps
 from migrate.model import Kind, Schema, Table
-from migrate.planning import finds, key_from, parents
+from migrate.planning import key_from
 from migrate.stages.plan.ordering import Edge
 
 SQLITE_DIGITS = 15
@@ -33,13 +33,13 @@ def _nearest(name: str, names: tuple[str, ...]) -> str:
 def check_tables(
     mapping: Mapping, sources: dict[str, Schema], target: Schema
 ) -> tuple[list[Problem], list[Problem]]:
-    """(problems, warnings) of the target's tables, of lookups into them, and of tables that maps come from."""
+    """(problems, warnings) of the target's tables, and of tables that maps come from."""
     problems: list[Problem] = []
     warnings: list[Problem] = []
     for name, entity in mapping.entities.items():
         path = f"entities.{name}"
         if entity.into not in target.table_names:
-            problems.append(_no_table(mapping, f"{path}.into", entity.into, "target"))
+            problems.append(no_table(mapping, f"{path}.into", entity.into, "target"))
             continue
         table = target.table(entity.into)
         if table.triggers and entity.write != "link":
@@ -70,34 +70,10 @@ def check_tables(
                     )
                 )
         problems += _target_sets(mapping, path, entity, table)
-        for field, find in finds(entity):
-            where = f"{path}.fields.{field}"
-            if find.table not in target.table_names:
-                problems.append(_no_table(mapping, where, find.table, "target"))
-                continue
-            looked = target.table(find.table)
-            for column in [*find.where, *([find.by] if find.by else [])]:
-                if column not in looked.column_names:
-                    problems.append(
-                        Problem(
-                            "unknown_column",
-                            where_is(mapping, where),
-                            f"{find.table} has no column {column!r}",
-                            _nearest(column, looked.column_names),
-                        )
-                    )
-            if len(looked.primary_key) != 1:
-                problems.append(
-                    Problem(
-                        "composite_key",
-                        where_is(mapping, where),
-                        f"{find.table} has no primary key of one column, so a lookup has no single result",
-                    )
-                )
     problems += _map_tables(mapping, sources)
     for extra in mapping.policy.backup.tables:
         if extra != "touched" and extra not in target.table_names:
-            problems.append(_no_table(mapping, "policy.backup.tables", extra, "target"))
+            problems.append(no_table(mapping, "policy.backup.tables", extra, "target"))
     return problems, warnings
 
 
@@ -106,7 +82,7 @@ def _map_tables(mapping: Mapping, sources: dict[str, Schema]) -> list[Problem]:
     problems: list[Problem] = []
     for name, (_, of) in table_maps(mapping.entities.values()).items():
         if of.table not in sources[of.source].table_names:
-            problems.append(_no_table(mapping, f"maps.{name}.table", of.table, f"source {of.source}"))
+            problems.append(no_table(mapping, f"maps.{name}.table", of.table, f"source {of.source}"))
             continue
         columns = sources[of.source].table(of.table).column_names
         for key, column in (("from", of.from_), ("to", of.to)):
@@ -172,7 +148,8 @@ def check_sqlite_decimals(mapping: Mapping, target: Schema) -> list[Problem]:
     return problems
 
 
-def _no_table(mapping: Mapping, path: str, name: str, side: str) -> Problem:
+def no_table(mapping: Mapping, path: str, name: str, side: str) -> Problem:
+    """`side`: target, or source NAME."""
     return Problem(
         "unknown_table",
         where_is(mapping, path),
@@ -215,27 +192,11 @@ def check_keys(mapping: Mapping, target: Schema) -> list[Problem]:
                 )
             )
         for field in table.primary_key:
-            if field in entity.fields and any(_self(entity, name, field)):
+            if field in entity.fields and (ref := entity.fields[field].ref) and name in ref.entities:
                 problems.append(
                     Problem("key_cycle", where, f"the key column {field} refers to {name} itself")
                 )
-        for field_name, field_ in entity.fields.items():
-            for parent in parents(field_.ref) if field_.ref else ():
-                into = mapping.entities[parent].into
-                if len(target.table(into).primary_key) != 1:
-                    problems.append(
-                        Problem(
-                            "composite_key",
-                            where_is(mapping, f"entities.{name}.fields.{field_name}"),
-                            f"{into} has a key of several columns, so one column cannot refer to it",
-                        )
-                    )
     return problems
-
-
-def _self(entity: Entity, name: str, field: str) -> list[bool]:
-    ref = entity.fields[field].ref
-    return [name in parents(ref)] if ref else [False]
 
 
 def edges_of(mapping: Mapping, target: Schema) -> list[Edge]:
@@ -252,7 +213,7 @@ def edges_of(mapping: Mapping, target: Schema) -> list[Edge]:
             column = table.column(field_name)
             # Where no row is ever new, a column keeps its old value until the second pass.
             required = entity.inserts and (not column.nullable or field_name in table.primary_key)
-            for parent in parents(field.ref) if field.ref else ():
+            for parent in field.ref.entities if field.ref else ():
                 edges.append(Edge(name, field_name, parent, required))
         for fk in table.foreign_keys:
             if any(c in entity.fields and entity.fields[c].ref for c in fk.columns):

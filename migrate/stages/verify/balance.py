@@ -13,6 +13,7 @@ from migrate.duck import literal, parquet, workspace
 from migrate.model import RowBalance, Verdict
 from migrate.parts import stream_rows
 from migrate.state.identity import names_then
+from migrate.state.left_out import excluded_files
 from migrate.state.quarantine import RID_SHIFT
 from migrate.state.records import meta_rows
 from migrate.state.roads import entity_rows
@@ -34,9 +35,7 @@ def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verd
     rejects = ctx.folder / "quarantine" / f"{name}.rejects.parquet"
     with workspace(ctx.room("temp")) as db:
         db.execute("CREATE TABLE ended(rid BIGINT, place VARCHAR)")
-        excluded = sorted(folder.glob("excluded-*.parquet"))
-        if excluded:
-            db.execute(f"INSERT INTO ended SELECT rid, 'excluded' FROM {parquet(excluded)}")
+        db.execute(f"INSERT INTO ended SELECT rid, 'excluded' FROM {parquet(excluded_files(folder))}")
         db.execute(
             f"INSERT INTO ended SELECT rid, 'quarantined' FROM {parquet([folder / 'quarantine.parquet'])}"
         )

@@ -10,7 +10,7 @@ from migrate.errors import Problem
 from migrate.mapping.model import Entity, Mapping
 from migrate.mapping.road_model import SLOT, Explode, Join, Pivot, Slot
 from migrate.mapping.shapes import did_you_mean
-from migrate.mapping.usage import columns_used
+from migrate.mapping.usage import columns_named, columns_used
 from migrate.model import Column, Kind, Schema, Table, Type
 from migrate.transform.own_columns import ROAD_COLUMNS, WITH
 from migrate.transform.roads.query import read_query
@@ -47,7 +47,7 @@ class _Reader:
     def __init__(self, mapping: Mapping, entity: Entity, schemas: Dict[str, Schema]) -> None:
         self.mapping, self.entity, self.schemas = mapping, entity, schemas
         self.said = Said.of_road(mapping, entity)
-        self.used = {name.lower() for name in columns_used(entity)}
+        self.used = {name.lower() for name in columns_used(entity) | columns_named(mapping, entity)}
         self.problems: list[Problem] = []
 
     def wrong(self, code: str, path: str, message: str, hint: str = "") -> None:

@@ -3,7 +3,7 @@
 Per part, `apply` has computed values and each row's own reasons. Here, out of core in DuckDB, come
 keys that are not unique, `unique` checks, rows already known or found in the target, lookups, and
 references with their cascade to a fixpoint. Nothing here knows a database: input and output are
-Parquet files. Every row ends in exactly one of settled or quarantine.
+Parquet files. Every row ends in exactly one of settled, quarantine or left_out.
 
 Files read, per entity (see `migrate.transform.apply`): rows, reasons, excluded. `__m.COLUMN` in rows
 is the canonical text of a match value. Target files, per target table: `tkey` (JSON), `row_hash`,
@@ -12,7 +12,7 @@ is the canonical text of a match value. Target files, per target table: `tkey` (
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -21,6 +21,7 @@ from migrate import failpoints
 from migrate.duck import count, literal, workspace
 from migrate.durable import atomic_file
 from migrate.transform.settle.doubles import one_row_per_match
+from migrate.transform.settle.named import resolve_named
 from migrate.transform.settle.operations import decide_operations, leave_to_target, one_writer
 from migrate.transform.settle.references import resolve_lookups, resolve_references
 from migrate.transform.settle.road import Road, Settled, Stranger, provisional
@@ -33,20 +34,24 @@ def settle(
     roads: Sequence[Road],
     *,
     systems: Mapping[str, str],
+    names: Mapping[str, str] | None = None,
     runs: Sequence[str] = (),
     crosswalk: Path | None,
     targets: Mapping[str, Path],
     out: Path,
     temp: Path,
 ) -> Settled:
-    """Decide all rows of all `roads` and write `out/ENTITY/{settled,quarantine,patches,events}.parquet`.
+    """Decide all rows of all `roads` and write `out/ENTITY/{settled,quarantine,left_out,patches,links,events}.parquet`.
 
     `systems`: entity → source system, also of entities that have no road in this run but whose rows an
-    earlier run may have loaded. `runs`: earlier runs of this mapping.
+    earlier run may have loaded. `names`: entity → its first name, where it was renamed. `runs`: earlier runs of this
+    mapping.
 
     settled: rid, key, hash, op (insert|update|link|unchanged), tkey (JSON or null), known.
-    quarantine: rid, key, fields, codes, details (lists). patches: rid, field, value (text or null):
-    what replaces a reference or a lookup. events: rid, field, code, original.
+    quarantine: rid, key, fields, codes, details (lists). left_out: rid, key, reason: rows that went with a parent that a
+    rule left out. patches: rid, field, item, value (text or null): what replaces a reference or a lookup.
+    links: rid, field, item, parent, parent_key: the row that a reference of `Road.compared` means. events: rid, field,
+    code, original. `item` is 0 where a field holds one reference.
     """
     with workspace(temp) as db:
         collect(db, roads, crosswalk)
@@ -54,19 +59,16 @@ def settle(
         strangers = strangers_among(db, roads, systems, runs)
         if strangers or doubles:
             return Settled({}, {}, {}, (), strangers, doubles)
+        resolve_named(db, roads, targets, systems, names or {})
         for road in roads:
             keys_and_uniques(db, road)
-        # What `unique` emptied refers to nothing and looks up nothing any more.
-        db.execute(
-            "DELETE FROM edge e USING patch p WHERE p.entity = e.entity AND p.rid = e.rid AND p.field = e.field"
-        )
         for road in roads:
             decide_operations(db, road, targets.get(road.into))
             leave_to_target(db, road, targets.get(road.into))
             resolve_lookups(db, road, targets)
         one_writer(db, roads)
         one_row_per_match(db, roads)
-        resolve_references(db, roads, targets, systems)
+        resolve_references(db, roads, targets)
         return _write(db, roads, out)
 
 
@@ -80,15 +82,18 @@ def _write(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], out: Path) -> S
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         bad = f"SELECT DISTINCT rid FROM bad WHERE entity = {name}"
         selects = {
-            "settled": f"""SELECT o.rid, s.key, s.hash, o.op, o.tkey, o.known FROM op o
+            "settled": f"""SELECT o.rid, s.key, {_hash(road)} AS hash, o.op, o.tkey, o.known FROM op o
                 JOIN state s ON s.entity = o.entity AND s.rid = o.rid
                 WHERE o.entity = {name} AND o.rid NOT IN ({bad}) ORDER BY o.rid""",
             "quarantine": f"""SELECT b.rid, any_value(s.key) AS key, list(b.field ORDER BY b.field, b.code) AS fields,
                 list(b.code ORDER BY b.field, b.code) AS codes, list(b.detail ORDER BY b.field, b.code) AS details
                 FROM (SELECT DISTINCT entity, rid, field, code, detail FROM bad WHERE entity = {name}) b
                 LEFT JOIN state s ON s.entity = b.entity AND s.rid = b.rid GROUP BY b.rid ORDER BY b.rid""",
-            "patches": f"""SELECT rid, field, CASE WHEN bool_or(value IS NULL) THEN NULL ELSE any_value(value) END AS value FROM patch
-                WHERE entity = {name} AND rid NOT IN ({bad}) GROUP BY rid, field ORDER BY rid, field""",
+            "left_out": f"SELECT rid, key, reason FROM left_out WHERE entity = {name} ORDER BY rid",
+            "patches": f"""SELECT rid, field, item, CASE WHEN bool_or(value IS NULL) THEN NULL ELSE any_value(value) END AS value
+                FROM patch WHERE entity = {name} AND rid NOT IN ({bad}) GROUP BY rid, field, item ORDER BY rid, field, item""",
+            "links": f"""SELECT rid, field, item, parent, parent_key FROM edge WHERE entity = {name}
+                AND field IN ({_texts(road.compared)}) AND rid NOT IN ({bad}) ORDER BY rid, field, item""",
             "events": f"SELECT rid, field, code, original FROM event WHERE entity = {name} ORDER BY rid, field, code",
         }
         for file, select in selects.items():
@@ -104,3 +109,17 @@ def _write(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], out: Path) -> S
         kept[road.entity] = count(db, f"SELECT count(*) FROM state WHERE entity = {name}")
     stops = tuple(row[0] for row in db.execute("SELECT text FROM stop ORDER BY text").fetchall())
     return Settled(quarantined, kept, operations, stops)
+
+
+def _hash(road: Road) -> str:
+    """What the next run compares. A row with a replaced reference or lookup is looked at again in any case; its hash is
+    that of the row alone, so that it does not count as changed once the reference comes true."""
+    if not road.compared:
+        return "s.hash"
+    fields = _texts([*road.refs, *road.finds])
+    replaced = f"SELECT rid FROM event WHERE entity = {literal(road.entity)} AND field IN ({fields})"
+    return f"CASE WHEN o.rid IN ({replaced}) THEN s.base ELSE s.hash END"
+
+
+def _texts(texts: Iterable[str]) -> str:
+    return ", ".join(literal(text) for text in texts) or "NULL"

@@ -8,10 +8,9 @@ from pathlib import Path
 import duckdb
 
 from migrate.duck import identifier, literal, parquet
+from migrate.transform.settle.outcomes import CANDIDATES
 from migrate.transform.settle.road import Road, provisional
 from migrate.transform.settle.tables import good
-
-CANDIDATES = 5
 
 
 def decide_operations(db: duckdb.DuckDBPyConnection, road: Road, target: Path | None) -> None:
@@ -78,7 +77,7 @@ def _known(db: duckdb.DuckDBPyConnection, road: Road, target: Path) -> None:
                CASE WHEN t.tkey IS NULL THEN 'target_gone'
                     WHEN {linked} THEN 'unchanged'
                     WHEN x.source_hash = g.hash AND x.plan = {road.plan} THEN 'unchanged'
-                    WHEN x.source_hash = g.hash AND x.plan = {provisional(road.plan)} THEN {again}
+                    WHEN x.source_hash = g.base AND x.plan = {provisional(road.plan)} THEN {again}
                     WHEN {edited} THEN 'edited_in_target'
                     ELSE {changed} END AS verdict
         FROM {good(road.entity)} g
@@ -150,9 +149,10 @@ def leave_to_target(db: duckdb.DuckDBPyConnection, road: Road, target: Path | No
         db.execute(
             f"{into} FROM op o JOIN {parquet([target])} t ON t.tkey = o.tkey WHERE o.entity = {name} {filled}"
         )
-    db.execute(
-        f"DELETE FROM edge e USING moot m WHERE e.entity = {name} AND m.entity = e.entity AND m.rid = e.rid AND m.field = e.field"
-    )
+    for table in ("edge", "unresolved"):
+        db.execute(
+            f"DELETE FROM {table} e USING moot m WHERE e.entity = {name} AND m.entity = e.entity AND m.rid = e.rid AND m.field = e.field"
+        )
 
 
 def one_writer(db: duckdb.DuckDBPyConnection, roads: Sequence[Road]) -> None:

@@ -9,30 +9,9 @@ import duckdb
 
 from migrate.duck import count, identifier, literal, parquet
 from migrate.mapping.model import Default, Find, Outcome
-from migrate.transform.settle.operations import CANDIDATES
+from migrate.transform.settle.outcomes import CANDIDATES, apply_reference_outcome, look_up
 from migrate.transform.settle.road import Road
-from migrate.transform.settle.tables import apply_outcome, good
-
-
-def _conditions(find: Find) -> str:
-    return " AND ".join(
-        [*(f"t.{identifier(f'c.{c}')} = {literal(v)}" for c, v in find.where.items()), "TRUE"]
-    )
-
-
-def _constant(db: duckdb.DuckDBPyConnection, find: Find, targets: Mapping[str, Path]) -> Outcome | Default:
-    """A lookup that does not depend on the row: a default value where exactly one is found, else its outcome."""
-    path = targets.get(find.table)
-    rows = (
-        []
-        if path is None
-        else db.execute(
-            f"SELECT t.tkey->>'$[0]' FROM {parquet([path])} t WHERE {_conditions(find)} LIMIT 2"
-        ).fetchall()
-    )
-    if len(rows) == 1:
-        return Default(default=rows[0][0])
-    return find.missing if not rows else find.ambiguous
+from migrate.transform.settle.tables import good
 
 
 def resolve_lookups(db: duckdb.DuckDBPyConnection, road: Road, targets: Mapping[str, Path]) -> None:
@@ -41,14 +20,6 @@ def resolve_lookups(db: duckdb.DuckDBPyConnection, road: Road, targets: Mapping[
         if not road.rows:
             continue
         column = identifier(f"__find.{fld}")
-        path = targets.get(find.table)
-        join = (
-            f"LEFT JOIN {parquet([path])} t ON {_conditions(find)}"
-            if path
-            else "LEFT JOIN (SELECT NULL::VARCHAR AS tkey) t ON FALSE"
-        )
-        if find.by and path:
-            join += f" AND t.{identifier(f'c.{find.by}')} = r.{column}"
         # Not what `unique` emptied, nor what is not written.
         silent = " UNION ALL ".join(
             f"SELECT rid FROM {t} WHERE entity = {literal(road.entity)} AND field = {literal(fld)}"
@@ -56,73 +27,51 @@ def resolve_lookups(db: duckdb.DuckDBPyConnection, road: Road, targets: Mapping[
         )
         rows = f"(SELECT * FROM {parquet(road.rows)} WHERE __rid NOT IN ({silent}))"
         # Distinct values first: pick columns of a CRM repeat a few owners thousands of times.
+        look_up(db, find, f"SELECT DISTINCT {column} AS v FROM {parquet(road.rows)}", targets)
         db.execute(
-            f"""
-            CREATE OR REPLACE TEMP TABLE looked AS
-            SELECT r.v, count(t.tkey) AS n, min(t.tkey->>'$[0]') AS value,
-                   array_to_string((list(t.tkey ORDER BY t.tkey))[1:{CANDIDATES}], ', ') AS candidates
-            FROM (SELECT DISTINCT {column} AS v, {column} FROM {parquet(road.rows)} WHERE {column} IS NOT NULL) r
-            {join} GROUP BY r.v;
-            INSERT INTO patch SELECT {literal(road.entity)}, r.__rid, {literal(fld)}, l.value
-            FROM {rows} r JOIN looked l ON l.v = r.{column} WHERE l.n = 1;
-            """
+            f"INSERT INTO patch SELECT {literal(road.entity)}, r.__rid, {literal(fld)}, 0, l.value "
+            f"FROM {rows} r JOIN looked l ON l.v = r.{column} WHERE l.n = 1"
         )
         found = (
             f"FROM {rows} r JOIN looked l ON l.v = r.{column} JOIN {good(road.entity)} g ON g.rid = r.__rid"
         )
-        apply_outcome(
-            db,
-            road,
-            fld,
-            find.missing,
-            "find_missing",
-            f"SELECT r.__rid AS rid, 'nothing found in {find.table.replace(chr(39), chr(39) * 2)}' AS detail {found} WHERE l.n = 0",
+        nothing = literal(f"nothing found in {find.table}")
+        # Both before any of them is dealt with: a look behind this one takes its place.
+        db.execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE found_none AS SELECT r.__rid AS rid, 0 AS item, {nothing} AS detail {found} WHERE l.n = 0;
+            CREATE OR REPLACE TEMP TABLE found_several AS
+            SELECT r.__rid AS rid, 0 AS item, 'candidates: ' || l.candidates AS detail {found} WHERE l.n > 1;
+            """
         )
-        apply_outcome(
-            db,
-            road,
-            fld,
-            find.ambiguous,
-            "find_ambiguous",
-            f"SELECT r.__rid AS rid, 'candidates: ' || l.candidates AS detail {found} WHERE l.n > 1",
-        )
+        for outcome, code, rows in (
+            (find.missing, "find_missing", "found_none"),
+            (find.ambiguous, "find_ambiguous", "found_several"),
+        ):
+            apply_reference_outcome(db, road, fld, outcome, code, f"SELECT * FROM {rows}", targets)
 
 
 def resolve_references(
-    db: duckdb.DuckDBPyConnection,
-    roads: Sequence[Road],
-    targets: Mapping[str, Path],
-    systems: Mapping[str, str],
+    db: duckdb.DuckDBPyConnection, roads: Sequence[Road], targets: Mapping[str, Path]
 ) -> None:
     """Resolve references against rows that will be there; a row that goes takes its children along, to a fixpoint."""
-    known = ", ".join(f"({literal(entity)}, {literal(system)})" for entity, system in systems.items())
-    by_name = {road.entity: road for road in roads}
-    outcomes: dict[tuple[str, str], tuple[Outcome | Default, Outcome | Default]] = {}
-    for road in roads:
-        for fld, ref in road.refs.items():
-            missing = _constant(db, ref.missing, targets) if isinstance(ref.missing, Find) else ref.missing
-            ambiguous = (
-                _constant(db, ref.ambiguous, targets) if isinstance(ref.ambiguous, Find) else ref.ambiguous
-            )
-            outcomes[road.entity, fld] = (missing, ambiguous)
-    if not outcomes:
+    referring = [(road, fld) for road in roads for fld in road.refs]
+    if not referring:
         return
     db.execute(
-        f"""
-        CREATE TABLE systems AS SELECT * FROM (VALUES {known}) v(entity, system);
-        CREATE TABLE known_before AS
-        SELECT x.entity, x.source_key AS key FROM xw x JOIN systems s ON s.entity = x.entity AND s.system = x.system
-        WHERE {_still_there(roads, targets)};
+        """
         CREATE TABLE lost AS SELECT DISTINCT s.entity, s.key FROM state s SEMI JOIN bad b ON b.entity = s.entity AND b.rid = s.rid
         WHERE s.key IS NOT NULL;
-        -- First pass: edges whose parent is neither a row that stays nor known from an earlier run.
+        -- First pass: references to nobody, and those whose parent is neither a row that stays nor known from an earlier run.
         CREATE TABLE broken AS
-        SELECT e.*, CASE
+        SELECT entity, rid, field, item, code, detail, NULL::VARCHAR AS parent, NULL::VARCHAR AS parent_key FROM unresolved
+        UNION ALL
+        SELECT e.entity, e.rid, e.field, e.item, CASE
             WHEN EXISTS (SELECT 1 FROM bad b JOIN state s ON s.entity = b.entity AND s.rid = b.rid
                          WHERE b.code = 'key_not_unique' AND s.entity = e.parent AND s.key = e.parent_key) THEN 'ref_ambiguous'
             WHEN EXISTS (SELECT 1 FROM lost l WHERE l.entity = e.parent AND l.key = e.parent_key) THEN 'parent_quarantined'
             WHEN EXISTS (SELECT 1 FROM gone g WHERE g.entity = e.parent AND g.key = e.parent_key) THEN 'parent_excluded'
-            ELSE 'ref_missing' END AS code
+            ELSE 'ref_missing' END, NULL, e.parent, e.parent_key
         FROM edge e
         WHERE NOT EXISTS (SELECT 1 FROM state s WHERE s.entity = e.parent AND s.key = e.parent_key
                           AND NOT EXISTS (SELECT 1 FROM bad b WHERE b.entity = s.entity AND b.rid = s.rid))
@@ -131,20 +80,20 @@ def resolve_references(
     )
     while True:
         before = count(db, "SELECT count(*) FROM (SELECT DISTINCT entity, rid FROM bad)")
-        for (entity, fld), (missing, ambiguous) in outcomes.items():
-            where = f"entity = {literal(entity)} AND field = {literal(fld)}"
+        for road, fld in referring:
+            where = f"entity = {literal(road.entity)} AND field = {literal(fld)}"
             for code in ("ref_missing", "parent_quarantined", "parent_excluded", "ref_ambiguous"):
                 if not count(db, f"SELECT count(*) FROM broken WHERE {where} AND code = {literal(code)}"):
                     continue
-                outcome = ambiguous if code == "ref_ambiguous" else missing
-                detail = f"parent || ' ' || {_candidates() if code == 'ref_ambiguous' else literal('')}"
-                apply_outcome(
+                detail = f"coalesce(detail, parent || ' ' || {_candidates() if code == 'ref_ambiguous' else literal('')})"
+                apply_reference_outcome(
                     db,
-                    by_name[entity],
+                    road,
                     fld,
-                    outcome,
+                    _outcome(road, fld, code),
                     code,
-                    f"SELECT rid, {detail} AS detail FROM broken x WHERE {where} AND code = {literal(code)}",
+                    f"SELECT rid, item, {detail} AS detail FROM broken x WHERE {where} AND code = {literal(code)}",
+                    targets,
                 )
         if count(db, "SELECT count(*) FROM (SELECT DISTINCT entity, rid FROM bad)") == before:
             return
@@ -157,21 +106,21 @@ def resolve_references(
             WHERE s.key IS NOT NULL;
             INSERT INTO lost SELECT * FROM newly;
             CREATE OR REPLACE TABLE broken AS
-            SELECT e.*, 'parent_quarantined' AS code FROM edge e
+            SELECT e.entity, e.rid, e.field, e.item, 'parent_quarantined' AS code, NULL::VARCHAR AS detail, e.parent, e.parent_key
+            FROM edge e
             SEMI JOIN newly n ON n.entity = e.parent AND n.key = e.parent_key
             ANTI JOIN known_before k ON k.entity = e.parent AND k.key = e.parent_key;
             """
         )
 
 
-def _still_there(roads: Sequence[Road], targets: Mapping[str, Path]) -> str:
-    """Rows of `xw x` that are in the target still, as far as its tables were looked at."""
-    there = [
-        f"(x.entity <> {literal(r.entity)} OR x.target_key IN (SELECT tkey FROM {parquet([targets[r.into]])}))"
-        for r in roads
-        if r.into in targets
-    ]
-    return " AND ".join(there) or "TRUE"
+def _outcome(road: Road, fld: str, code: str) -> Outcome | Default | Find:
+    """What the mapping says about a reference that finds no row to point at."""
+    ref = road.refs[fld]
+    if code == "parent_excluded" and road.on_parent_excluded is not None:
+        # Rows that may be left out with their parents are gone by now.
+        return "empty_and_flag" if road.on_parent_excluded == "empty" else "quarantine"
+    return ref.ambiguous if code == "ref_ambiguous" else ref.missing
 
 
 def _candidates() -> str:

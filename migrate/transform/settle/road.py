@@ -11,7 +11,10 @@ from migrate.mapping.model import Find, Ref
 
 @dataclass(frozen=True)
 class Road:
-    """One entity's way from rows to fates."""
+    """One entity's way from rows to fates.
+
+    `compared`: references that the row alone cannot settle (by other columns than the key, or one of several entities):
+    field → entity → the column of that entity's rows that the value is compared with, `__key` or `__by.N`."""
 
     entity: str
     system: str
@@ -22,11 +25,13 @@ class Road:
     reasons: tuple[Path, ...]
     excluded: tuple[Path, ...]
     refs: Mapping[str, Ref] = field(default_factory=dict)
+    compared: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     finds: Mapping[str, Find] = field(default_factory=dict)
     unique: Mapping[str, str] = field(default_factory=dict)  # field → on_fail
     match: tuple[str, ...] = ()
     required: frozenset[str] = frozenset()  # fields that may not end empty
     by_content: bool = False  # rows are known by their content: equal ones get a number each
+    on_parent_excluded: str | None = None  # quarantine | exclude | empty; None: as `missing` says
     yields: Mapping[str, str] = field(
         default_factory=dict
     )  # field → keep | fill_empty, in rows that are there

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from migrate.duck import count, identifier, literal, parquet
-from migrate.mapping.model import Default, Outcome
+from migrate.transform.settle.outcomes import apply_outcome
 from migrate.transform.settle.road import Road, Stranger, provisional
 
 # `["HASH"]`, `["HASH","2"]`, …: which of the equal rows gets which number makes no difference, for they are equal
@@ -20,14 +20,19 @@ _NUMBERED = f"""CASE WHEN __key IS NULL OR {_AMONG_EQUALS} = 1 THEN __key
 def collect(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], crosswalk: Path | None) -> None:
     db.execute(
         """
-        CREATE TABLE state(entity VARCHAR, rid BIGINT, key VARCHAR, hash BLOB);
+        -- `hash`: of the row, and of the rows that its references found by more than the row itself; `base`: of the row alone.
+        CREATE TABLE state(entity VARCHAR, rid BIGINT, key VARCHAR, hash BLOB, base BLOB);
         CREATE TABLE gone(entity VARCHAR, rid BIGINT, key VARCHAR);
         CREATE TABLE bad(entity VARCHAR, rid BIGINT, field VARCHAR, code VARCHAR, detail VARCHAR);
         CREATE TABLE op(entity VARCHAR, rid BIGINT, op VARCHAR, tkey VARCHAR, known BOOLEAN);
-        CREATE TABLE patch(entity VARCHAR, rid BIGINT, field VARCHAR, value VARCHAR);
+        CREATE TABLE patch(entity VARCHAR, rid BIGINT, field VARCHAR, item INTEGER, value VARCHAR);
         CREATE TABLE event(entity VARCHAR, rid BIGINT, field VARCHAR, code VARCHAR, original VARCHAR);
         CREATE TABLE stop(text VARCHAR);
-        CREATE TABLE edge(entity VARCHAR, rid BIGINT, field VARCHAR, parent VARCHAR, parent_key VARCHAR);
+        -- `item`: the place in a list that has several references; 0 where there is no list.
+        CREATE TABLE edge(entity VARCHAR, rid BIGINT, field VARCHAR, item INTEGER, parent VARCHAR, parent_key VARCHAR);
+        CREATE TABLE wanted(entity VARCHAR, rid BIGINT, field VARCHAR, item INTEGER, choice VARCHAR, value VARCHAR);
+        CREATE TABLE unresolved(entity VARCHAR, rid BIGINT, field VARCHAR, item INTEGER, code VARCHAR, detail VARCHAR);
+        CREATE TABLE left_out(entity VARCHAR, rid BIGINT, key VARCHAR, reason VARCHAR);
         CREATE TABLE moot(entity VARCHAR, rid BIGINT, field VARCHAR);
         CREATE TABLE xw(system VARCHAR, entity VARCHAR, source_key VARCHAR, target_key VARCHAR, origin VARCHAR,
                         plan BIGINT, source_hash BLOB, target_hash BLOB, run VARCHAR);
@@ -42,11 +47,14 @@ def collect(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], crosswalk: Pat
         name = literal(road.entity)
         if road.rows:
             key = _NUMBERED if road.by_content else "__key"
-            db.execute(f"INSERT INTO state SELECT {name}, __rid, {key}, __hash FROM {parquet(road.rows)}")
-            for fld in road.refs:
+            db.execute(
+                f"INSERT INTO state SELECT {name}, __rid, {key}, __hash, __hash FROM {parquet(road.rows)}"
+            )
+            for fld, ref in road.refs.items():
                 key, to = identifier(f"__ref.{fld}"), identifier(f"__ref_to.{fld}")
+                into, to = ("edge", to) if fld not in road.compared else ("wanted", to if ref.kind else "''")
                 db.execute(
-                    f"INSERT INTO edge SELECT {name}, __rid, {literal(fld)}, {to}, {key} "
+                    f"INSERT INTO {into} SELECT {name}, __rid, {literal(fld)}, 0, {to}, {key} "
                     f"FROM {parquet(road.rows)} WHERE {key} IS NOT NULL"
                 )
         if road.excluded:
@@ -153,7 +161,7 @@ def keys_and_uniques(db: duckdb.DuckDBPyConnection, road: Road) -> None:
             f"__ref.{fld}" if fld in road.refs else f"__find.{fld}" if fld in road.finds else fld
         )
         found = f"""
-            SELECT r.__rid AS rid, d.n || ' rows have this value' AS detail
+            SELECT r.__rid AS rid, 0 AS item, d.n || ' rows have this value' AS detail
             FROM {parquet(road.rows)} r JOIN {good(road.entity)} g ON g.rid = r.__rid
             JOIN (SELECT {column} AS v, count(*) AS n FROM {parquet(road.rows)} r2
                   JOIN {good(road.entity)} g2 ON g2.rid = r2.__rid
@@ -161,42 +169,8 @@ def keys_and_uniques(db: duckdb.DuckDBPyConnection, road: Road) -> None:
         """
         if road.rows:
             apply_outcome(db, road, fld, on_fail, "unique", found)
-
-
-def apply_outcome(
-    db: duckdb.DuckDBPyConnection,
-    road: Road,
-    fld: str,
-    outcome: Outcome | Default | str,
-    code: str,
-    found: str,
-) -> None:
-    """Apply a declared outcome to the rows that `found` (SELECT rid, detail) yields.
-
-    A field that may not end empty is never emptied: its rows are quarantined."""
-    entity = road.entity
-    name, field_name = literal(entity), literal(fld)
-    empties = outcome == "empty_and_flag" or (isinstance(outcome, Default) and outcome.default is None)
-    if empties and fld in road.required:
-        outcome = "quarantine"
-    db.execute(f"CREATE OR REPLACE TEMP TABLE hit AS {found}")
-    if isinstance(outcome, Default):
-        value = "NULL" if outcome.default is None else literal(outcome.default)
-        db.execute(f"INSERT INTO patch SELECT {name}, rid, {field_name}, {value} FROM hit")
+    # What `unique` emptied refers to nothing and looks up nothing any more.
+    for table in ("edge", "unresolved"):
         db.execute(
-            f"INSERT INTO event SELECT {name}, rid, {field_name}, {literal(code + '_defaulted')}, NULL FROM hit"
+            f"DELETE FROM {table} t USING patch p WHERE p.entity = {name} AND t.entity = p.entity AND p.rid = t.rid AND p.field = t.field"
         )
-    elif outcome == "empty_and_flag":
-        db.execute(f"INSERT INTO patch SELECT {name}, rid, {field_name}, NULL FROM hit")
-        db.execute(
-            f"INSERT INTO event SELECT {name}, rid, {field_name}, {literal(code + '_emptied')}, NULL FROM hit"
-        )
-    elif outcome == "warn":
-        db.execute(f"INSERT INTO event SELECT {name}, rid, {field_name}, {literal(code)}, NULL FROM hit")
-    else:
-        db.execute(f"INSERT INTO bad SELECT {name}, rid, {field_name}, {literal(code)}, detail FROM hit")
-        if outcome == "stop":
-            db.execute(
-                f"INSERT INTO stop SELECT {literal(f'{entity}.{fld}: {code} in ')} || count(*) || ' rows' "
-                "FROM hit HAVING count(*) > 0"
-            )

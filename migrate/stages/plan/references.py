@@ -1,0 +1,94 @@
+"""References and lookups held against the target's catalogue: what they look in, and whether its keys fit the column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrate.errors import Problem
+from migrate.mapping.model import Find, Mapping
+from migrate.mapping.references import references_of
+from migrate.mapping.shapes import did_you_mean
+from migrate.model import Column, Kind, Schema, Table, Type
+from migrate.planning import finds, key_from
+from migrate.stages.plan.checks import no_table, where_is
+from migrate.transform.compile_field import type_words
+from migrate.transform.convert import impossible
+
+# What can be read back from the text by which a key travels (`migrate.canon.from_text`).
+_HOLDS_KEYS = frozenset(
+    {Kind.TEXT, Kind.UUID, Kind.JSON, Kind.OPAQUE, Kind.INT, Kind.DECIMAL, Kind.DATE, Kind.BOOL}
+)
+_UUID = 36  # characters
+
+
+def check_lookups(mapping: Mapping, target: Schema) -> list[Problem]:
+    """Tables and columns that `find` names."""
+    problems: list[Problem] = []
+    for name, entity in mapping.entities.items():
+        for field, find in finds(entity):
+            path = f"entities.{name}.fields.{field}"
+            if find.table in target.table_names:
+                problems += _lookup(mapping, path, find, target.table(find.table))
+            else:
+                problems.append(no_table(mapping, path, find.table, "target"))
+    return problems
+
+
+def _lookup(mapping: Mapping, path: str, find: Find, looked: Table) -> Iterator[Problem]:
+    for column in (*find.where, find.by, find.give):
+        if column is not None and column not in looked.column_names:
+            message = f"{find.table} has no column {column!r}"
+            hint = did_you_mean(column, looked.column_names)
+            yield Problem("unknown_column", where_is(mapping, path), message, hint)
+    if find.give is None and len(looked.primary_key) != 1:
+        message = f"{find.table} has no primary key of one column, so a lookup has no single result"
+        hint = "say which column it gives: give: …"
+        yield Problem("composite_key", where_is(mapping, path), message, hint)
+
+
+def check_references(mapping: Mapping, target: Schema) -> list[Problem]:
+    """The keys that references and lookups give must be able to stand in the column. All tables and columns are there."""
+    problems: list[Problem] = []
+    for name, entity in mapping.entities.items():
+        columns = {c.name: c for c in target.table(entity.into).columns}
+        for field, ref in references_of(entity):
+            path = f"entities.{name}.fields.{field}"
+            for parent in ref.entities:
+                into = target.table(mapping.entities[parent].into)
+                if len(into.primary_key) != 1:
+                    message = f"{into.name} has a key of several columns, so one column cannot refer to it"
+                    problems.append(Problem("composite_key", where_is(mapping, path), message))
+                    continue
+                made = key_from(mapping.entities[parent], into) == "uuid5"
+                found = _misfit(columns[field], into.column(into.primary_key[0]).type, uuid=made)
+                if found:
+                    message = f"{found}: the keys of {parent} are {_key_words(into)}"
+                    problems.append(Problem("type", where_is(mapping, path), message, _WRONG_COLUMN))
+        for field, find in finds(entity):
+            looked = target.table(find.table)
+            given = find.give or looked.primary_key[0]
+            found = _misfit(columns[field], looked.column(given).type)
+            if found:
+                path = f"entities.{name}.fields.{field}"
+                message = f"{found}: {find.table}.{given} holds {type_words(looked.column(given).type)}"
+                problems.append(Problem("type", where_is(mapping, path), message, _WRONG_COLUMN))
+    return problems
+
+
+_WRONG_COLUMN = "is this the right column?"
+
+
+def _key_words(into: Table) -> str:
+    return f"{into.name}.{into.primary_key[0]} ({type_words(into.column(into.primary_key[0]).type)})"
+
+
+def _misfit(column: Column, key: Type, *, uuid: bool = False) -> str:
+    """Why a key cannot stand in the column, or "". `uuid`: new rows get a UUID, in whatever column their key is."""
+    holds = f'"{column.name}" holds {type_words(column.type)}'
+    if column.type.kind not in _HOLDS_KEYS:
+        return f"{holds}, which is no kind of key"
+    if impossible(Kind.UUID if uuid else key.kind, column.type):
+        return holds
+    if uuid and column.type.kind is Kind.TEXT and (column.type.length or _UUID) < _UUID:
+        return f"{holds}, which is too short"
+    return ""
