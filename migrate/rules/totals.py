@@ -194,7 +194,8 @@ def judged(check: TableCheck, found: Totals) -> Verdict:
     reasons = [f"{_counted(found.unclear, 'value')} of the target no number"] if found.unclear else []
     if apart:
         where = f"apart in {len(apart)} of {_counted(len(found.groups), 'group')}" if check.by else "apart"
-        reasons.append(f"{where}{f' by more than {check.allowed}' if check.within else ''}")
+        where += f" by more than {check.allowed}" if check.within else ""
+        reasons.append(f"{where}, {plain(abs(whole.difference))} in all")
     if apart and whole.quarantined.rows:
         reasons.append(
             f"{plain(whole.quarantined.amount)} in {_counted(whole.quarantined.rows, 'row')} in quarantine"

@@ -79,7 +79,7 @@ def test_amounts_are_those_of_the_source_where_it_has_them_in_plain_figures() ->
     assert not verdict.passed
     assert verdict.expected == "1277.4 in 4 groups"
     assert verdict.found == "1273, 1 value of the source no number"
-    assert verdict.reason == "apart in 3 of 4 groups; 7 in 1 row in quarantine"
+    assert verdict.reason == "apart in 3 of 4 groups, 4.4 in all; 7 in 1 row in quarantine"
     first = verdict.evidence["groups"][0]  # type: ignore[index]
     assert first["of"] == {"stage": "won"}
     assert (first["difference"], first["passed"]) == ("-0.4", False)
@@ -113,7 +113,7 @@ def test_rows_edited_in_the_target_are_on_neither_side() -> None:
 def test_counting_rows_and_counting_filled_values() -> None:
     verdict = judged(COUNT, found(COUNT))
     assert (verdict.check, verdict.expected, verdict.found) == ("count deals", "7", "6")
-    assert verdict.reason == "apart; 1 in 1 row in quarantine"
+    assert verdict.reason == "apart, 1 in all; 1 in 1 row in quarantine"
     filled = TableCheck(kind="count", of="deals", column="amount")
     verdict = judged(filled, found(filled))
     assert (verdict.expected, verdict.found) == ("6", "5")  # one emptied, one lost, one made up

@@ -69,7 +69,7 @@ def test_what_quarantine_would_take_stops_before_the_load_unless_the_check_allow
     error = made.run(code=3)
     assert error["message"] == (
         "sum deals.amount by stage would not be the same in the target: 1030.75 in 4 groups before, 1026.75 after "
-        "(apart in 1 of 4 groups; 4 in 1 row in quarantine)"
+        "(apart in 1 of 4 groups, 4 in all; 4 in 1 row in quarantine)"
     )
     assert error["kept"].startswith("Nothing was loaded")
     assert made.target.one("SELECT count(*) FROM deals") == 0
@@ -86,7 +86,10 @@ def test_what_quarantine_would_take_stops_before_the_load_unless_the_check_allow
 def test_what_the_database_refuses_fails_verification(tmp_path: Path) -> None:
     made = world(tmp_path, "INSERT INTO opportunities VALUES (7, 'new', 20000), (8, 'signed', 9)")
     error = made.run(code=3)
-    assert "verification failed: sum deals.amount by stage: apart in 1 of 3 groups" in error["message"]
+    assert (
+        "verification failed: sum deals.amount by stage: apart in 1 of 3 groups, 20000 in all"
+        in error["message"]
+    )
     assert "20000 in 1 row in quarantine" in error["message"]
     out = made.command("report", "latest").out
     assert "20030.25" in out
@@ -123,7 +126,9 @@ def test_rounding_emptied_values_and_defaults_are_differences_to_the_source(tmp_
         ),
     )
     error = made.run(code=3)
-    assert "10211.4 in 3 groups before, 1218 after (apart in 2 of 3 groups)" in error["message"]
+    assert (
+        "10211.4 in 3 groups before, 1218 after (apart in 2 of 3 groups, 8993.4 in all)" in error["message"]
+    )
     made.more = "checks: [{sum: amount, of: deals, within: 90%}]"
     found = made.run()["verdicts"][-1]
     assert (found["expected"], found["found"]) == ("10211.4", "1218")
