@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ def plan(console: Console, document: Document) -> None:
     for name, entity in (document.get("entities") or {}).items():
         row(made, name, *(_count(entity.get(c)) for c in counts))
     console.print(made)
+    _listed(console, "Tables", list(_tables(document.get("tables") or {})), style="bold")
     _problems(console, document.get("problems") or ())
     reasons = (document.get("dictionary") or {}).get("reasons") or ()
     _listed(console, "Why", [f"{r.get('where')}: {r.get('why')}" for r in reasons], style="bold")
@@ -68,6 +69,24 @@ def plan(console: Console, document: Document) -> None:
     _listed(console, "Glossary", [f"{word}: {means}" for word, means in words], style="bold")
     if document.get("rehearsal"):
         _rehearsal(console, document["rehearsal"])
+
+
+def _tables(tables: Mapping[str, Document]) -> Iterator[str]:
+    """What is worth a look about source tables: rows that a split leaves out, that joins and pivots do not use, names that
+    a pivot does not list."""
+    for name, account in tables.items():
+        for reason, rows in (account.get("left_out") or {}).items():
+            yield f"{name}: {rows:,} rows left out: {reason}"
+        if account.get("quarantined"):
+            yield f"{name}: {account['quarantined']:,} rows fit no road"
+        for reader, counts in [*(account.get("joins") or {}).items(), *(account.get("pivots") or {}).items()]:
+            if not counts:
+                continue
+            rows = counts.get("rows", account.get("rows"))
+            names = ", ".join(f"{n} ({c:,})" for n, c in list((counts.get("names") or {}).items())[:5])
+            yield f"{name}: {reader} uses {counts['used']:,} of {rows:,} rows" + (
+                f"; other names: {names}" if names else ""
+            )
 
 
 def _rehearsal(console: Console, found: Document) -> None:

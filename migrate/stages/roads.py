@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from migrate import failpoints
 from migrate.context import Context
@@ -44,8 +45,8 @@ def make_roads(ctx: Context, sources: Mapping[str, Rows], inputs: str) -> dict[s
             failpoints.hit("transform.road.checkpointed")
         shaped = read_shaped(road_folder(ctx, name))
         assert shaped is not None, "a checkpoint speaks of files that are there"
-        joins |= {f"{name}.{join}": dict(counts) for join, counts in shaped.joins.items()}
-        pivots |= {name: dict(shaped.pivot)} if shaped.pivot else {}
+        joins |= {f"{name}.{join}": _without_names(counts) for join, counts in shaped.joins.items()}
+        pivots |= {name: _without_names(shaped.pivot)} if shaped.pivot else {}
     counted: dict[str, JSON] = {t: _facts(ctx, t, c) for t, c in splits.items()}
     ctx.ledger.put_run_facts(ctx.run, {"splits": counted, "joins": joins, "pivots": pivots})
     return {name: entity_rows(ctx, name, sources) for name in ctx.entities}
@@ -71,6 +72,11 @@ def quarantined_by_splits(ctx: Context) -> None:
                 kept="Nothing was loaded; the backups are kept.",
                 hint=f"See `migrate quarantine list {ctx.run}`; add a condition, or leave_out with a reason.",
             )
+
+
+def _without_names(counts: Mapping[str, Any]) -> dict[str, JSON]:
+    """Names that a pivot does not list are values of rows: they stay in the run's folder, the ledger gets their number."""
+    return {key: len(value) if key == "names" else value for key, value in counts.items()}
 
 
 def _part(name: str) -> str:

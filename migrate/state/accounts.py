@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,20 @@ def accounts(ctx: Context, sources: Mapping[str, Rows]) -> tuple[dict[str, JSON]
             left = left_behind(ctx.mapping, table, name)
             found[name] = {"rows": rows, "left_behind": (left.why or left.decided or "") if left else None}
     return found, verdicts
+
+
+def with_names(ctx: Context, tables: Mapping[str, JSON]) -> dict[str, JSON]:
+    """The same for the eyes of who plans: with the names that pivots met and do not list, the most frequent first."""
+    found: dict[str, JSON] = json.loads(json.dumps(tables))
+    for account in found.values():
+        for kind in ("joins", "pivots"):
+            readers = _dict(_dict(account).get(kind))
+            for reader, counts in readers.items():
+                name, _, join = reader.partition(".")
+                shaped = read_shaped(road_folder(ctx, name))
+                if shaped is not None and isinstance(counts, dict) and "names" in counts:
+                    counts["names"] = (shaped.joins[join] if join else shaped.pivot)["names"]
+    return found
 
 
 def _verdict(name: str, rows: int, wrong: list[str]) -> Verdict:

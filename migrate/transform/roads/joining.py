@@ -199,6 +199,7 @@ class Joiner:
         left, on = self._condition(spec, stream, joins, group)
         name = _word(spec.name)
         self.db.execute(f"CREATE TABLE m_{name} AS SELECT l.n, r.* FROM {left} JOIN r_{name} r ON {on}")
+        self.db.execute(f"DROP TABLE r_{name}")
         self._count(spec)
 
     def _count(self, spec: JoinSpec) -> None:
