@@ -65,7 +65,7 @@ def run(ctx: Context) -> Result:
     notes += unread_notes(ctx)
     ctx.ledger.put_run_facts(ctx.run, {"unused": [*notes]})
     _unmapped_gate(ctx, notes)
-    lookups = table_lookups(ctx, {source: extracted_rows(ctx, source) for source in ctx.plan.source_tables})
+    lookups = _lookups(ctx)
     unknown = {
         f"{name}.{field}": found for name in ctx.entities for field, found in _unknown(ctx, name, lookups)
     }
@@ -125,9 +125,19 @@ def _unmapped_gate(ctx: Context, notes: list[str]) -> None:
             ctx.progress.note(note)
 
 
+def _lookups(ctx: Context) -> dict[str, Lookup]:
+    """The named maps that fields of the run look values up in."""
+    fields = [field for entity in ctx.entities.values() for field in entity.fields.values()]
+    named = {f.map.name: f.map for f in fields if f.map and f.map.name and f.map.table is None}
+    ready = {name: Lookup.of_map(value_map) for name, value_map in named.items()}
+    sources = {source: extracted_rows(ctx, source) for source in ctx.plan.source_tables}
+    return ready | table_lookups(ctx, sources)
+
+
 def _unknown(ctx: Context, name: str, lookups: Mapping[str, Lookup]) -> Iterator[tuple[str, dict[str, int]]]:
     """Per field: values that its map does not know, references that find no row. Counts, never values; only what
-    can be told from the source as it is (what `read_as`, `do` and `when` make of it is seen in transform)."""
+    can be told from the source as it is (what `read_as`, `do` and `when` make of it is seen in transform).
+    `lookups`: named maps."""
     entity = ctx.mapping.entities[name]
     if not reads_rows(ctx.mapping, entity):
         return
@@ -142,7 +152,7 @@ def _unknown(ctx: Context, name: str, lookups: Mapping[str, Lookup]) -> Iterator
         nulls = said.nulls(field.from_)
         if field.map and kind not in _WRITTEN_OTHERWISE:
             counts = value_counts(files[entity.table], field.from_, temp=temp, limit=1_000_000)
-            lookup = lookups[field.map.name] if field.map.table else Lookup.of_map(field.map)
+            lookup = lookups[field.map.name] if field.map.name else Lookup.of_map(field.map)
             texts = pl.Series("", [v for v, _ in counts if v is not None and v not in nulls], dtype=pl.String)
             rows = np.array([n for v, n in counts if v is not None and v not in nulls], dtype=np.int64)
             unseen = rows[~lookup.find(texts)[1]]

@@ -17,8 +17,10 @@ from migrate.transform.convert import DATES, NUMBERS, TEXTS, convert, impossible
 from migrate.transform.entity import CompiledField, CompiledStep
 from migrate.transform.result_types import result_of, types_after
 from migrate.transform.scope import Scope
-from migrate.transform.values import TEXT, Values
+from migrate.transform.values import TEXT, Values, as_series
 from migrate.transform.witness import witnesses_of
+
+_SHOWN = 10  # literals of one map that do not fit
 
 
 def compile_field(name: str, field: Field, path: str, scope: Scope) -> CompiledField | None:
@@ -203,25 +205,35 @@ def _needs_zone(field: CompiledField, path: str, scope: Scope) -> None:
 def _literals(field: CompiledField, path: str, scope: Scope) -> None:
     """What the mapping itself puts in must fit the target."""
     plain = field.field
-    literals: list[tuple[str, str | None]] = [("default", plain.default)]
+    literals: list[tuple[str, list[str | None]]] = [("default", [plain.default])]
     if not (plain.read_as or field.steps or plain.map or plain.bands or field.refers):
-        literals.append(("value", plain.value))
-        literals += [(f"choose.{n}.value", case.value) for n, case in enumerate(plain.choose)]
+        literals.append(("value", [plain.value]))
+        literals += [(f"choose.{n}.value", [case.value]) for n, case in enumerate(plain.choose)]
         if isinstance(plain.otherwise, Stated):
-            literals.append(("else.value", plain.otherwise.value))
+            literals.append(("else.value", [plain.otherwise.value]))
     if not field.refers and plain.map is not None:
-        literals += [("map", value) for value in dict.fromkeys(plain.map.values.values())]
+        literals.append(("map", list(plain.map.values.values())))
     if not field.refers and plain.bands is not None:
-        literals += [("bands", value) for _, value in plain.bands.limits] + [("bands", plain.bands.above)]
+        literals.append(("bands", [value for _, value in plain.bands.limits] + [plain.bands.above]))
     if not field.refers and isinstance(plain.unmapped, Default):
-        literals.append(("unmapped", plain.unmapped.default))
-    for key, literal in literals:
-        if literal is None:
-            continue
-        done = convert(Values(pl.Series([literal]), TEXT), field.type, zone=field.zone)
-        if done.failures or (done.lossy is not None and field.lossy != "allow"):
-            why = done.failures[0].detail if done.failures else done.lossy_detail
+        literals.append(("unmapped", [plain.unmapped.default]))
+    for key, texts in literals:
+        for literal, why in _unfit(texts, field):
             scope.wrong("literal", f"{path}.{key}", f'"{literal}" cannot be {type_words(field.type)}: {why}')
+
+
+def _unfit(texts: list[str | None], field: CompiledField) -> list[tuple[str, str]]:
+    """The first few of the texts that cannot become the target's type, and why."""
+    series = pl.Series("", texts, dtype=pl.String).drop_nulls().unique(maintain_order=True)
+    if not len(series):
+        return []
+    done = convert(Values(series, TEXT), field.type, zone=field.zone)
+    wrong = [(failure.mask, failure.detail) for failure in done.failures]
+    if done.lossy is not None and field.lossy != "allow":
+        wrong.append((done.lossy, done.lossy_detail))
+    return [
+        (text, why) for mask, why in wrong for text in series.filter(as_series(mask)).head(_SHOWN).to_list()
+    ]
 
 
 def _check(field: CompiledField, check: Check, path: str, scope: Scope) -> None:

@@ -264,6 +264,13 @@ def test_literals_of_cases_and_bands_fit_the_target() -> None:
     ]
 
 
+def test_only_some_of_many_values_that_do_not_fit_are_told() -> None:
+    many = {f"k{n}": f"v{n}" for n in range(1000)} | {"one": "1"}
+    told = problems(mapping({"a": field("n", map=many)}), source_table(id=INT, n=TEXT), target_table(a=INT))
+    assert len(told) == 10
+    assert told[0].message == '"v0" cannot be int: not a whole number'
+
+
 def test_dates_of_columns_that_are_read_differently_need_a_let() -> None:
     from migrate.mapping.model import SourceColumn, SourceTable
 

@@ -36,7 +36,7 @@ ENTITIES = """
           - {when: "staff >= 10", value: big}
           - {when: "staff < 10", value: small}
       kind: {from: kind, map: kind, when: "site <> 'c'"}
-      country: {from: land, map: country}
+      country: {from: land, map: country, unmapped: stop}
       label: code
 """
 MORE = """
@@ -98,10 +98,12 @@ def test_values_arrive_and_a_second_run_sees_what_changed_in_maps(tmp_path: Path
     assert [row[5] for row in contacts(made)] == ["GB", "GB", None]
 
 
-def test_a_map_of_a_table_with_two_results_stops_before_the_load(tmp_path: Path) -> None:
+def test_values_that_maps_do_not_know_and_maps_that_are_none_stop_before_the_load(tmp_path: Path) -> None:
     made = world(tmp_path)
-    made.source.run("INSERT INTO kinds VALUES ('K1', 'other', NULL)")
-    error = made.says(code=3)
+    made.source.run("INSERT INTO people(id, site, land) VALUES (5, 'c', 'Mars'), (6, 'c', 'NORGE')")
+    is_one_clear_paragraph(made.says(code=3), "1 values are not in the map (1 rows)")
+    made.source.run("DELETE FROM people WHERE id = 5", "INSERT INTO kinds VALUES ('K1', 'other', NULL)")
+    error = made.says("--fresh", code=3)
     is_one_clear_paragraph(
         error, "kind", "kinds (code to name)", "several results for 1 values", "Nothing was loaded"
     )
