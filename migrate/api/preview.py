@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping as Dict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -203,7 +204,7 @@ class _Seen:
             **_column(field.name, field.type, field.column.nullable),
             "steps": self._steps(field.name, place),
             "value": value,
-            "found": self._found(value, looked, known),
+            "found": self._found([field], value, looked, known),
         }
 
     def _list(
@@ -214,13 +215,20 @@ class _Seen:
             **_column(one.name, one.type, one.column.nullable),
             "steps": [],
             "value": value,
-            "found": self._found(value, looked, known),
+            "found": self._found(list(one.references.values()), value, looked, known),
         }
 
-    def _found(self, value: Said, looked: Dict[Ask, list[str]], known: Dict[_Known, str]) -> list[str] | None:
-        """Target keys that the references and lookups in a value find; None where there are none in it."""
+    def _found(
+        self,
+        fields: Sequence[CompiledField],
+        value: Said,
+        looked: Dict[Ask, list[str]],
+        known: Dict[_Known, str],
+    ) -> list[str] | None:
+        """Target keys that the references and lookups in a value find; None where there are none in it, or where a
+        reference names its row by other columns than its key: which row that is, is known in a run only."""
         references, asks = list(_refs(value)), list(_asks(value))
-        if not references and not asks:
+        if (not references and not asks) or any(f.field.ref and f.field.ref.by for f in fields):
             return None
         keys = [known[name] for name in (self._named(*ref) for ref in references) if name in known]
         return keys + [key for ask in asks for key in looked[ask]]
@@ -241,8 +249,8 @@ def _refs(value: Said) -> list[tuple[str, str]]:
     if not isinstance(value, dict):
         return []
     if value.keys() == {"ref"}:
-        entity, *parts = value["ref"]
-        return [(entity, key_text(parts))]
+        entities, *parts = value["ref"]
+        return [(entity, key_text(parts)) for entity in entities.split(" or ")]  # one of several has the row
     return [ref for inner in value.values() for ref in _refs(inner)]
 
 
