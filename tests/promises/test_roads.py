@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from migrate import parts
 
-from tests.runs import World, at_point, balance, bare, is_one_clear_paragraph
+from tests.runs import World, at_point, balance, bare, files, is_one_clear_paragraph
 
 SOURCE = [
     "CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT, tel TEXT, mob TEXT, drugs TEXT)",
@@ -295,3 +295,55 @@ def test_rows_that_vanish_from_a_road_are_missed(world: World) -> None:
         error = world.run(code=3)
     assert "table people" in error["message"]
     assert "phones: 1 rows are missing" in error["message"]
+
+
+PEOPLE_CSV = (
+    b"no;name;tel;kind\n"
+    b"1;Ada;1,2;a\n"  # line 2
+    b"2;Bob\n"  # 3: ragged
+    b"3;Cy;-;b\n"  # 4: no number, for - is a NULL word
+    b"4;Zoe;7,7,;-\n"  # 5: fits no road
+    b"5;Ed;9;b\n"  # 6
+)
+CITY_CSV = b"who;city\n1;Leeds\n-;Nowhere\n5;Bath\n5;Bath;more\n"
+
+
+@pytest.mark.promise(7)
+def test_p7_roads_over_files_with_broken_records_and_null_words(tmp_path: Path) -> None:
+    entities = """
+  first: {from: people, key: line, into: first, fields: {name: name, line: line}}
+  phones:
+    from: people
+    with: {home: {table: city, on: {no: who}, rows: one_or_none}}
+    explode: {split: tel, on: ","}
+    one_per: tel
+    key: [no, slot]
+    into: phones
+    fields: {tel: tel, city: home.city}
+"""
+    more = """split: {people: {first: "kind = 'a'", phones: "kind = 'b' OR name = 'Di'", otherwise: quarantine}}"""
+    content = {"people.csv": PEOPLE_CSV, "city.csv": CITY_CSV}
+    target = [
+        "CREATE TABLE first(id TEXT PRIMARY KEY, name TEXT, line INTEGER)",
+        "CREATE TABLE phones(id TEXT PRIMARY KEY, tel TEXT NOT NULL, city TEXT)",
+    ]
+    world = files(tmp_path, content, target, entities, more=more, source_more=", nulls: ['-']")
+    document = world.run()
+    assert figures(document) == {"first": (1, 1, 0, 0, 0), "phones": (2, 1, 0, 0, 1)}
+    assert world.target.rows("SELECT name, line FROM first") == [("Ada", 2)]
+    assert world.target.rows("SELECT tel, city FROM phones") == [("9", "Bath")]
+    lost = {r["line"]: (r["entity"], r["codes"], r["raw"]) for r in world.quarantine()}
+    assert lost == {3: ("people", ["ragged_row"], "2;Bob"), 5: ("people", ["no_road"], None)}
+    tables = report_of(world, document["run"])["tables"]
+    assert tables["people"] == {
+        "rows": 5,
+        "roads": {"first": 1, "phones": 2},
+        "left_out": {},
+        "quarantined": 2,
+    }
+    assert tables["city"]["joins"] == {"phones.home": {"rows": 4, "used": 1, "unused": 3, "unread": 1}}
+    shown = world.command("quarantine", "show", "latest", "line:5", "--json")
+    exported = world.command("quarantine", "export", "latest", str(tmp_path / "out"))
+    assert shown.code == exported.code == 0, (shown.err, exported.err)
+    assert "no_road" in shown.out
+    assert "no_road" in (tmp_path / "out" / "people.csv").read_text()
