@@ -77,7 +77,7 @@ def _known(db: duckdb.DuckDBPyConnection, road: Road, target: Path) -> None:
                CASE WHEN t.tkey IS NULL THEN 'target_gone'
                     WHEN {linked} THEN 'unchanged'
                     WHEN x.source_hash = g.hash AND x.plan = {road.plan} THEN 'unchanged'
-                    WHEN x.source_hash = g.base AND x.plan = {provisional(road.plan)} THEN {again}
+                    WHEN x.source_hash IN (g.base, g.hash) AND x.plan = {provisional(road.plan)} THEN {again}
                     WHEN {edited} THEN 'edited_in_target'
                     ELSE {changed} END AS verdict
         FROM {good(road.entity)} g
