@@ -20,7 +20,7 @@ from migrate.context import Context
 from migrate.errors import Drift, GateClosed, MappingError, TooManyQuarantined
 from migrate.ledger.records import JSON
 from migrate.mapping.model import Entity, Ref
-from migrate.mapping.references import compared_with, is_plain, references_of
+from migrate.mapping.references import compared_with, is_plain, match_references, references_of
 from migrate.model import PartRef, Schema, Table, Verdict
 from migrate.parts import write_rows
 from migrate.planning import first_names, limit_of, may_be_quarantined, plan_number, yielding_columns
@@ -277,6 +277,7 @@ def _road(
         finds={f: v.find for f, v in entity.fields.items() if v.find},
         unique={f: c.on_fail for f, v in entity.fields.items() for c in v.check if c.name == "unique"},
         match=tuple(entity.match),
+        match_references=match_references(entity),
         required=frozenset(required),
         by_content=entity.key_is_content,
         on_parent_excluded=entity.on_parent_excluded,

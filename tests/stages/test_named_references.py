@@ -448,3 +448,67 @@ def test_p1_a_reference_that_the_target_emptied_is_counted_and_filled_once_its_r
     document = world.run()
     assert balance(document, "accounts") | {"loaded": 2, "unchanged": 1} == balance(document, "accounts")
     assert world.target.rows(rows) == [("Child", "Good"), ("Good", None), ("Other", "Child")]
+
+
+@pytest.mark.promise(2)
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_p2_rows_are_found_by_what_they_refer_to(
+    tmp_path: Path, engine: str, request: pytest.FixtureRequest
+) -> None:
+    """Deals have a name that is their own within an account only. Accounts are linked, updated, known from before, or new."""
+    world = bare(
+        tmp_path,
+        [
+            "CREATE TABLE companies(id INTEGER, name TEXT)",
+            "CREATE TABLE deals(id INTEGER, co TEXT, title TEXT, amount INTEGER)",
+            "INSERT INTO companies VALUES (1, 'Acme'), (2, 'Bolt'), (3, 'New'), (4, 'Coil')",
+            "INSERT INTO deals VALUES (1, 'Acme', 'Pump', 10), (2, 'Bolt', 'Pump', 20), (3, 'New', 'Pump', 30), "
+            "(4, 'New', 'Valve', 40), (5, 'New', 'Valve', 50), (6, NULL, 'Pump', 60), (7, 'Nobody', 'Pump', 70), (8, 'Coil', 'Tap', 80)",
+        ],
+        [
+            "CREATE TABLE accounts(id TEXT PRIMARY KEY, name TEXT)",
+            "CREATE TABLE deals(id TEXT PRIMARY KEY, account_id TEXT REFERENCES accounts(id), title TEXT, amount INTEGER)",
+            "INSERT INTO accounts VALUES ('a', 'Acme'), ('b', 'Bolt'), ('c', 'Coil')",
+            "INSERT INTO deals VALUES ('d1', 'a', 'Pump', 1), ('d2', 'b', 'Pump', 2), ('d3', 'b', 'Valve', 3), "
+            "('d4', 'c', 'Tap', 4), ('d5', 'c', 'Tap', 5), ('d6', NULL, 'Pump', 6)",
+        ],
+        """
+  deals:
+    from: deals
+    key: id
+    into: deals
+    match: [account_id, title]
+    fields: {account_id: {from: co, ref: {to: accounts, by: name}}, title: title, amount: amount}
+  accounts: {from: companies, key: id, into: accounts, match: [name], write: add_or_link, fields: {name: name}}
+""",
+        target_url=request.getfixturevalue("pg_database") if engine == "postgresql" else "",
+    )
+    stand = (
+        "SELECT d.amount, a.name, d.title FROM deals d LEFT JOIN accounts a ON a.id = d.account_id ORDER BY 1"
+    )
+    document = world.run()
+    assert world.target.rows(stand) == [
+        (3, "Bolt", "Valve"),
+        (4, "Coil", "Tap"),
+        (5, "Coil", "Tap"),
+        (6, None, "Pump"),
+        (10, "Acme", "Pump"),
+        (20, "Bolt", "Pump"),
+        (30, "New", "Pump"),
+        (60, None, "Pump"),  # an empty reference finds nothing
+    ]
+    assert world.target.one("SELECT amount FROM deals WHERE id = 'd1'") == 10
+    assert world.codes("deals") == {
+        '["4"]': ["match_conflict"],  # two new ones that would be the same
+        '["5"]': ["match_conflict"],
+        '["7"]': ["ref_missing"],
+        '["8"]': ["match_ambiguous"],
+    }
+    assert balance(document, "deals")["loaded"] == 4
+    before = world.target.rows("SELECT * FROM deals ORDER BY id")
+    assert balance(world.run(), "deals")["loaded"] == 0
+    world.source.run("UPDATE deals SET title = 'Hose' WHERE id = 5")
+    assert balance(world.run(), "deals")["loaded"] == 2
+    done = world.command("rollback", "latest", "--yes", "--json")
+    assert done.document["proof"]["passed"], done.out
+    assert world.target.rows("SELECT * FROM deals ORDER BY id") == before

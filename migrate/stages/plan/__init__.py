@@ -33,7 +33,7 @@ from migrate.stages.plan.checks import (
     where_is,
 )
 from migrate.stages.plan.ordering import Order, load_order
-from migrate.stages.plan.references import check_lookups, check_references
+from migrate.stages.plan.references import check_lookups, check_matches, check_references
 from migrate.stages.plan.totals import check_totals
 from migrate.stages.result import Result
 from migrate.state.expected import check_made_from
@@ -91,6 +91,7 @@ def held_against(
             problems += check_sqlite_decimals(mapping, target)
     order = load_order(mapping.entities, edges_of(mapping, target)) if not problems else None
     problems += [impossible_cycle(mapping, cycle) for cycle in (order.impossible if order else ())]
+    problems += check_matches(mapping, order.deferred) if order and not problems else []
     return problems, warnings, order
 
 

@@ -58,7 +58,7 @@ def _known_before(
     db.execute(
         f"""
         CREATE TABLE known_before AS
-        SELECT x.entity, x.source_key AS key FROM xw x
+        SELECT x.entity, x.source_key AS key, x.target_key AS tkey FROM xw x
         JOIN (VALUES {known}) s(entity, system) ON s.entity = x.entity AND s.system = x.system
         WHERE {" AND ".join(there) or "TRUE"}
         """
