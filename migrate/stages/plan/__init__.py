@@ -119,6 +119,21 @@ def _source_schemas(ctx: Context) -> dict[str, Schema]:
     return {name: ctx.sources[name].schema(wanted) for name, wanted in read_tables(ctx.mapping).items()}
 
 
+def _unread(ctx: Context) -> dict[str, dict[str, int | None]]:
+    """Per source its tables that nothing reads, with their rows. Where one database is both sides, those of the target
+    are the target's."""
+    read, target = read_tables(ctx.mapping), ctx.mapping.target.url
+    return {
+        name: source.others(
+            [
+                *read.get(name, ()),
+                *(target_tables(ctx.mapping) if ctx.mapping.sources[name].url == target else ()),
+            ]
+        )
+        for name, source in ctx.sources.items()
+    }
+
+
 def target_tables(mapping: Mapping) -> list[str]:
     """Target tables that the mapping writes or looks into, and those it names for backup."""
     names = [e.into for e in mapping.entities.values()]
@@ -214,7 +229,7 @@ def _plan(
         touched=tuple(target_tables(ctx.mapping)),
         problems=tuple({k: str(v) for k, v in vars(w).items()} for w in warnings),
         now=ctx.now,
-        unread={n: source.others(read_tables(ctx.mapping).get(n, ())) for n, source in ctx.sources.items()},
+        unread=_unread(ctx),
         shapes={k: v for n, s in sources.items() for k, v in shapes_of(f"source:{n}", s).items()}
         | shapes_of("target", target),
     )
