@@ -76,9 +76,9 @@ def _tables(tables: Mapping[str, Document]) -> Iterator[str]:
     a pivot does not list."""
     for name, account in tables.items():
         for reason, rows in (account.get("left_out") or {}).items():
-            yield f"{name}: {rows:,} rows left out: {reason}"
+            yield f"{name}: left out, {reason}: {rows:,}"
         if account.get("quarantined"):
-            yield f"{name}: {account['quarantined']:,} rows fit no road"
+            yield f"{name}: fit no road: {account['quarantined']:,}"
         for reader, counts in [*(account.get("joins") or {}).items(), *(account.get("pivots") or {}).items()]:
             if not counts:
                 continue

@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 
 from tests.faults import child
-from tests.promises.test_roads import ENTITIES, MORE, SOURCE, TARGET
+from tests.promises.test_roads import ENTITIES, MORE, SOURCE, TABLES, TARGET
 from tests.runs import World, bare
 
-TABLES = ("contacts", "phones", "drugs", "tags", "profiles", "stats", "calls", "mails")
 OURS = ("transform.road", "transform.split", "transform.query")
 
 
