@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import xlwt
 from migrate.connectors.files import packed
 from migrate.connectors.files.options import FileOptions
+from migrate.connectors.files.spreadsheets.area import Area, areas_of_xlsx
 from migrate.connectors.files.spreadsheets.cells import cell_text
 from migrate.errors import Corrupt, MigrateError, Unreachable, UsageError
 
@@ -227,8 +229,8 @@ def test_sheets_are_tables(folder: Folder) -> None:
         (locked_xlsx(), {}, Unreachable, ["password"]),
         (xlsx(A=[["a"]])[:-200], {}, Corrupt, ["damaged"]),
         (b"\x00\x01\x02", {}, Corrupt, ["no spreadsheet"]),
-        (zipped({"a.txt": "x"}), {}, Corrupt, ["damaged"]),
-        (raw_xlsx(HEAD).replace(b"worksheet", b"workshoot"), {}, Corrupt, ["damaged"]),
+        (zipped({"a.txt": "x"}), {}, Corrupt, ["a part that is not there"]),
+        (raw_xlsx(HEAD).replace(b"worksheet", b"workshoot"), {}, Corrupt, ["a part that is not there"]),
         (raw_xlsx("<row><c t='s'><v>7</v></c></row>"), {}, Corrupt, ["damaged"]),
     ],
 )
@@ -259,11 +261,61 @@ def test_a_spreadsheet_unpacks_to_so_much_and_no_more(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sizes that a zip states are not believed."""
-    from migrate.connectors.files.spreadsheets import book
+    from migrate.connectors.files.spreadsheets import area
 
     data = raw_xlsx(HEAD + "<row/>" * 100_000)
     folder.write(t__xlsx=data)
-    monkeypatch.setattr(book, "LIMIT", 500_000)
+    monkeypatch.setattr(area, "LIMIT", 500_000)
     assert packed.LIMIT == 1 << 30
     with pytest.raises(UsageError, match="unpacks to more than"):
         folder.rows("t")
+
+
+def test_how_far_a_sheet_reaches() -> None:
+    """As libraries write it, with their namespaces; without addresses; with a prefix; with single quotes."""
+    bare = "<row><c/><c><v>1</v></c></row><row/>"
+    prefixed = '<x:row r="7"><x:c r="AB7"/></x:row>'
+    quoted = "<row r='3'><c s='1' r='C3'/></row>"
+    data = {
+        xlsx(One=[["a", "b"], [1]]): Area(2, 2),
+        raw_xlsx(bare): Area(2, 2),
+        raw_xlsx(prefixed): Area(7, 28),
+        raw_xlsx(quoted): Area(3, 3),
+        raw_xlsx(""): Area(),
+    }
+    for content, area in data.items():
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            assert areas_of_xlsx(archive) == {"xl/worksheets/sheet1.xml": area}
+
+
+FAR_OUT = [
+    '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>',
+    '<row r="2"><c r="XFD1048576"><v>1</v></c></row>',
+    '<row r="1000000"><c r="AE1000000" t="s"><v>0</v></c></row>',
+    "<row r='9'><c r='ZZZZ9'/></row><row r='999999'/>",
+]
+
+
+@pytest.mark.parametrize("row", FAR_OUT)
+def test_a_value_far_out_does_not_take_all_the_memory(folder: Folder, row: str) -> None:
+    folder.write(t__xlsx=raw_xlsx(HEAD + row))
+    with pytest.raises(UsageError, match=r"t\.xlsx: the sheet S reaches as far as cell [A-Z]+[\d,]+: "):
+        folder.rows("t")
+    cell = (
+        '<table:table-cell office:value-type="float" office:value="1"{}><text:p>1</text:p></table:table-cell>'
+    )
+    many = f'<table:table-row table:number-rows-repeated="1000000">{cell.format("")}</table:table-row>'
+    wide = f"<table:table-row>{cell.format(' table:number-columns-repeated=' + chr(34) + '16384' + chr(34))}</table:table-row>"
+    folder.write(t__ods=ods(many + wide))
+    folder.path.joinpath("t.xlsx").unlink()
+    with pytest.raises(UsageError, match=r"cell XFD1,000,001: 16,384,016,384 cells"):
+        folder.rows("t")
+
+
+def test_a_long_sheet_is_read(folder: Folder) -> None:
+    """Cells without an address, in many rows, across the blocks that the file is looked through in."""
+    row = "<row>{}</row>"
+    lines = "".join(row.format(f"<c><v>{n}</v></c>{text('x' * 40)}") for n in range(20_000))
+    folder.write(t__xlsx=raw_xlsx(HEAD + lines + row.format('<c t="e"><v>#N/A</v></c>')))
+    rows = folder.rows("t")
+    assert (len(rows), rows[-2]["a"], rows[-1]["a"], rows[-1]["_line"]) == (20_001, "19999", "#N/A", 20_002)

@@ -8,6 +8,8 @@ size, which no table of real data is; and what has to be in memory as a whole ha
 from __future__ import annotations
 
 import gzip
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,6 +22,16 @@ from migrate.errors import Corrupt, Unreachable, UsageError
 from migrate.mapping.shapes import nearest
 
 LIMIT, RATIO = 1 << 30, 200
+# What the standard library raises for packed bytes that make no sense.
+DAMAGE = (
+    gzip.BadGzipFile,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)
@@ -137,7 +149,9 @@ def _reading(place: Place) -> Iterator[None]:
         with disk_errors("Reading the file", file_of(place)):
             try:
                 yield
-            except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError) as error:
+            except (*DAMAGE, OSError) as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise  # the disk's, not the bytes'
                 ends = isinstance(error, EOFError)
                 raise Corrupt(
                     f"the {kind} file ends too early: it is not whole."

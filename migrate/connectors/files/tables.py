@@ -39,16 +39,17 @@ def tables_of(
 ) -> dict[str, Found]:
     """The tables `wanted` that are there; all of them without. Raises UsageError, Unreachable, Corrupt."""
     found = {
-        name: _stated(folder, name, stated)
-        for name, stated in options.items()
-        if stated.file is not None and (wanted is None or name in wanted)
+        name: _stated(folder, name, option)
+        for name, option in options.items()
+        if option.file is not None and (wanted is None or name in wanted)
     }
     taken = {p.resolve() for p in _all_stated(folder, options)}
     for path in _listed(folder):
         if path.resolve() in taken or not is_table(path.name, options.get(table_name(path.name), rest)):
             continue
         for name, one in _by_name(path, options, rest, wanted):
-            if wanted is not None and name not in wanted:
+            stated = name in options and options[name].file is not None
+            if stated or (wanted is not None and name not in wanted):
                 continue
             if name in found:
                 other = file_of(found[name].parts[0]).name

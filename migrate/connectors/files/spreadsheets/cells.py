@@ -52,3 +52,21 @@ def _hours(value: timedelta) -> str:
     rest = f".{fraction:06d}".rstrip("0") if fraction else ""
     sign = "-" if value < timedelta(0) else ""
     return f"{sign}{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{rest}"
+
+
+def column_number(letters: bytes) -> int:
+    """AB → 27; columns count from 0."""
+    number = 0
+    for letter in letters.upper():
+        number = number * 26 + letter - 64
+    return number - 1
+
+
+def column_letters(column: int) -> str:
+    """27 → AB."""
+    text = ""
+    column += 1
+    while column > 0:
+        column, rest = divmod(column - 1, 26)
+        text = chr(65 + rest) + text
+    return text

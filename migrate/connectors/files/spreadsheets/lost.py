@@ -8,27 +8,20 @@ through a second time, for these cells only (docs/decisions/0014-spreadsheets.md
 
 from __future__ import annotations
 
-import io
-import posixpath
 import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
-from xml.etree import ElementTree
 from xml.parsers import expat
 
-from migrate.connectors.files.spreadsheets.cells import number_text, time_text
+from migrate.connectors.files.spreadsheets.cells import column_number, number_text, time_text
+from migrate.connectors.files.spreadsheets.loaded import Cell
+from migrate.connectors.files.spreadsheets.package import sheet_members
 from migrate.errors import Corrupt
 
-DAMAGED = "the spreadsheet is damaged: it cannot be read to its end."
-Cell = tuple[int, int]  # row and column, both counted from 0
-
 _BLOCK = 1 << 20
-_DESCRIPTION = 16 << 20  # bytes of workbook.xml and the like
 _MOST = 4_000_000  # cells of one sheet that such content is kept of
 _LONGEST = 64 << 20  # bytes of one row
 _END = re.compile(rb"</(?:\w+:)?sheetData\s*>")
@@ -49,33 +42,29 @@ class Lost:
     texts: dict[Cell, str] = field(default_factory=dict)
     unknown: list[Cell] = field(default_factory=list)
 
+    def by_row(self) -> dict[int, dict[int, str]]:
+        found: dict[int, dict[int, str]] = {}
+        for (row, column), text in self.texts.items():
+            found.setdefault(row, {})[column] = text
+        return found
+
     def put(self, cell: Cell, text: str) -> None:
         self.texts[cell] = text
         if len(self.texts) > _MOST:
             raise Corrupt(f"more than {_MOST:,} cells of the sheet are errors.")
 
 
-def lost_cells(data: bytes, suffix: str, sheet: str, doubtful: Set[Cell]) -> Lost:
-    """Of one sheet of the file `data`. `doubtful`: cells that came as midnight or as a date before March 1900.
-
-    Raises Corrupt, without the name of the file, where it contradicts itself."""
-    if suffix == ".xls":
-        return _of_xls(data, sheet, doubtful)
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if suffix == ".ods":
-                return _of_ods(archive, sheet)
-            return _of_xlsx(archive, sheet, doubtful)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ElementTree.ParseError, expat.ExpatError):
-        raise Corrupt(DAMAGED) from None
-
-
 # -- .xlsx, .xlsm
 
 
-def _of_xlsx(archive: zipfile.ZipFile, sheet: str, doubtful: Set[Cell]) -> Lost:
+def lost_of_xlsx(archive: zipfile.ZipFile, sheet: str, doubtful: Set[Cell]) -> Lost:
+    """`doubtful`: cells that came as midnight or as a date before March 1900. Raises Corrupt, without the name of the
+    file, where it contradicts itself, and what zipfile and ElementTree raise."""
     lost, rows_in_doubt, number = Lost(), {row for row, _ in doubtful}, -1
-    for attributes, body in _rows(archive, _part_of(archive, sheet)):
+    member = sheet_members(archive).get(sheet)
+    if member is None:
+        raise Corrupt("the workbook names no such sheet.")
+    for attributes, body in _rows(archive, member):
         at = _PLACE.search(attributes)
         number = int(at[2]) - 1 if at else number + 1
         if number in rows_in_doubt or b'"e"' in body or b"'e'" in body or _FORMULA.search(body):
@@ -87,7 +76,7 @@ def _look_at(row: int, body: bytes, doubtful: Set[Cell], lost: Lost) -> None:
     column = -1
     for _, attributes, content in _CELL.findall(body):
         at, kind = _PLACE.search(attributes), _TYPE.search(attributes)
-        column = _column(at[1]) if at and at[1] else column + 1
+        column = column_number(at[1]) if at and at[1] else column + 1
         found = _VALUE.search(content)
         value = unescape(found[1].decode("utf-8", "replace")).strip() if found else ""
         if kind and kind[1] == b"e" and value:
@@ -124,89 +113,6 @@ def _rows(archive: zipfile.ZipFile, part: str) -> Iterator[tuple[bytes, bytes]]:
                 raise Corrupt("one row of the sheet is longer than any real one.")
 
 
-def _column(letters: bytes) -> int:
-    """AB → 27."""
-    number = 0
-    for letter in letters.upper():
-        number = number * 26 + letter - 64
-    return number - 1
-
-
-def _part_of(archive: zipfile.ZipFile, sheet: str) -> str:
-    """The member of the archive that holds a sheet."""
-    book = next(iter(_related(archive, "").values()), "xl/workbook.xml")
-    for node in _described(archive, book).iter():
-        if _local(node.tag) == "sheet" and node.get("name") == sheet:
-            id_ = next((v for k, v in node.attrib.items() if k.endswith("}id")), "")
-            return _member(archive, _related(archive, book).get(id_, ""))
-    raise Corrupt("the workbook names no such sheet.")
-
-
-def _related(archive: zipfile.ZipFile, part: str) -> dict[str, str]:
-    """Id → member of what a part of the package refers to; of the package itself only its document."""
-    folder, name = posixpath.split(part)
-    found = {}
-    for node in _described(archive, posixpath.join(folder, "_rels", f"{name}.rels")):
-        target = (node.get("Target") or "").replace("\\", "/")
-        if part or (node.get("Type") or "").endswith("/officeDocument"):
-            path = target[1:] if target.startswith("/") else posixpath.join(folder, target)
-            found[node.get("Id") or ""] = posixpath.normpath(path)
-    return found
-
-
-def _described(archive: zipfile.ZipFile, part: str) -> ElementTree.Element:
-    with archive.open(_member(archive, part)) as stream:
-        data = stream.read(_DESCRIPTION + 1)
-    if len(data) > _DESCRIPTION:
-        raise Corrupt("the description of the workbook is larger than any real one.")
-    return ElementTree.fromstring(data)
-
-
-def _member(archive: zipfile.ZipFile, part: str) -> str:
-    """Its name as the archive spells it; some programs differ in case."""
-    wanted = part.lower()
-    for name in archive.namelist():
-        if name.replace("\\", "/").lower() == wanted:
-            return name
-    raise Corrupt("the workbook refers to a part that is not there.")
-
-
-def _local(tag: str) -> str:
-    return tag.rpartition("}")[2]
-
-
-# -- .xls
-
-
-def _of_xls(data: bytes, sheet: str, doubtful: Set[Cell]) -> Lost:
-    import xlrd
-
-    lost = Lost()
-    try:
-        # what it has to say about odd files it would print
-        with xlrd.open_workbook(file_contents=data, on_demand=True, logfile=io.StringIO()) as book:
-            found = book.sheet_by_name(sheet)
-            for row in range(found.nrows):
-                for column, kind in enumerate(found.row_types(row)):
-                    if kind == xlrd.XL_CELL_ERROR:
-                        code = int(found.cell_value(row, column))
-                        lost.put((row, column), xlrd.error_text_from_code.get(code, f"#ERROR {code}"))
-            for row, column in doubtful:
-                if text := _undated(float(found.cell_value(row, column))):
-                    lost.put((row, column), text)
-    except xls_errors():
-        raise Corrupt(DAMAGED) from None
-    return lost
-
-
-def xls_errors() -> tuple[type[Exception], ...]:
-    """What xlrd raises for bytes that make no sense."""
-    from xlrd.biffh import XLRDError
-    from xlrd.compdoc import CompDocError
-
-    return (XLRDError, CompDocError, struct.error, AssertionError, LookupError, ValueError)
-
-
 # -- .ods
 
 _TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0 "
@@ -216,7 +122,8 @@ _CALC = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0 "
 _CELLS = (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell")
 
 
-def _of_ods(archive: zipfile.ZipFile, sheet: str) -> Lost:
+def lost_of_ods(archive: zipfile.ZipFile, sheet: str) -> Lost:
+    """Raises what zipfile and expat raise."""
     reader = _OdsReader(sheet)
     with archive.open("content.xml") as stream:
         while block := stream.read(_BLOCK):

@@ -24,8 +24,9 @@ from migrate.connectors.files.bytes_in import Pinned, changed, pin
 from migrate.connectors.files.csv_text import Counts, check_names, too_few
 from migrate.connectors.files.options import BAD, LINE, RAW, FileOptions
 from migrate.connectors.files.packed import Place, file_of, whole
-from migrate.connectors.files.spreadsheets.book import LoadedSheet, load_sheet
-from migrate.connectors.files.spreadsheets.cells import cell_text
+from migrate.connectors.files.spreadsheets.book import damaged, load_sheet
+from migrate.connectors.files.spreadsheets.cells import cell_text, column_letters
+from migrate.connectors.files.spreadsheets.loaded import LoadedSheet
 from migrate.errors import UsageError
 
 _BATCH_ROWS = 16_384
@@ -63,8 +64,9 @@ def open_sheet(place: Place, options: FileOptions, known: Known) -> SheetFile:
     key = (str(place), hashlib.sha256(data).hexdigest(), options)
     if key not in known:
         sheet = load_sheet(place, data, options.sheet)
-        header, rows = _cut(sheet, options.skip_first, options.skip_last)
-        _refuse_unknown(sheet, header)
+        where = at_sheet(place, sheet.name)
+        header, rows = _cut(sheet, where, options.skip_first, options.skip_last)
+        _refuse_unknown(sheet, header, where)
         known[key] = SheetFile(
             place,
             sheet.name,
@@ -86,7 +88,8 @@ def read_sheet(file: SheetFile, *, expect: Pinned | None = None) -> Iterator[pa.
         found = hashlib.sha256(data).hexdigest() if plain else pin(file_of(file.path)).sha256
         if found != expect.sha256:
             raise changed(file_of(file.path))
-    _, rows = _cut(load_sheet(file.path, data, file.sheet), file.skip_first, file.skip_last)
+    sheet = load_sheet(file.path, data, file.sheet)
+    _, rows = _cut(sheet, at_sheet(file.path, file.sheet), file.skip_first, file.skip_last)
     pending: list[_Row] = []
     for row in rows:
         pending.append(row)
@@ -97,26 +100,30 @@ def read_sheet(file: SheetFile, *, expect: Pinned | None = None) -> Iterator[pa.
         yield _batch(file, pending)
 
 
-def _cut(sheet: LoadedSheet, skip_first: int, skip_last: int) -> tuple[_Row, Iterator[_Row]]:
+def at_sheet(place: Place, sheet: str) -> str:
+    return f"{place} (sheet {sheet})"
+
+
+def _cut(sheet: LoadedSheet, where: str, skip_first: int, skip_last: int) -> tuple[_Row, Iterator[_Row]]:
     """The header, without what is empty behind its last name, and the rows that belong to it."""
-    rows = (row for row in _rows(sheet) if row.line > skip_first)
+    rows = (row for row in _rows(sheet, where) if row.line > skip_first)
     header = next(rows, None)
     if header is None:
         after = f" after the {skip_first} rows of skip_first" if skip_first else ""
-        raise UsageError(f"the sheet is empty{after}: it has no header.", where=sheet.where)
+        raise UsageError(f"the sheet is empty{after}: it has no header.", where=where)
     width = max(i for i, text in enumerate(header.texts, 1) if text is not None)
     header = _Row(header.line, header.texts[:width])
-    check_names([name or "" for name in header.texts], f"{sheet.where}:{header.line}")
-    return header, _all_but_last(rows, skip_last, sheet.where) if skip_last else rows
+    check_names([name or "" for name in header.texts], f"{where}:{header.line}")
+    return header, _all_but_last(rows, skip_last, where) if skip_last else rows
 
 
-def _rows(sheet: LoadedSheet) -> Iterator[_Row]:
-    for number, values in enumerate(sheet.rows()):
+def _rows(sheet: LoadedSheet, where: str) -> Iterator[_Row]:
+    for number, values in enumerate(sheet.read()):
         # most cells are texts, and most of the rest numbers
         texts = [(v or None) if type(v) is str else cell_text(v) for v in values]
         for column, text in sheet.texts.get(number, {}).items():
             if not 0 <= column - sheet.first < len(texts):
-                raise sheet.damaged()
+                raise damaged(where)
             texts[column - sheet.first] = text
         if any(text is not None for text in texts):
             yield _Row(number + 1, texts)
@@ -132,14 +139,14 @@ def _all_but_last(rows: Iterable[_Row], count: int, where: str) -> Iterator[_Row
         raise too_few(len(held), count, where)
 
 
-def _refuse_unknown(sheet: LoadedSheet, header: _Row) -> None:
+def _refuse_unknown(sheet: LoadedSheet, header: _Row, where: str) -> None:
     """A formula without a stored result is a value that nobody knows, and its cell looks empty."""
     for row, column in sheet.unknown:
         if row >= header.line and 0 <= column - sheet.first < len(header.texts):
             raise UsageError(
-                f"cell {_letters(column)}{row + 1} holds a formula whose result is not in the file "
+                f"cell {column_letters(column)}{row + 1} holds a formula whose result is not in the file "
                 f"({len(sheet.unknown)} such cells in the sheet).",
-                where=sheet.where,
+                where=where,
                 hint="Open the file in Excel or LibreOffice, let it calculate, and save it.",
             )
 
@@ -153,9 +160,9 @@ def _counted(header: _Row, rows: Iterable[_Row]) -> Counts:
 
 
 def _code(row: _Row, width: int) -> str | None:
-    if any(text is not None for text in row.texts[width:]):
+    if len(row.texts) > width and any(text is not None for text in row.texts[width:]):
         return "ragged_row"
-    return "nul_byte" if any(text is not None and "\0" in text for text in row.texts) else None
+    return "nul_byte" if "\0" in "".join(filter(None, row.texts)) else None
 
 
 def _batch(file: SheetFile, rows: list[_Row]) -> pa.RecordBatch:
@@ -183,13 +190,3 @@ def _batch(file: SheetFile, rows: list[_Row]) -> pa.RecordBatch:
         pa.array(raws, pa.binary()),
     ]
     return pa.RecordBatch.from_arrays(arrays, names=[*file.names, LINE, BAD, RAW])
-
-
-def _letters(column: int) -> str:
-    """27 → AB."""
-    text = ""
-    column += 1
-    while column:
-        column, rest = divmod(column - 1, 26)
-        text = chr(65 + rest) + text
-    return text
