@@ -96,7 +96,10 @@ def origins_of(entity: Entity, name: str) -> list[tuple[str, str, str]]:
     """(source, table, column) that the values of a column of the entity's road come from; several, where `explode`
     lists them. The table of a query is "query"."""
     if entity.explode is not None and name in entity.explode.lists:
-        columns = [s.text for s in entity.explode.lists[name] if not s.literal]
+        slots = entity.explode.lists[name]
+        # The first list has columns; another one that states no text as such may be all texts.
+        of_columns = name == next(iter(entity.explode.lists)) or any(s.literal for s in slots)
+        columns = [s.text for s in slots if not s.literal and of_columns]
         return [origin for c in dict.fromkeys(columns) for origin in origins_of(entity, c)]
     join, dot, column = name.partition(".")
     if dot and join in entity.with_:

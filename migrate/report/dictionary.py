@@ -12,15 +12,15 @@ from typing import Any
 from migrate.mapping.every_field import every_field
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.model import Entity, Field, Mapping
+from migrate.mapping.road_model import Split
 from migrate.mapping.usage import columns_read, origins_of, source_columns
 from migrate.model import Schema
+from migrate.report.dictionary_words import branch_words, entity_rules, field_words, in_one_line, said
 
 ENTRIES_SHOWN = 50  # of one map
-_ORIGINS = ("from", "value", "expr", "first_of", "text", "choose")
-_OWN = frozenset((*_ORIGINS, "check", "default"))
 # Keys of an entity that have a place of their own in the document, or say nothing of the data.
 _ENTITY_KEYS = frozenset(
-    ("name", "source", "table", "into", "key", "write", "match", "where", "target_sets", "fields", "let")
+    ("name", "source", "table", "into", "key", "write", "match", "where", "target_sets", "fields")
 )
 
 
@@ -29,7 +29,7 @@ def data_dictionary(mapping: Mapping, target: Schema | None = None) -> dict[str,
 
     `entities`: a list of {entity, why, from, into, key, write, match, where, rules, columns}; `columns`: {column, type,
     nullable, from (source columns), origin, steps, default, checks, why}. `maps`: {map, used_by, size, entries (at
-    most ENTRIES_SHOWN)}. `checks`: {check, within} over tables. `lineage`: source column → target columns. `left_behind`, `reasons` (`why` of everything
+    most ENTRIES_SHOWN)}. `splits`: tables with several roads. `checks`: {check, within} over tables. `lineage`: source column → target columns. `left_behind`, `reasons` (`why` of everything
     else, with its place), `functions` (those used) and `glossary` as the file has them."""
     entities = [_entity(mapping, name, entity, target) for name, entity in mapping.entities.items()]
     used = {s.name for e in mapping.entities.values() for _, f in every_field(e) for s in f.do}
@@ -40,6 +40,7 @@ def data_dictionary(mapping: Mapping, target: Schema | None = None) -> dict[str,
         "sources": [{"source": name, "system": s.system} for name, s in mapping.sources.items()],
         "entities": entities,
         "maps": _maps(mapping),
+        "splits": [_split(mapping, split) for split in mapping.split.values()],
         "checks": [{"check": c.words, "within": c.allowed} for c in mapping.checks],
         "lineage": _lineage(mapping),
         "left_behind": [item.model_dump() for item in mapping.left_behind],
@@ -80,7 +81,7 @@ def _in_brief(entity: Dict[str, Any]) -> dict[str, Any]:
             }
         )
     return {
-        "from": f"{entity['from']['source']}.{entity['from']['table']}",
+        "from": f"{entity['from']['source']}.{entity['from']['table'] or 'query'}",
         "into": entity["into"],
         "why": entity["why"],
         "columns": columns,
@@ -89,12 +90,7 @@ def _in_brief(entity: Dict[str, Any]) -> dict[str, Any]:
 
 def says(column: Dict[str, Any]) -> str:
     """What happens to a column's values, in one line."""
-    parts = [column["origin"], *column["steps"]]
-    if column["default"] is not None:
-        parts.append(f"if empty: {column['default']}")
-    if column["checks"]:
-        parts.append(f"checked: {', '.join(column['checks'])}")
-    return "; ".join(part for part in parts if part)
+    return in_one_line(column)
 
 
 def _entity(mapping: Mapping, name: str, entity: Entity, target: Schema | None) -> dict[str, Any]:
@@ -121,22 +117,26 @@ def _entity(mapping: Mapping, name: str, entity: Entity, target: Schema | None) 
         "match": dict(entity.match),
         "where": entity.where,
         "set_by_target": dict(entity.target_sets),
-        "rules": [f"let {name}: {says(_field(mapping, field))}" for name, field in entity.let.items()]
-        + [_said(k, v) for k, v in content.items() if k not in _ENTITY_KEYS],
+        "rules": [rule for k, v in content.items() if k not in _ENTITY_KEYS for rule in entity_rules(k, v)],
         "columns": columns,
     }
 
 
-def _field(mapping: Mapping, field: Field) -> dict[str, Any]:
-    content = _as_written(mapping, _dumped(field))
+def _split(mapping: Mapping, split: Split) -> dict[str, Any]:
+    """{source, table, branches: [{when, goes}], otherwise}: each row takes the first that fits."""
+    branches = [b.model_dump(mode="json") for b in split.branches]
+    rest = split.otherwise.model_dump(mode="json") if split.otherwise is not None else {}
     return {
-        "from": columns_read(field),
-        "origin": next((_origin(key, content[key]) for key in _ORIGINS if content.get(key) is not None), ""),
-        "steps": [step for key, value in content.items() if key not in _OWN for step in _steps(key, value)],
-        "default": content.get("default"),
-        "checks": [_check(check) for check in content.get("check", ())],
-        "why": field.why,
+        "source": split.source,
+        "table": split.table,
+        "branches": [{"when": b["when"], "goes": branch_words(b)} for b in branches],
+        "otherwise": branch_words(rest),
     }
+
+
+def _field(mapping: Mapping, field: Field) -> dict[str, Any]:
+    words = field_words(_as_written(mapping, _dumped(field)))
+    return {"from": columns_read(field), **words, "why": field.why}
 
 
 def _dumped(model: Entity | Field) -> dict[str, Any]:
@@ -151,104 +151,6 @@ def _as_written(mapping: Mapping, value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _as_written(mapping, inner) for key, inner in value.items()}
     return [_as_written(mapping, inner) for inner in value] if isinstance(value, list) else value
-
-
-# ------------------------------------------------------------------ in words
-
-
-def _origin(key: str, value: Any) -> str:
-    """Where a value comes from."""
-    match key:
-        case "value":
-            return f'always "{value}"'
-        case "first_of":
-            return f"first of {', '.join(value)}"
-        case "choose":
-            return "; ".join(f"{_case(case)} if {case['when']}" for case in value)
-        case _:
-            return str(value)
-
-
-def _case(case: Dict[str, Any]) -> str:
-    key = next(key for key in ("from", "value", "expr") if case.get(key) is not None)
-    return _origin(key, case[key]).removeprefix("always ")
-
-
-def _steps(key: str, value: Any) -> list[str]:
-    """One key of a field in words; a key without words of its own says what the file says."""
-    match key:
-        case "when":
-            return [f"only where {value}"]
-        case "otherwise":
-            return [f"no case fits: {value if isinstance(value, str) else _case(value)}"]
-        case "do_if_text":
-            return []
-        case "bands":
-            bands = [f"up to {limit}: {_flow(result)}" for limit, result in value["limits"]]
-            above = [f"above: {_flow(value.get('above'))}"] if value.get("has_above") else []
-            return [f"bands {', '.join([*bands, *above])}"]
-        case "read_as":
-            return [f"read as {value}"]
-        case "do":
-            return [_function(step) for step in value]
-        case "map":
-            return [f"map {value['name']}" if value.get("name") else f"map of {len(value['values'])} values"]
-        case "unmapped":
-            return [f"not in the map: {_flow(value)}"]
-        case "ref":
-            return [_reference(value)]
-        case "find":
-            return [_lookup(value)]
-        case _:
-            return [_said(key, value)]
-
-
-def _function(step: Dict[str, Any]) -> str:
-    arguments = step.get("arguments")
-    return str(step["name"]) if arguments is None else f"{step['name']}: {_flow(arguments)}"
-
-
-def _reference(ref: Dict[str, Any]) -> str:
-    to = ref.get("to") or " or ".join(dict.fromkeys(ref.get("kinds", {}).values()))
-    words = f"the row of {to}" + (f" (which one: {ref['kind']})" if ref.get("kind") else "")
-    return words + _outcomes(ref, known=("to", "kind", "kinds"))
-
-
-def _lookup(find: Dict[str, Any]) -> str:
-    conditions = [str(find["by"])] if find.get("by") else []
-    conditions += [f"{column} = {value}" for column, value in find.get("where", {}).items()]
-    return f"found in {find['table']} by {', '.join(conditions)}" + _outcomes(
-        find, known=("table", "by", "where")
-    )
-
-
-def _outcomes(given: Dict[str, Any], known: tuple[str, ...]) -> str:
-    rest = [_said(key, value) for key, value in given.items() if key not in known]
-    return f" ({', '.join(rest)})" if rest else ""
-
-
-def _check(check: Dict[str, Any]) -> str:
-    words = str(check["name"])
-    if check.get("argument") is not None:
-        words += f": {_flow(check['argument'])}"
-    return words + (f" (else {_flow(check['on_fail'])})" if "on_fail" in check else "")
-
-
-def _said(key: str, value: Any) -> str:
-    return f"{key}: {_flow(value)}"
-
-
-def _flow(value: Any) -> str:
-    """A value as the file would write it on one line."""
-    if isinstance(value, dict):
-        if "on" not in value and (value.keys() == {"table", "by"} or value.keys() >= {"table", "where"}):
-            return _lookup(value)
-        if "text" in value and value.keys() <= {"text", "literal"}:  # an item of explode
-            return _flow(value["text"])
-        return "{" + ", ".join(_said(key, inner) for key, inner in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_flow, value)) + "]"
-    return "null" if value is None else f'"{value}"' if value == "" else str(value)
 
 
 # ------------------------------------------------------------------ maps and lineage
@@ -275,7 +177,7 @@ def _map(name: str, value_map: Any, used_by: list[str]) -> dict[str, Any]:
     return {
         "map": name,
         "used_by": used_by,
-        "rules": [_said(key, value) for key, value in extra.items()],
+        "rules": [said(key, value) for key, value in extra.items()],
         "size": len(entries),
         "entries": [[key, value] for key, value in entries[:ENTRIES_SHOWN]],
     }

@@ -27,6 +27,10 @@ def markdown(document: Document) -> str:
         parts.append("## Maps")
         for value_map in document["maps"]:
             parts += _map(value_map)
+    if document["splits"]:
+        parts.append("## Tables with several roads")
+        for split in document["splits"]:
+            parts += _split(split)
     if document["checks"]:
         checks = [(c["check"], c["within"]) for c in document["checks"]]
         parts += ["## The same before and after", _table(("what", "within"), checks)]
@@ -49,7 +53,8 @@ def markdown(document: Document) -> str:
 
 
 def _entity(entity: Document) -> list[str]:
-    source = f"{entity['from']['source']}.{entity['from']['table']}"
+    origin = entity["from"]
+    source = f"{origin['source']}.{origin['table']}" if origin["table"] else f"a query of {origin['source']}"
     facts = [
         ("rows of", source),
         ("only those with", entity["where"]),
@@ -87,6 +92,15 @@ def _entity(entity: Document) -> list[str]:
         _text(entity["why"]),
         _table(("", ""), [(name, value) for name, value in facts if value]),
         _table(columns, rows) if rows else "",
+    ]
+
+
+def _split(split: Document) -> list[str]:
+    rows = [(b["when"] or "all others", b["goes"]) for b in split["branches"]]
+    table = f"{split['source']}.{split['table']}"
+    return [
+        f"### {_text(table)}",
+        _table(("the first that fits", "goes to"), [*rows, ("no other", split["otherwise"])]),
     ]
 
 

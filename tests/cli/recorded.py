@@ -208,6 +208,7 @@ ANSWERS: dict[str, Any] = {
             }
         ],
         "maps": [],
+        "splits": [],
         "checks": [{"check": "count accounts", "within": "0%"}],
         "lineage": {"crm.companies.company_name": ["accounts.name"]},
         "left_behind": [],

@@ -136,3 +136,62 @@ def test_dictionary_needs_no_database_unless_it_is_asked_for_types(tmp_path: Pat
     assert command("dictionary", str(file), "--out", str(tmp_path)).code == 2
     assert command("dictionary", str(file), "--live").code == 5
     assert command("dictionary", str(tmp_path / "none.yaml")).code == 2
+
+
+ROADS = """migrate: 1
+name: roads
+source: {system: acme, url: "sqlite:///source.db"}
+target: {url: "sqlite:///target.db"}
+split: {actions: {calls: "type = 'call'", leave_out: {void: "type = 'x'"}, otherwise: quarantine}}
+entities:
+  people:
+    from: people
+    key: id
+    into: contacts
+    with:
+      home: {table: homes, on: {id: person}, where: "kind = 'home'", rows: one_or_none}
+      tag: {table: tags, on: {id: id}, rows: any, order: [-made]}
+    fields: {name: full_name, city: home.city}
+  phones:
+    from: people
+    explode: {number: [tel, mobile], kind: [office, cell]}
+    key: [id, kind]
+    into: phones
+    fields: {number: number, kind: kind}
+  calls: {from: actions, key: id, into: calls, fields: {body: body}}
+  counted: {query: "SELECT person, count(*) AS n FROM homes GROUP BY person", key: person, into: stats, fields: {n: n}}
+"""
+
+
+def test_roads_are_told_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text(ROADS, encoding="utf-8")
+    made = data_dictionary(load_mapping(file, {}))
+    rules = {e["entity"]: e["rules"] for e in made["entities"]}
+    assert rules["people"] == [
+        "with home: one or none of homes by id = person, only where kind = 'home'",
+        "with tag: any of tags by id, in the order of -made",
+    ]
+    assert rules["phones"] == ["one row for each: number from tel, mobile; kind from office, cell"]
+    assert made["splits"] == [
+        {
+            "source": "source",
+            "table": "actions",
+            "branches": [
+                {"when": "type = 'call'", "goes": "calls"},
+                {"when": "type = 'x'", "goes": "left out: void"},
+            ],
+            "otherwise": "quarantine",
+        }
+    ]
+    assert made["lineage"] == {
+        "source.actions.body": ["calls.body"],
+        "source.homes.city": ["contacts.city"],
+        "source.people.full_name": ["contacts.name"],
+        "source.people.mobile": ["phones.number"],
+        "source.people.tel": ["phones.number"],
+        "source.query.n": ["stats.n"],
+    }
+    page = markdown(made)
+    assert "| rows of | a query of source |" in page
+    assert "| type = 'x' | left out: void |\n| no other | quarantine |" in page
