@@ -55,6 +55,9 @@ def _extract(ctx: Context, source: str, tables: tuple[str, ...]) -> Capture:
         database, tables, ctx.place("extract", source), advance=ctx.progress.advance, point="extract"
     )
     failpoints.hit("extract.captured")
+    for table in taken.schema.tables if database.engine == "files" else ():
+        for left_out in table.not_carried:
+            ctx.progress.note(f"{table.name}: without {left_out}")
     ctx.ledger.put_checkpoint(
         ctx.run,
         NAME,

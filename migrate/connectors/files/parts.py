@@ -76,8 +76,10 @@ def _open(table: str, place: Place, options: FileOptions, known: Known) -> Opene
 
 
 def _left_out(options: FileOptions) -> tuple[str, ...]:
-    stated = {"lines before the header": options.skip_first, "rows at the end": options.skip_last}
-    return tuple(f"{count} {what}, as the mapping says" for what, count in stated.items() if count)
+    stated = {"the first {} lines": options.skip_first, "the last {} rows": options.skip_last}
+    return tuple(
+        f"{what.format(count)} of each file, as the mapping says" for what, count in stated.items() if count
+    )
 
 
 def _columns(file: Opened) -> tuple[Column, ...]:
