@@ -71,7 +71,7 @@ def inputs_digest(ctx: Context) -> str:
 def damaged_parts(ctx: Context, inputs: str) -> list[str]:
     """Parts whose files are not as `apply` left them, and entities whose road is not there; `run` makes them again."""
     sources = all_sources(ctx)
-    damaged = [name for name in ctx.entities if not are_whole(ctx, name, inputs, sources)]
+    damaged = [name for name in ctx.entities if not are_whole(ctx, name, sources)]
     return damaged or [
         part
         for name in ctx.entities
@@ -84,7 +84,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     """All entities of the run, from `sources` (by name) against the state of the `target`."""
     declared = ctx.target.schema(ctx.plan.touched)
     known = known_crosswalk(ctx)
-    rows = make_roads(ctx, sources, inputs)
+    rows = make_roads(ctx, sources)
     lookups = table_lookups(ctx, sources)
     compiled = {n: _compile(ctx, n, rows[n], declared).with_lookups(lookups) for n in ctx.entities}
     earlier = earlier_hashes(ctx, known, declared)
