@@ -46,8 +46,9 @@ def preview(mapping: Path | str, entity: str, key: str) -> dict[str, Any]:
 
     {mapping, entity, key, table, rows: [{key, source (column → text), fate, reasons, events, target: {loaded_as, match,
     found}, lets, fields}]}; rows are several where the road makes several of one, or where a key is not unique
-    (ROWS_SHOWN at most). A field: {column, type, nullable, steps: [{step, value, broken}], value, found}: `found` are the
-    target keys that a reference or lookup finds there now. Values are those of the row: personal data.
+    (ROWS_SHOWN at most). A field: {column, type, nullable, steps: [{step, value, broken}], value, found}, of a
+    list also items: [{name, steps}]; `found` are the target keys that a reference or lookup finds there now. Values are
+    those of the row: personal data.
 
     Raises MappingError, UsageError where entity or row are not there, Unreachable."""
     loaded = load_mapping(mapping)
@@ -210,10 +211,18 @@ class _Seen:
     def _list(
         self, one: CompiledList, value: Said, looked: Dict[Ask, list[str]], known: Dict[_Known, str]
     ) -> dict[str, Any]:
-        """The steps of items are not told: which row an item came from is not known here."""
+        """`items`: the steps of every value of every item, where the preview has one row only: which row an item came
+        from is not known here."""
+        names = [n for n in self.watched.fields if n == one.name or n.startswith(f"{one.name}.")]
+        alone = self.made.rows.num_rows == 1
         return {
             **_column(one.name, one.type, one.column.nullable),
             "steps": [],
+            "items": [
+                {"name": name, "steps": self._steps(name, place)}
+                for name in (names if alone else ())
+                for place in range(self.watched.count(name))
+            ],
             "value": value,
             "found": self._found(list(one.references.values()), value, looked, known),
         }

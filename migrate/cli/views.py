@@ -362,6 +362,8 @@ def preview(console: Console, document: Document) -> None:
 def _previewed(console: Console, field: Document, event: str | None) -> None:
     column = str(field.get("column"))
     _way(console, column, field.get("steps") or ())
+    for item in field.get("items") or ():
+        _way(console, f"  {item.get('name')}", item.get("steps") or ())
     empty = "" if field.get("nullable") else ", not null"
     value = field.get("value")
     shown = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
