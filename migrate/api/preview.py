@@ -27,6 +27,7 @@ from migrate.connectors.registry import open_target
 from migrate.errors import MappingError, UsageError
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Entity, Mapping
+from migrate.mapping.references import match_references
 from migrate.mapping.shapes import did_you_mean
 from migrate.model import Schema, Type, added_columns
 from migrate.planning import finds
@@ -284,6 +285,8 @@ def _fate(entity: Entity, loaded_as: str | None, found: list[str] | None) -> str
     if found:
         done = {"link": "linked to", "add": "in conflict with", "add_or_link": "linked to"}
         return f"{done.get(entity.write, 'written over')} {entity.into} {found[0]}, which matches"
+    if match_references(entity):
+        return f"added to {entity.into}, or found there by what it refers to: that is known in a run only"
     if entity.write in ("link", "update"):
         return f"quarantine: no row of {entity.into} matches"
     return f"added to {entity.into}"
