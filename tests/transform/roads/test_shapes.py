@@ -78,7 +78,7 @@ def test_broken_records_stay_one_row(tmp_path: Path) -> None:
 PIECES = st.one_of(st.none(), st.text("aA ;,N", max_size=8))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(PIECES, PIECES), max_size=7), cut=st.integers(1, 3))
 def test_slots_as_a_plain_loop_makes_them(
     tmp_path_factory: pytest.TempPathFactory, rows: Any, cut: int

@@ -68,7 +68,7 @@ def modelled(orders: Any, people: Any, lands: Any, goods: Any, notes: Any) -> li
     return found
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, cut=st.integers(1, 4), size=st.integers(1, 5))
 def test_every_slot_is_what_a_plain_loop_makes_of_it(
     tmp_path_factory: pytest.TempPathFactory, rows: Any, cut: int, size: int
