@@ -95,7 +95,7 @@ def _verdict(name: str, rows: int, wrong: list[str]) -> Verdict:
         check=f"table {name}",
         passed=not wrong,
         expected=f"{rows} rows, each on a road, left out by a reason, or quarantined",
-        found="; ".join(wrong) or f"{rows} rows",
+        found="; ".join(wrong) or f"{rows} rows of the table accounted for",
         reason="; ".join(wrong),
     )
 

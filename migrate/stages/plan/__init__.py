@@ -75,8 +75,8 @@ def held_against(
     """The mapping held against both live schemas: problems, warnings, and the load order where there are none.
 
     `sources` by name, each with the tables that the mapping names as far as they are there; `engine`: the target's."""
-    problems, warnings = check_tables(mapping, sources, target)
-    roads, found = _roads(mapping, sources)
+    roads, problems = _roads(mapping, sources)
+    found, warnings = check_tables(mapping, sources, target)
     problems += found
     problems += check_lookups(mapping, target)
     if not problems:
