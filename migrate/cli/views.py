@@ -75,6 +75,10 @@ def _tables(tables: Mapping[str, Document]) -> Iterator[str]:
     """What is worth a look about source tables: rows that a split leaves out, that joins and pivots do not use, names that
     a pivot does not list."""
     for name, account in tables.items():
+        for entity, reasons in (account.get("excluded") or {}).items():
+            yield f"{name}: {entity} leaves out " + ", ".join(
+                f"{n:,} ({reason})" for reason, n in reasons.items()
+            )
         for reason, rows in (account.get("left_out") or {}).items():
             yield f"{name}: left out, {reason}: {rows:,}"
         if account.get("quarantined"):

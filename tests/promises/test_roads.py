@@ -248,6 +248,7 @@ def test_p5_every_table_of_the_source_is_accounted_for(done: tuple[World, dict[s
     said = StringIO()
     views.plan(console_on(said, width=200), planned)
     for words in (
+        "people: phones leaves out 4 (empty)",
         "addr: contacts.home uses 2 of 4 rows",
         "other names: zz (1)",
         "actions: left out, pipeline: 1",
@@ -264,6 +265,7 @@ def test_p5_every_table_of_the_source_is_accounted_for(done: tuple[World, dict[s
     assert tables["people"] == {
         "rows": 4,
         "roads": {"contacts": 4, "phones": 4, "drugs": 4},
+        "excluded": {"contacts": {"where": 1}, "phones": {"empty": 4}, "drugs": {"empty": 3}},
         "queries": ["stats"],
     }
     assert tables["actions"] == {
@@ -354,6 +356,7 @@ def test_p7_roads_over_files_with_broken_records_and_null_words(tmp_path: Path) 
     assert tables["people"] == {
         "rows": 5,
         "roads": {"first": 1, "phones": 2},
+        "excluded": {"phones": {"empty": 1}},
         "left_out": {},
         "quarantined": 2,
     }
