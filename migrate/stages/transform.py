@@ -23,9 +23,10 @@ from migrate.mapping.model import Entity, Ref
 from migrate.mapping.references import compared_with, is_plain, match_references, references_of
 from migrate.model import PartRef, Schema, Table, Verdict
 from migrate.parts import write_rows
-from migrate.planning import first_names, limit_of, may_be_quarantined, plan_number, yielding_columns
+from migrate.planning import limit_of, may_be_quarantined, plan_number, yielding_columns
 from migrate.stages.result import Result
 from migrate.stages.roads import are_whole, make_roads, quarantined_by_splits
+from migrate.state.identity import first_names
 from migrate.state.lookups import table_lookups
 from migrate.state.proven import known_crosswalk, source_rows, target_rows
 from migrate.state.quarantine import RID_SHIFT, write_quarantine
@@ -101,7 +102,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     settled = settle(
         roads,
         systems={n: ctx.mapping.sources[e.source].system for n, e in ctx.mapping.entities.items()},
-        names=first_names(ctx.mapping),
+        names=first_names(ctx),
         runs=_own_runs(ctx) if known else (),
         crosswalk=known,
         targets=targets,

@@ -37,6 +37,7 @@ from migrate.stages.plan.references import check_lookups, check_matches, check_r
 from migrate.stages.plan.totals import check_totals
 from migrate.stages.result import Result
 from migrate.state.expected import check_made_from
+from migrate.state.identity import first_names
 from migrate.state.records import meta_rows
 from migrate.transform.compile import compile_entity
 from migrate.transform.roads.read import read_road
@@ -204,7 +205,7 @@ def prove_scratch(ctx: Context) -> None:
 def _plan(
     ctx: Context, sources: dict[str, Schema], target: Schema, order: Order, warnings: list[Problem]
 ) -> Plan:
-    entities = {}
+    entities, names = {}, first_names(ctx)
     for name in order.entities:
         entity = ctx.mapping.entities[name]
         table = target.table(entity.into)
@@ -216,7 +217,7 @@ def _plan(
             key_from=key_from(entity, table) or "link",
             deferred=tuple(order.deferred.get(name, ())),
             refs={f: ref.entities for f, ref in references_of(entity)},
-            digest=entity_digest(ctx.mapping, entity, table),
+            digest=entity_digest(entity, table, names),
         )
     return Plan(
         run=ctx.run,
