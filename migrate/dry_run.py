@@ -34,7 +34,7 @@ from migrate.stages.backup import capture_target
 from migrate.stages.load.assign import assign
 from migrate.stages.report import quarantined
 from migrate.stages.transform import transform
-from migrate.state.accounts import accounts
+from migrate.state.accounts import accounts, with_names
 from migrate.state.counts import entity_counts, settled_counts
 from migrate.state.expected import digests_of
 from migrate.state.outlook import outlook
@@ -119,7 +119,10 @@ def _dry(mapping: Mapping, home: Path, progress: Progress | None) -> dict[str, A
 def counted(ctx: Context, problems: list[dict[str, str]]) -> dict[str, Any]:
     """The plan's document, from what the stages so far left in the run's folder."""
     tables, told = accounts(ctx, {source: extracted_rows(ctx, source) for source in ctx.plan.source_tables})
-    lost = [{"code": "rows", "where": v.check, "message": v.reason, "hint": ""} for v in told if not v.passed]
+    wrong = [
+        v for v in told if not v.passed and settled_counts(ctx)
+    ]  # else a gate closed before the roads were made
+    lost = [{"code": "rows", "where": v.check, "message": v.reason, "hint": ""} for v in wrong]
     return {
         "mapping": ctx.mapping.name,
         "digest": ctx.plan.digest,
@@ -127,7 +130,7 @@ def counted(ctx: Context, problems: list[dict[str, str]]) -> dict[str, Any]:
         "order": list(ctx.plan.order),
         "deferred": {n: list(e.deferred) for n, e in ctx.plan.entities.items() if e.deferred},
         "entities": _merged(entity_counts(ctx), outlook(ctx)),
-        "tables": tables,
+        "tables": with_names(ctx, tables),
         "joins": ctx.ledger.run_facts(ctx.run).get("joins") or {},
         "quarantine": quarantine_counts(quarantined(ctx)),
         "problems": [*ctx.plan.problems, *unused_problems(ctx), *problems, *lost],

@@ -139,19 +139,13 @@ def earlier_identities(mapping: Mapping, name: str) -> tuple[Identity, ...]:
 _NOT_OF_ROWS = {"name", "source", "was", "max_quarantine", "on_parent_excluded"}
 
 
-def entity_digest(mapping: Mapping, entity: Entity, table: Table) -> str:
+def entity_digest(entity: Entity, table: Table, names: dict[str, str]) -> str:
     """What decides the values of an entity's rows: its part of the mapping and the target table's columns.
 
     A key of the language that the mapping does not use does not count, so that a version which learns one does not
-    take all rows for changed; nor do the names of entities, as far as `was` says that they are the same."""
+    take all rows for changed. `names`: entity → the name that it had first; another name is no change."""
     content = entity.model_dump(mode="json", exclude_defaults=True, exclude=_NOT_OF_ROWS)
-    return digest_of([_by_first_names(content, first_names(mapping)), repr(table.columns)])
-
-
-def first_names(mapping: Mapping) -> dict[str, str]:
-    """Entity → the name under which its rows were known first, where `was` gives one."""
-    names = {name: [w.entity for w in e.was if w.entity] for name, e in mapping.entities.items()}
-    return {name: earlier[-1] for name, earlier in names.items() if earlier}
+    return digest_of([_by_first_names(content, names), repr(table.columns)])
 
 
 def _by_first_names(value: Any, names: dict[str, str], *, in_ref: bool = False) -> Any:

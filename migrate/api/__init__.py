@@ -1,15 +1,41 @@
 """The public interface. Every command of the command line is a few lines over one of these.
 
-Documents are plain JSON-able dicts in the shapes of docs/cli; errors are `migrate.errors`.
+Documents are plain JSON-able dicts in the shapes of docs/cli; errors are `migrate.errors`. A function's module is loaded
+when it is first asked for: looking at a mapping need not wait for what a run needs.
 """
 
-from migrate.api.backups import backup_check, backup_restore, backup_show, backups
-from migrate.api.databases import doctor, profile, schema
-from migrate.api.mappings import dictionary, examples
-from migrate.api.preview import preview
-from migrate.api.quarantined import quarantine, quarantine_export
-from migrate.api.rows import trace
-from migrate.api.runs import demo, plan, report, rollback, run, runs, status, verify
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from migrate.api.backups import backup_check, backup_restore, backup_show, backups
+    from migrate.api.databases import doctor, profile, schema
+    from migrate.api.mappings import dictionary, examples
+    from migrate.api.preview import preview
+    from migrate.api.quarantined import quarantine, quarantine_export
+    from migrate.api.rows import trace
+    from migrate.api.runs import demo, plan, report, rollback, run, runs, status, verify
+
+_HOMES = {
+    "backups": ("backup_check", "backup_restore", "backup_show", "backups"),
+    "databases": ("doctor", "profile", "schema"),
+    "mappings": ("dictionary", "examples"),
+    "preview": ("preview",),
+    "quarantined": ("quarantine", "quarantine_export"),
+    "rows": ("trace",),
+    "runs": ("demo", "plan", "report", "rollback", "run", "runs", "status", "verify"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{home}")
+    # The import leaves the module under its own name; where a function is called like it, the function is meant.
+    globals().update({one: getattr(module, one) for one in _HOMES[home]})
+    return globals()[name]
+
 
 __all__ = [
     "backup_check",

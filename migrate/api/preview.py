@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping as Dict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from migrate.connectors.registry import open_target
 from migrate.errors import MappingError, UsageError
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Entity, Mapping
+from migrate.mapping.references import match_references
 from migrate.mapping.shapes import did_you_mean
 from migrate.model import Schema, Type, added_columns
 from migrate.planning import finds
@@ -45,8 +47,9 @@ def preview(mapping: Path | str, entity: str, key: str) -> dict[str, Any]:
 
     {mapping, entity, key, table, rows: [{key, source (column → text), fate, reasons, events, target: {loaded_as, match,
     found}, lets, fields}]}; rows are several where the road makes several of one, or where a key is not unique
-    (ROWS_SHOWN at most). A field: {column, type, nullable, steps: [{step, value, broken}], value, found}: `found` are the
-    target keys that a reference or lookup finds there now. Values are those of the row: personal data.
+    (ROWS_SHOWN at most). A field: {column, type, nullable, steps: [{step, value, broken}], value, found}, of a
+    list also items: [{name, steps}]; `found` are the target keys that a reference or lookup finds there now. Values are
+    those of the row: personal data.
 
     Raises MappingError, UsageError where entity or row are not there, Unreachable."""
     loaded = load_mapping(mapping)
@@ -203,24 +206,39 @@ class _Seen:
             **_column(field.name, field.type, field.column.nullable),
             "steps": self._steps(field.name, place),
             "value": value,
-            "found": self._found(value, looked, known),
+            "found": self._found([field], value, looked, known),
         }
 
     def _list(
         self, one: CompiledList, value: Said, looked: Dict[Ask, list[str]], known: Dict[_Known, str]
     ) -> dict[str, Any]:
-        """The steps of items are not told: which row an item came from is not known here."""
+        """`items`: the steps of every value of every item, where the preview has one row only: which row an item came
+        from is not known here."""
+        names = [n for n in self.watched.fields if n == one.name or n.startswith(f"{one.name}.")]
+        alone = self.made.rows.num_rows == 1
         return {
             **_column(one.name, one.type, one.column.nullable),
             "steps": [],
+            "items": [
+                {"name": name, "steps": self._steps(name, place)}
+                for name in (names if alone else ())
+                for place in range(self.watched.count(name))
+            ],
             "value": value,
-            "found": self._found(value, looked, known),
+            "found": self._found(list(one.references.values()), value, looked, known),
         }
 
-    def _found(self, value: Said, looked: Dict[Ask, list[str]], known: Dict[_Known, str]) -> list[str] | None:
-        """Target keys that the references and lookups in a value find; None where there are none in it."""
+    def _found(
+        self,
+        fields: Sequence[CompiledField],
+        value: Said,
+        looked: Dict[Ask, list[str]],
+        known: Dict[_Known, str],
+    ) -> list[str] | None:
+        """Target keys that the references and lookups in a value find; None where there are none in it, or where a
+        reference names its row by other columns than its key: which row that is, is known in a run only."""
         references, asks = list(_refs(value)), list(_asks(value))
-        if not references and not asks:
+        if (not references and not asks) or any(f.field.ref and f.field.ref.by for f in fields):
             return None
         keys = [known[name] for name in (self._named(*ref) for ref in references) if name in known]
         return keys + [key for ask in asks for key in looked[ask]]
@@ -241,8 +259,8 @@ def _refs(value: Said) -> list[tuple[str, str]]:
     if not isinstance(value, dict):
         return []
     if value.keys() == {"ref"}:
-        entity, *parts = value["ref"]
-        return [(entity, key_text(parts))]
+        entities, *parts = value["ref"]
+        return [(entity, key_text(parts)) for entity in entities.split(" or ")]  # one of several has the row
     return [ref for inner in value.values() for ref in _refs(inner)]
 
 
@@ -267,6 +285,8 @@ def _fate(entity: Entity, loaded_as: str | None, found: list[str] | None) -> str
     if found:
         done = {"link": "linked to", "add": "in conflict with", "add_or_link": "linked to"}
         return f"{done.get(entity.write, 'written over')} {entity.into} {found[0]}, which matches"
+    if match_references(entity):
+        return f"added to {entity.into}, or found there by what it refers to: that is known in a run only"
     if entity.write in ("link", "update"):
         return f"quarantine: no row of {entity.into} matches"
     return f"added to {entity.into}"

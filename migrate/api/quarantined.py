@@ -71,7 +71,7 @@ def quarantine_export(run: str, folder: Path, *, home: Path | None = None) -> li
     for name, rows in by_entity.items():
         columns = list(dict.fromkeys(c for r in rows for c in (r["row"] or {})))
         of_files = ["_file"] if any("file" in row for row in rows) else []
-        path = folder / f"{name}.csv"
+        path = folder / f"{''.join(c if c.isalnum() or c in '_-' else '_' for c in name)}.csv"
         with (
             atomic_file(path, point="quarantine.export") as temporary,
             temporary.open("w", newline="", encoding="utf-8") as file,

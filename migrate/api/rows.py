@@ -82,7 +82,7 @@ def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[
 
 def _table(ctx: Context, entity: str) -> str:
     plan = ctx.plan.entities[entity]
-    return f"{plan.source}.{plan.table}"
+    return f"{plan.source}.{plan.table or 'query'}"
 
 
 def _rids(ctx: Context, entity: str, key: str) -> dict[int, str]:

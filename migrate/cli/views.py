@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ def plan(console: Console, document: Document) -> None:
     console.print(made)
     for name, entity in (document.get("entities") or {}).items():
         _outlook(console, name, entity)
+    _listed(console, "Tables", list(_tables(document.get("tables") or {})), style="bold")
     _problems(console, document.get("problems") or ())
     reasons = (document.get("dictionary") or {}).get("reasons") or ()
     _listed(console, "Why", [f"{r.get('where')}: {r.get('why')}" for r in reasons], style="bold")
@@ -81,6 +82,28 @@ def _outlook(console: Console, name: str, entity: Document) -> None:
     for field, codes in (entity.get("references") or {}).items():
         counts = ", ".join(f"{code} {rows}" for code, rows in codes.items())
         line(console, f"{name}.{field}: references that find no row: {counts}")
+
+
+def _tables(tables: Mapping[str, Document]) -> Iterator[str]:
+    """What is worth a look about source tables: rows that a split leaves out, that joins and pivots do not use, names that
+    a pivot does not list."""
+    for name, account in tables.items():
+        for entity, reasons in (account.get("excluded") or {}).items():
+            yield f"{name}: {entity} leaves out " + ", ".join(
+                f"{n:,} ({reason})" for reason, n in reasons.items()
+            )
+        for reason, rows in (account.get("left_out") or {}).items():
+            yield f"{name}: left out, {reason}: {rows:,}"
+        if account.get("quarantined"):
+            yield f"{name}: fit no road: {account['quarantined']:,}"
+        for reader, counts in [*(account.get("joins") or {}).items(), *(account.get("pivots") or {}).items()]:
+            if not counts:
+                continue
+            rows = counts.get("rows", account.get("rows"))
+            names = ", ".join(f"{n} ({c:,})" for n, c in list((counts.get("names") or {}).items())[:5])
+            yield f"{name}: {reader} uses {counts['used']:,} of {rows:,} rows" + (
+                f"; other names: {names}" if names else ""
+            )
 
 
 def _rehearsal(console: Console, found: Document) -> None:
@@ -356,6 +379,8 @@ def preview(console: Console, document: Document) -> None:
 def _previewed(console: Console, field: Document, event: str | None) -> None:
     column = str(field.get("column"))
     _way(console, column, field.get("steps") or ())
+    for item in field.get("items") or ():
+        _way(console, f"  {item.get('name')}", item.get("steps") or ())
     empty = "" if field.get("nullable") else ", not null"
     value = field.get("value")
     shown = "nothing" if value is None else json.dumps(value, ensure_ascii=False)

@@ -32,6 +32,10 @@ def check_roads(
             _expression(given.where, (*here, "where"), reading)
     for table, split in splits.items():
         _split(table, split, entities, names, reading)
+        if len(sources) > 1 and not split.entities:
+            message = f"which source has the table `{one_line(table)}`? No entity of this split tells"
+            hint = "name an entity that reads it; a table that nothing reads belongs under left_behind"
+            reading.wrong("missing_key", reading.key_at("split", table), message, hint)
     for name, entity in entities.items():
         _is_named(name, entity, splits, entities, names, reading)
 

@@ -64,6 +64,11 @@ def referring_columns(entity: Entity) -> dict[str, tuple[str, ...]]:
     return {column: tuple(entities) for column, entities in found.items()}
 
 
+def match_references(entity: Entity) -> tuple[str, ...]:
+    """Fields that are references and by which rows are found in the target."""
+    return tuple(c for c, given in entity.match.items() if given is None and c in dict(references_of(entity)))
+
+
 def named_by(mapping: Mapping, entity: str) -> tuple[tuple[str, ...], ...]:
     """The columns of an entity's source rows by which references name them, where that is not the key; in the order of
     the mapping. Transformed rows carry one value for each."""

@@ -64,7 +64,7 @@ def said(key: str, value: Any) -> str:
 def flow(value: Any) -> str:
     """A value as the file would write it on one line."""
     if isinstance(value, dict):
-        if "on" not in value and (value.keys() == {"table", "by"} or value.keys() >= {"table", "where"}):
+        if "on" not in value and "table" in value and value.keys() & {"by", "where"}:
             return _lookup(value)
         return "{" + ", ".join(said(key, inner) for key, inner in value.items()) + "}"
     if isinstance(value, list):
@@ -162,9 +162,9 @@ def _reference(ref: Dump) -> str:
 def _lookup(find: Dump) -> str:
     conditions = [str(find["by"])] if find.get("by") else []
     conditions += [f"{column} = {value}" for column, value in find.get("where", {}).items()]
-    return f"found in {find['table']} by {', '.join(conditions)}" + _outcomes(
-        find, known=("table", "by", "where")
-    )
+    given = f"{find['give']} of what is found" if find.get("give") else "found"
+    words = f"{given} in {find['table']} by {', '.join(conditions)}"
+    return words + _outcomes(find, known=("table", "by", "where", "give"))
 
 
 def _outcomes(given: Dump, known: tuple[str, ...]) -> str:

@@ -233,7 +233,10 @@ def _before_and_after(console: Console, checks: Sequence[Mapping[str, Any]]) -> 
 
 def _needs_a_human(console: Console, known: Mapping[str, Any]) -> None:
     counts = quarantine_counts(known.get("quarantine") or ())
-    waiting = total(known.get("balances") or {})["quarantined"]
+    # Rows of a split table that fit no road are in no entity's balance.
+    waiting = total(known.get("balances") or {})["quarantined"] + sum(
+        int(account.get("quarantined") or 0) for account in (known.get("tables") or {}).values()
+    )
     if not waiting and not counts:
         return
     line(console, f"Needs a human: {waiting:,} rows in quarantine", "bold")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from migrate import failpoints
 from migrate.context import Context
 from migrate.errors import TooManyQuarantined
 from migrate.ledger.records import JSON
 from migrate.mapping.road_model import Split
+from migrate.planning import digest_of
 from migrate.state.quarantine import write_split_quarantine
 from migrate.state.roads import (
     entity_rows,
@@ -26,11 +28,12 @@ from migrate.vault.capture import Rows
 STAGE = "transform"
 
 
-def make_roads(ctx: Context, sources: Mapping[str, Rows], inputs: str) -> dict[str, EntityRows]:
+def make_roads(ctx: Context, sources: Mapping[str, Rows]) -> dict[str, EntityRows]:
     """The road of every entity of the run; what lies there already and is whole is not made again. Counts go to the
     run's facts: `splits` by table, `joins` by ENTITY.JOIN, `pivots` by entity.
 
     Raises GateClosed where a join finds more rows than the mapping says."""
+    inputs = _inputs(ctx)
     splits = {table: _split(ctx, split, sources, inputs) for table, split in ctx.mapping.split.items()}
     joins: dict[str, JSON] = {}
     pivots: dict[str, JSON] = {}
@@ -44,17 +47,28 @@ def make_roads(ctx: Context, sources: Mapping[str, Rows], inputs: str) -> dict[s
             failpoints.hit("transform.road.checkpointed")
         shaped = read_shaped(road_folder(ctx, name))
         assert shaped is not None, "a checkpoint speaks of files that are there"
-        joins |= {f"{name}.{join}": dict(counts) for join, counts in shaped.joins.items()}
-        pivots |= {name: dict(shaped.pivot)} if shaped.pivot else {}
+        joins |= {f"{name}.{join}": _without_names(counts) for join, counts in shaped.joins.items()}
+        pivots |= {name: _without_names(shaped.pivot)} if shaped.pivot else {}
     counted: dict[str, JSON] = {t: _facts(ctx, t, c) for t, c in splits.items()}
     ctx.ledger.put_run_facts(ctx.run, {"splits": counted, "joins": joins, "pivots": pivots})
     return {name: entity_rows(ctx, name, sources) for name in ctx.entities}
 
 
-def are_whole(ctx: Context, name: str, inputs: str, sources: Mapping[str, Rows]) -> bool:
+def _inputs(ctx: Context) -> str:
+    """What roads depend on: the plan, and the backups of the sources. A target that drifts leaves them as they are."""
+    backups = [
+        (c.part, str(c.facts.get("manifest_sha256")))
+        for c in ctx.ledger.checkpoints(ctx.run, "backup")
+        if c.part.startswith("source:")
+    ]
+    return digest_of([ctx.plan.digest, sorted(backups)])
+
+
+def are_whole(ctx: Context, name: str, sources: Mapping[str, Rows]) -> bool:
     """Whether the road of an entity, and the split that it comes from, are as they were made."""
     spec = spec_of(ctx, name, sources)
     parts = ([_part(name)] if not spec.plain else []) + ([_of(spec.entity.table)] if spec.split else [])
+    inputs = _inputs(ctx)
     return all(ctx.ledger.checkpoint(ctx.run, STAGE, part, inputs) is not None for part in parts)
 
 
@@ -71,6 +85,11 @@ def quarantined_by_splits(ctx: Context) -> None:
                 kept="Nothing was loaded; the backups are kept.",
                 hint=f"See `migrate quarantine list {ctx.run}`; add a condition, or leave_out with a reason.",
             )
+
+
+def _without_names(counts: Mapping[str, Any]) -> dict[str, JSON]:
+    """Names that a pivot does not list are values of rows: they stay in the run's folder, the ledger gets their number."""
+    return {key: len(value) if key == "names" else value for key, value in counts.items()}
 
 
 def _part(name: str) -> str:

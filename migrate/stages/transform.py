@@ -20,12 +20,21 @@ from migrate.context import Context
 from migrate.errors import Drift, GateClosed, MappingError, TooManyQuarantined
 from migrate.ledger.records import JSON
 from migrate.mapping.model import Entity, Ref
-from migrate.mapping.references import compared_with, is_plain, list_values, references, slot_name, values
+from migrate.mapping.references import (
+    compared_with,
+    is_plain,
+    list_values,
+    match_references,
+    references,
+    slot_name,
+    values,
+)
 from migrate.model import PartRef, Schema, Table, Verdict
 from migrate.parts import write_rows
-from migrate.planning import first_names, limit_of, may_be_quarantined, plan_number, yielding_columns
+from migrate.planning import limit_of, may_be_quarantined, plan_number, yielding_columns
 from migrate.stages.result import Result
 from migrate.stages.roads import are_whole, make_roads, quarantined_by_splits
+from migrate.state.identity import first_names
 from migrate.state.lookups import table_lookups
 from migrate.state.proven import known_crosswalk, source_rows, target_rows
 from migrate.state.quarantine import RID_SHIFT, write_quarantine
@@ -73,7 +82,7 @@ def inputs_digest(ctx: Context) -> str:
 def damaged_parts(ctx: Context, inputs: str) -> list[str]:
     """Parts whose files are not as `apply` left them, and entities whose road is not there; `run` makes them again."""
     sources = all_sources(ctx)
-    damaged = [name for name in ctx.entities if not are_whole(ctx, name, inputs, sources)]
+    damaged = [name for name in ctx.entities if not are_whole(ctx, name, sources)]
     return damaged or [
         part
         for name in ctx.entities
@@ -86,7 +95,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     """All entities of the run, from `sources` (by name) against the state of the `target`."""
     declared = ctx.target.schema(ctx.plan.touched)
     known = known_crosswalk(ctx)
-    rows = make_roads(ctx, sources, inputs)
+    rows = make_roads(ctx, sources)
     lookups = table_lookups(ctx, sources)
     compiled = {n: _compile(ctx, n, rows[n], declared).with_lookups(lookups) for n in ctx.entities}
     earlier = earlier_hashes(ctx, known, declared)
@@ -103,7 +112,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     settled = settle(
         roads,
         systems={n: ctx.mapping.sources[e.source].system for n, e in ctx.mapping.entities.items()},
-        names=first_names(ctx.mapping),
+        names=first_names(ctx),
         runs=_own_runs(ctx) if known else (),
         crosswalk=known,
         targets=targets,
@@ -289,6 +298,7 @@ def _road(
         },
         unique={f: c.on_fail for f, v in entity.fields.items() for c in v.check if c.name == "unique"},
         match=tuple(entity.match),
+        match_references=match_references(entity),
         required=frozenset(required),
         by_content=entity.key_is_content,
         on_parent_excluded=entity.on_parent_excluded,

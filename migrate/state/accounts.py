@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from migrate.mapping.query import parse_query
 from migrate.mapping.road_model import Split
 from migrate.mapping.usage import table_maps
 from migrate.model import PartRef, Verdict
+from migrate.state.left_out import excluded_files
 from migrate.state.roads import road_folder, spec_of, split_folder
 from migrate.transform.own_columns import BASE
 from migrate.transform.roads.shape import read_shaped
@@ -54,7 +56,8 @@ def accounts(ctx: Context, sources: Mapping[str, Rows]) -> tuple[dict[str, JSON]
     """Per source table ("source.table" where there are several sources) what became of its rows, and for each whose
     rows do not simply lie on roads as they are the verdict that none of them is missing, and none there twice.
 
-    `rows`; `roads`: entity → rows of the table on its road; `left_out`: reason → rows and `quarantined`, of a split
+    `rows`; `roads`: entity → rows of the table on its road; `excluded`: entity → reason → rows of the road that it leaves
+    out; `left_out`: reason → rows and `quarantined`, of a split
     table; `joins`: ENTITY.JOIN → rows, used, unused; `pivots`, `queries`, `maps`: who else reads it; or, of a table
     that nothing reads, `left_behind`: why (else null), and rows no further than COUNTED."""
     found: dict[str, JSON] = {}
@@ -75,12 +78,26 @@ def accounts(ctx: Context, sources: Mapping[str, Rows]) -> tuple[dict[str, JSON]
     return found, verdicts
 
 
+def with_names(ctx: Context, tables: Mapping[str, JSON]) -> dict[str, JSON]:
+    """The same for the eyes of who plans: with the names that pivots met and do not list, the most frequent first."""
+    found: dict[str, JSON] = json.loads(json.dumps(tables))
+    for account in found.values():
+        for kind in ("joins", "pivots"):
+            readers = _dict(_dict(account).get(kind))
+            for reader, counts in readers.items():
+                name, _, join = reader.partition(".")
+                shaped = read_shaped(road_folder(ctx, name))
+                if shaped is not None and isinstance(counts, dict) and "names" in counts:
+                    counts["names"] = (shaped.joins[join] if join else shaped.pivot)["names"]
+    return found
+
+
 def _verdict(name: str, rows: int, wrong: list[str]) -> Verdict:
     return Verdict(
         check=f"table {name}",
         passed=not wrong,
         expected=f"{rows} rows, each on a road, left out by a reason, or quarantined",
-        found="; ".join(wrong) or f"{rows} rows",
+        found="; ".join(wrong) or f"{rows} rows of the table accounted for",
         reason="; ".join(wrong),
     )
 
@@ -103,10 +120,22 @@ def _account(
             wrong = (wrong or []) + [f"{name}: {t}" for t in told]
     if roads:
         account["roads"] = roads
+        excluded: dict[str, JSON] = {name: reasons for name in roads if (reasons := _excluded(ctx, name))}
+        account |= {"excluded": excluded} if excluded else {}
     if split is not None:
         wrong = (wrong or []) + _of_split(ctx, split, rows, account)
     account |= _others(ctx, source, table)
     return account, wrong
+
+
+def _excluded(ctx: Context, name: str) -> dict[str, JSON]:
+    """Reason → rows of an entity's road that it leaves out."""
+    files = [path for path in excluded_files(ctx.folder / "transform" / name) if path.exists()]
+    if not files:
+        return {}
+    with workspace(ctx.room("temp")) as db:
+        sql = f"SELECT reason, count(*) FROM {parquet(files)} GROUP BY reason ORDER BY reason"
+        return {str(reason): int(rows) for reason, rows in db.execute(sql).fetchall()}
 
 
 def _of_split(ctx: Context, split: Split, rows: int, account: dict[str, JSON]) -> list[str]:

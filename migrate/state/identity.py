@@ -98,6 +98,25 @@ def names_now(ctx: Context) -> dict[str, Identity]:
     return found
 
 
+def first_names(ctx: Context) -> dict[str, str]:
+    """Entity of the mapping → the name under which the target knew its rows first: back through `was`, and through
+    what runs renamed."""
+    done = [
+        ((row["system"], row["entity"]), (row["old_system"], row["old_entity"])) for row in renamed_rows(ctx)
+    ]
+    found = {}
+    for name in ctx.mapping.entities:
+        now = identity_of(ctx.mapping, name)
+        earlier = earlier_identities(ctx.mapping, name)
+        if earlier:
+            now = earlier[0]
+        for new, old in reversed(done):
+            now = old if new == now else now
+        # A name that another entity has now would make two entities one.
+        found[name] = name if now[1] in ctx.mapping.entities else now[1]
+    return found
+
+
 def names_then(ctx: Context) -> Callable[[pa.Table], pa.Table]:
     """The opposite: puts crosswalk entries as they are today under the names that this run's mapping has."""
     now = names_now(ctx)

@@ -223,3 +223,9 @@ entities:
     )
     document = api.examples(file)
     assert told(document) == [("who_id", {"ref": ["leads", "4"]}, {"ref": ["leads", "3"]})]
+
+
+def test_the_examples_of_the_demo_hold() -> None:
+    found = api.examples(Path(__file__).parents[2] / "mappings" / "demo.yaml")
+    assert told(found) == []
+    assert found["passed"] >= 6

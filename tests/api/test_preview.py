@@ -130,6 +130,26 @@ def test_what_is_not_there_is_said(world: World) -> None:
     assert world.command("preview", str(broken), "contacts", "--key", "1").code == 5
 
 
+def test_references_by_other_columns_and_to_one_of_several(world: World) -> None:
+    """Which row has these values is known in a run only; of several entities the one that has the row is found."""
+    file = world.folder / "others.yaml"
+    file.write_text(
+        world.mapping.read_text()
+        .replace("ref: accounts", "ref: {to: accounts, by: name}")
+        .replace("find: {in: users, by: login", "ref: {to: [accounts, contacts]}, x: {in: users, by: login")
+        .replace(', x: {in: users, by: login, active: "1", missing: empty_and_flag}', "")
+        .replace("owner_id: {from: rep", "land2: {from: co"),
+        encoding="utf-8",
+    )
+    world.target.run("ALTER TABLE contacts ADD COLUMN land2 TEXT")
+    found = api.preview(file, "contacts", "1")["rows"][0]
+    fields = by_column(found)
+    assert fields["account_id"]["value"] == {"ref": ["accounts", "1"]}
+    assert fields["account_id"]["found"] is None
+    assert fields["land2"]["value"] == {"ref": ["accounts or contacts", "1"]}
+    assert len(fields["land2"]["found"]) == 1
+
+
 def test_files_by_line_and_words_that_mean_nothing(tmp_path: Path) -> None:
     made = files(
         tmp_path,

@@ -38,6 +38,8 @@ entities:
       kind: {from: k, map: {a: b}}
       owner: {from: rep, ref: {to: users, missing: {find: {in: users, email: "${DESK}"}}}, why: the desk takes the rest}
       about: {from: subject, ref: {kind: subject_type, to: {A: accounts, U: users}, why: two kinds}}
+      firm: {from: [land, k], ref: {to: [accounts, users], by: [country, number], ambiguous: stop}}
+      plan: {from: k, find: {in: plans, by: title, give: code, missing: {find: {in: plans, title: none, missing: stop}}}}
       seen: {expr: "coalesce(seen, made)", read_as: date, lossy: allow}
       source: {value: "${LABEL}"}
 checks: [{sum: size, of: accounts, by: [kind, country], within: 0.1%}, {count: accounts}]
@@ -66,6 +68,8 @@ def test_every_column_says_what_happens_to_it(tmp_path: Path) -> None:
         "kind": "k; map of 1 values",
         "owner": "rep; the row of users (missing: found in users by email = ${DESK})",
         "about": "subject; the row of accounts or users (which one: subject_type)",
+        "firm": "land, k; the row of accounts or users with this country, number (ambiguous: stop)",
+        "plan": "k; code of what is found in plans by title (missing: found in plans by title = none (missing: stop))",
         "seen": "coalesce(seen, made); read as date; lossy: allow",
         "source": 'always "${LABEL}"',
     }

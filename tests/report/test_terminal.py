@@ -180,3 +180,8 @@ def test_rows_that_a_rollback_kept_are_said() -> None:
     text = shown(RUN | {"state": "rolled_back", "kept": 3})
     assert "3 rows were kept" in text
     assert "kept" not in shown(RUN | {"state": "rolled_back", "kept": 0})
+
+
+def test_rows_that_fit_no_road_wait_for_a_human_too() -> None:
+    run = RUN | {"tables": {"actions": {"rows": 6, "quarantined": 2}, "audit": {"rows": None}}}
+    assert "Needs a human: 35 rows" in shown(run)

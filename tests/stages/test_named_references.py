@@ -339,3 +339,176 @@ def test_lookups_stand_in_for_a_row_that_is_missing_and_may_look_at_the_row(here
         "contacts.account_id: ref_missing_emptied": 1,
     }
     assert document["state"] == "verified"
+
+
+def test_rows_are_named_by_let_values_joined_columns_and_by_a_kind(tmp_path: Path) -> None:
+    """Places are known by their content only; a split leaves rows out; the kind says among which rows a name is looked for."""
+    world = bare(
+        tmp_path,
+        [
+            "CREATE TABLE companies(name TEXT, city_no INTEGER, type TEXT)",
+            "CREATE TABLE cities(no INTEGER, city TEXT)",
+            "CREATE TABLE prospects(id INTEGER, name TEXT)",
+            "CREATE TABLE notes(id INTEGER, about TEXT, kind TEXT, town TEXT)",
+            "INSERT INTO cities VALUES (1, 'Oslo'), (2, 'Bern'), (3, 'Rome')",
+            "INSERT INTO companies VALUES (' ACME ', 1, 'firm'), ('Bolt', 2, 'firm'), ('Gone', 3, 'dead'), ('bolt', 3, 'firm')",
+            "INSERT INTO prospects VALUES (1, 'acme'), (2, 'Cy')",
+            "INSERT INTO notes VALUES (1, 'acme', 'A', 'Oslo'), (2, 'acme', 'L', 'Bern'), (3, 'bolt', 'A', NULL), "
+            "(4, 'gone', 'A', 'Oslo'), (5, 'Cy', 'L', 'Rome'), (6, 'acme', 'X', NULL)",
+        ],
+        [
+            "CREATE TABLE accounts(id TEXT PRIMARY KEY, name TEXT, city TEXT)",
+            "CREATE TABLE leads(id TEXT PRIMARY KEY, name TEXT)",
+            "CREATE TABLE places(id TEXT PRIMARY KEY, city TEXT)",
+            "CREATE TABLE notes(id TEXT PRIMARY KEY, about_id TEXT, account_id TEXT REFERENCES accounts(id), "
+            "place_id TEXT REFERENCES places(id), legacy_id TEXT)",
+        ],
+        """
+  accounts:
+    from: companies
+    with: {home: {table: cities, on: {city_no: no}, rows: one}}
+    let: {called: {from: name, do: [trim, lower]}}
+    key: name
+    into: accounts
+    fields: {name: called, city: home.city}
+  places: {from: cities, key: content, into: places, fields: {city: city}}
+  leads: {from: prospects, let: {called: {from: name}}, key: id, into: leads, fields: {name: name}}
+  notes:
+    from: notes
+    key: id
+    into: notes
+    fields:
+      about_id: {from: about, ref: {kind: kind, to: {A: accounts, L: leads}, by: called}}
+      account_id: {from: town, ref: {to: accounts, by: home.city, ambiguous: empty_and_flag}}
+      place_id: {from: town, ref: {to: places, by: city}}
+      legacy_id: id
+""",
+        more='split: {companies: {leave_out: {closed: "type = \'dead\'"}, accounts: "TRUE"}}',
+    )
+    document = world.run()
+    assert document["state"] == "verified"
+    assert balance(document, "accounts")["loaded"] == 3
+    assert world.target.rows(
+        "SELECT n.legacy_id, coalesce(a.name, l.name), b.city, p.city FROM notes n LEFT JOIN accounts a ON a.id = n.about_id "
+        "LEFT JOIN leads l ON l.id = n.about_id LEFT JOIN accounts b ON b.id = n.account_id "
+        "LEFT JOIN places p ON p.id = n.place_id ORDER BY 1"
+    ) == [("1", "acme", "Oslo", "Oslo"), ("2", "acme", "Bern", "Bern"), ("5", "Cy", "Rome", "Rome")]
+    assert world.codes("notes") == {
+        '["3"]': ["ref_ambiguous"],  # two companies are called bolt, once trimmed and in small letters
+        '["4"]': ["ref_missing"],  # the split left it out before it was on the road
+        '["6"]': ["ref_missing"],  # no such kind
+    }
+    assert {e: b["loaded"] for e, b in world.run()["balances"].items()} == {
+        "accounts": 0,
+        "leads": 0,
+        "places": 0,
+        "notes": 0,
+    }
+    shown = world.command("preview", str(world.mapping), "notes", "--key", "1")
+    assert shown.code == 0, shown.out + shown.err
+
+
+@pytest.mark.promise(1)
+def test_p1_a_reference_that_the_target_emptied_is_counted_and_filled_once_its_row_is_there(
+    tmp_path: Path,
+) -> None:
+    """The parent comes after its child and is refused; the child stays, as asked for, and is looked at again."""
+    world = bare(
+        tmp_path,
+        [
+            "CREATE TABLE companies(id INTEGER, name TEXT, code TEXT, parent TEXT)",
+            "INSERT INTO companies VALUES (1, 'Child', 'c', 'r'), (2, 'BAD', 'r', NULL), (3, 'Other', 'o', 'c')",
+        ],
+        [
+            "CREATE TABLE accounts(id TEXT PRIMARY KEY, name TEXT CHECK (name <> 'BAD'), legacy TEXT, "
+            "parent_id TEXT REFERENCES accounts(id))"
+        ],
+        """
+  accounts:
+    from: companies
+    key: id
+    into: accounts
+    match: [legacy]
+    fields:
+      name: name
+      legacy: id
+      parent_id: {from: parent, ref: {to: accounts, by: code, missing: empty_and_flag}}
+""",
+    )
+    rows = (
+        "SELECT a.name, p.name FROM accounts a LEFT JOIN accounts p ON p.id = a.parent_id ORDER BY a.legacy"
+    )
+    assert world.run()["state"] == "verified"
+    assert world.codes("accounts") == {'["2"]': ["db_check"]}
+    assert world.target.rows(rows) == [("Child", None), ("Other", "Child")]
+    assert events(world) == {"accounts.parent_id: parent_rejected_emptied": 1}
+    world.run()
+    assert world.target.rows(rows) == [("Child", None), ("Other", "Child")]
+    world.source.run("UPDATE companies SET name = 'Good' WHERE id = 2")
+    document = world.run()
+    assert balance(document, "accounts") | {"loaded": 2, "unchanged": 1} == balance(document, "accounts")
+    assert world.target.rows(rows) == [("Child", "Good"), ("Good", None), ("Other", "Child")]
+
+
+@pytest.mark.promise(2)
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_p2_rows_are_found_by_what_they_refer_to(
+    tmp_path: Path, engine: str, request: pytest.FixtureRequest
+) -> None:
+    """Deals have a name that is their own within an account only. Accounts are linked, updated, known from before, or new."""
+    world = bare(
+        tmp_path,
+        [
+            "CREATE TABLE companies(id INTEGER, name TEXT)",
+            "CREATE TABLE deals(id INTEGER, co TEXT, title TEXT, amount INTEGER)",
+            "INSERT INTO companies VALUES (1, 'Acme'), (2, 'Bolt'), (3, 'New'), (4, 'Coil')",
+            "INSERT INTO deals VALUES (1, 'Acme', 'Pump', 10), (2, 'Bolt', 'Pump', 20), (3, 'New', 'Pump', 30), "
+            "(4, 'New', 'Valve', 40), (5, 'New', 'Valve', 50), (6, NULL, 'Pump', 60), (7, 'Nobody', 'Pump', 70), (8, 'Coil', 'Tap', 80)",
+        ],
+        [
+            "CREATE TABLE accounts(id TEXT PRIMARY KEY, name TEXT)",
+            "CREATE TABLE deals(id TEXT PRIMARY KEY, account_id TEXT REFERENCES accounts(id), title TEXT, amount INTEGER)",
+            "INSERT INTO accounts VALUES ('a', 'Acme'), ('b', 'Bolt'), ('c', 'Coil')",
+            "INSERT INTO deals VALUES ('d1', 'a', 'Pump', 1), ('d2', 'b', 'Pump', 2), ('d3', 'b', 'Valve', 3), "
+            "('d4', 'c', 'Tap', 4), ('d5', 'c', 'Tap', 5), ('d6', NULL, 'Pump', 6)",
+        ],
+        """
+  deals:
+    from: deals
+    key: id
+    into: deals
+    match: [account_id, title]
+    fields: {account_id: {from: co, ref: {to: accounts, by: name}}, title: title, amount: amount}
+  accounts: {from: companies, key: id, into: accounts, match: [name], write: add_or_link, fields: {name: name}}
+""",
+        target_url=request.getfixturevalue("pg_database") if engine == "postgresql" else "",
+    )
+    stand = (
+        "SELECT d.amount, a.name, d.title FROM deals d LEFT JOIN accounts a ON a.id = d.account_id ORDER BY 1"
+    )
+    document = world.run()
+    assert world.target.rows(stand) == [
+        (3, "Bolt", "Valve"),
+        (4, "Coil", "Tap"),
+        (5, "Coil", "Tap"),
+        (6, None, "Pump"),
+        (10, "Acme", "Pump"),
+        (20, "Bolt", "Pump"),
+        (30, "New", "Pump"),
+        (60, None, "Pump"),  # an empty reference finds nothing
+    ]
+    assert world.target.one("SELECT amount FROM deals WHERE id = 'd1'") == 10
+    assert world.codes("deals") == {
+        '["4"]': ["match_conflict"],  # two new ones that would be the same
+        '["5"]': ["match_conflict"],
+        '["7"]': ["ref_missing"],
+        '["8"]': ["match_ambiguous"],
+    }
+    assert balance(document, "deals")["loaded"] == 4
+    before = world.target.rows("SELECT * FROM deals ORDER BY id")
+    assert balance(world.run(), "deals")["loaded"] == 0
+    world.source.run("UPDATE deals SET title = 'Hose' WHERE id = 5")
+    assert balance(world.run(), "deals")["loaded"] == 2
+    done = world.command("rollback", "latest", "--yes", "--json")
+    assert done.document["proof"]["passed"], done.out
+    assert world.target.rows("SELECT * FROM deals ORDER BY id") == before

@@ -79,6 +79,16 @@ def test_only_references_on_a_cycle_wait(given_edges: list[Edge]) -> None:
             )
 
 
+def test_a_cycle_that_depends_on_another_comes_after_it() -> None:
+    given_edges = [
+        Edge("b", "one", "d", False), Edge("d", "two", "b", False), Edge("b", "three", "a", False),
+        Edge("a", "four", "c", True), Edge("c", "five", "a", False),
+    ]  # fmt: skip
+    order = load_order(NAMES[:4], given_edges)
+    assert order.entities == ("c", "a", "b", "d")
+    assert order.deferred == {"c": ("five",), "b": ("one",)}
+
+
 def test_ties_keep_the_order_of_the_mapping() -> None:
     assert load_order(["z", "m", "a"], []).entities == ("z", "m", "a")
     assert load_order(["z", "m", "a"], [Edge("z", "f", "a", True)]).entities == ("m", "a", "z")

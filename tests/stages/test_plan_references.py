@@ -134,3 +134,23 @@ def test_lookups(tmp_path: Path) -> None:
         '14:7 [type] "account" holds uuid: accounts.code holds bigint (is this the right column?)',
         '16:7 [type] "number" holds bigint: accounts.id holds uuid (is this the right column?)',
     ]
+
+
+def test_matches_on_references(tmp_path: Path) -> None:
+    """What a row is found by must be known when it is looked for."""
+    tail = """
+  calls:
+    from: people
+    key: id
+    into: contacts
+    match: [account, text]
+    fields: {account: {from: nr, ref: {to: accounts, by: id%s}}, text: {from: nr, ref: calls}}
+  tasks: {from: people, key: id, into: contacts, match: [number], fields: {number: {from: co, find: {in: accounts, by: name, give: code}}}}
+"""
+    assert problems(tmp_path, "text: co", tail % ", missing: {default: x}") == [
+        "20:5 [match_on_reference] rows are found by `account` before it is known what stands in for a row that is missing "
+        "(let `missing` and `ambiguous` be quarantine, empty_and_flag or stop, or match by other columns)",
+        "20:5 [match_on_reference] `text` is filled in a second pass, so no row can be found by it (match by other columns)",
+        "22:50 [match_on_reference] `number` is a lookup; matching on lookups is not built yet in this version (match by other columns)",
+    ]
+    assert len(problems(tmp_path, "text: co", tail % ", missing: {default: null}, ambiguous: stop")) == 2

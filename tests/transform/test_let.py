@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -264,3 +265,49 @@ def test_a_reference_by_a_let_value() -> None:
     made = mapping({"owner": field("who", ref=Ref(to="users"))}, let={"who": field("rep", do=["trim"])})
     result = rows_of(made, {"rep": (TEXT, [" 7 "])}, target)
     assert found(result, "__ref.owner") == ['["7"]']
+
+
+EVERY_KIND: list[tuple[Type, list[Any]]] = [
+    (Type(Kind.BOOL), [True, False, None]),
+    (Type(Kind.INT, bits=16), [-32768, 5, None]),
+    (Type(Kind.FLOAT, bits=32), [0.1, float("inf"), None]),
+    (Type(Kind.FLOAT, bits=64), [5e-324, float("nan"), None]),
+    (Type(Kind.DECIMAL, precision=38, scale=10), [Decimal("1.5"), Decimal("-0.0000000001"), None]),
+    (Type(Kind.DECIMAL), ["1.50", "1" + "0" * 60, None]),
+    (Type(Kind.TEXT, length=5), ["00010", "", None]),
+    (Type(Kind.TEXT, labels=("a", "b")), ["a", "b", None]),
+    (Type(Kind.BYTES), [b"\x00\xff", b"", None]),
+    (Type(Kind.DATE), [date(1, 1, 1), date(9999, 12, 31), None]),
+    (Type(Kind.TIME), [time(23, 59, 59, 999999), time(0), None]),
+    (Type(Kind.TIMESTAMP), [datetime(2024, 3, 31, 1, 30, 0, 1), datetime(1900, 1, 1), None]),
+    (MOMENT, [datetime(2024, 3, 31, 1, 30, tzinfo=UTC), datetime(1969, 12, 31, tzinfo=UTC), None]),
+    (Type(Kind.UUID), ["00000000-0000-0000-0000-00000000000a", None, None]),
+    (Type(Kind.JSON), ['{"a": [1, null]}', "null", None]),
+    (Type(Kind.JSON, textual=True), ['{ "a":1}', "1.50", None]),
+    (Type(Kind.ARRAY, item=TEXT), [["a", None, ""], [], None]),
+    (Type(Kind.OPAQUE, native="inet"), ["10.0.0.1/8", "::1", None]),
+]
+
+
+@pytest.mark.parametrize(
+    ("type_", "values"), EVERY_KIND, ids=lambda v: v.kind.value if isinstance(v, Type) else ""
+)
+def test_every_kind_of_value_comes_through_as_it_is(type_: Type, values: list[Any]) -> None:
+    """By way of a let value, of the one column that is filled, and of a case, as by a plain `from`."""
+    case = (Case(when="id < 9", from_="v"),)
+    fields = {
+        "plain": field("a"),
+        "let": field("v"),
+        "first": field(first_of=("none", "v")),
+        "case": field(choose=case, otherwise=Origin(from_="a")),
+        "when": field("v", when="id < 9"),
+    }
+    columns = {"a": (type_, values), "none": (type_, [None] * 3)}
+    result = run({"v": field("a")}, fields, columns, dict.fromkeys(fields, type_))
+    assert codes(result) == []
+    expected = repr(found(result, "plain"))
+    filled = [None if v == "" and type_.kind is Kind.TEXT else v for v in found(result, "plain")]
+    assert {name: repr(found(result, name)) for name in ("let", "case", "when")} == dict.fromkeys(
+        ("let", "case", "when"), expected
+    )
+    assert repr(found(result, "first")) == repr(filled)

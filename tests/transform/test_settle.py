@@ -342,7 +342,7 @@ class Model:
     def hash(self, thing: Thing, rid: int, row: Row) -> bytes:
         """Of the row, and of what its references mean that it cannot settle alone."""
         meant = [
-            "\x1f".join([f"r{i}", "0", parent, str(json_key(key))])
+            "\x1f".join([f"r{i}", "0" * 9, parent, str(json_key(key))])
             for (name, at, i), (parent, key) in sorted(self.edges.items())
             if (name, at) == (thing.name, rid) and is_compared(thing.refs[i])
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from migrate.mapping.map_files import MAX_BYTES, MapFile, read_map_file, two_results
+from migrate.mapping.map_files import MapFile, read_map_file, two_results
 from migrate.mapping.model import MapTable, ValueMap
 from migrate.mapping.reference_shapes import COLUMN, TABLE, VALUES, name_check
 from migrate.mapping.shapes import (
@@ -123,6 +123,3 @@ class NamedMap(Shape):
         reserved = [{"required": [word]} for word in ("file", "table", "ignore")]
         flat = VALUES.schema(definitions) | {"not": {"anyOf": reserved}}
         return {"anyOf": [flat, *(r.schema(definitions) for r in (WRITTEN, FILE_MAP, TABLE_MAP))]}
-
-
-__all__ = ["MAX_BYTES", "NamedMap"]

@@ -19,6 +19,7 @@ from migrate.model import Kind, Schema, Type
 from migrate.planning import limit_of, may_be_quarantined, owned_columns, plan_number, state_columns
 from migrate.stages.load.assign import assign
 from migrate.stages.load.cascade import cascade
+from migrate.stages.load.emptied import write_emptied
 from migrate.stages.load.gate import TargetDrifted, check_gate, check_schema, check_target
 from migrate.stages.load.links import link_part
 from migrate.stages.load.names import mapped_columns, rename
@@ -197,6 +198,7 @@ def _load(ctx: Context, session: Session, lanes: dict[str, Lane]) -> int:
     for lane in lanes.values():
         if lane.plan.deferred:
             _second_pass(ctx, session, lane, rejected)
+    write_emptied(ctx, lanes.values(), rejected)
     return rows
 
 

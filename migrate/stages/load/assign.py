@@ -247,7 +247,8 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
     for fld in plan.deferred:
         out[f"b.{fld}"] = old[fld] if fld in old.column_names else pa.nulls(len(final), columns[fld].type)
     for matched in entity.match if entity.inserts else ():
-        out[f"m.{matched}"] = rows[f"__m.{matched}"]
+        found = f"r.{matched}" in values.column_names and entity.match[matched] is None
+        out[f"m.{matched}"] = values[f"r.{matched}"] if found else rows[f"__m.{matched}"]
     result = part_path(ctx, name, index)
     rows_out = pa.table(out)
     rows_out = rows_out.filter(pc.not_equal(rows_out["__op"], "unchanged"))

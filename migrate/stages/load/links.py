@@ -14,7 +14,7 @@ from migrate.connectors.protocol import Transaction
 from migrate.errors import GateClosed
 from migrate.planning import compared_columns, owned_columns
 from migrate.stages.load.existing import written_to_existing
-from migrate.stages.load.parts import Lane, target_keys, update_crosswalk
+from migrate.stages.load.parts import Lane, plans, target_keys, update_crosswalk
 from migrate.stages.load.receipts import Work
 from migrate.state.lost import Lost, points_at
 
@@ -127,6 +127,7 @@ def _read_back(
             "system": pa.repeat(lane.system, rows.num_rows),
             "entity": pa.repeat(lane.entity.name, rows.num_rows),
             "source_key": rows["__key"],
+            "plan": plans(lane, pc.or_(rows["__patched"].combine_chunks(), pa.array(emptied))),
             "target_hash": owned,
             "row_hash": whole,
         }

@@ -241,8 +241,8 @@ def _changed(lane: Lane, rows: pa.Table, found: pa.Table, place: pa.Array[Any], 
 _CROSSWALK = ("__key", "__tkey", "__op", "__known", "__hash", "__owned", "__patched")
 
 
-def _plans(lane: Lane, patched: pa.Array[Any]) -> pa.Array[Any]:
-    """The plan number of each row; that of rows with a replaced reference says so."""
+def plans(lane: Lane, patched: pa.Array[Any]) -> pa.Array[Any]:
+    """The plan number of each row; that of rows with a replaced or emptied reference says so: the next run looks again."""
     number = plan_number(lane.plan.digest)
     whole, again = pa.scalar(number, pa.int64()), pa.scalar(provisional(number), pa.int64())
     numbers: pa.Array[Any] = pc.if_else(patched, again, whole)
@@ -277,7 +277,7 @@ def _crosswalk(
             "target_key": rows["__tkey"],
             "origin": rows["__op"],
             "run": pa.repeat(lane.session.run, count),
-            "plan": _plans(lane, rows["__patched"].combine_chunks()),
+            "plan": plans(lane, rows["__patched"].combine_chunks()),
             "source_hash": rows["__hash"],
             "target_hash": rows["__owned"],
             "row_hash": rows["row_hash"],

@@ -33,10 +33,11 @@ from migrate.stages.plan.checks import (
     where_is,
 )
 from migrate.stages.plan.ordering import Order, load_order
-from migrate.stages.plan.references import check_lookups, check_references
+from migrate.stages.plan.references import check_lookups, check_matches, check_references
 from migrate.stages.plan.totals import check_totals
 from migrate.stages.result import Result
 from migrate.state.expected import check_made_from
+from migrate.state.identity import first_names
 from migrate.state.records import meta_rows
 from migrate.transform.compile import compile_entity
 from migrate.transform.roads.read import read_road
@@ -75,8 +76,8 @@ def held_against(
     """The mapping held against both live schemas: problems, warnings, and the load order where there are none.
 
     `sources` by name, each with the tables that the mapping names as far as they are there; `engine`: the target's."""
-    problems, warnings = check_tables(mapping, sources, target)
-    roads, found = _roads(mapping, sources)
+    roads, problems = _roads(mapping, sources)
+    found, warnings = check_tables(mapping, sources, target)
     problems += found
     problems += check_lookups(mapping, target)
     if not problems:
@@ -91,6 +92,7 @@ def held_against(
             problems += check_sqlite_decimals(mapping, target)
     order = load_order(mapping.entities, edges_of(mapping, target)) if not problems else None
     problems += [impossible_cycle(mapping, cycle) for cycle in (order.impossible if order else ())]
+    problems += check_matches(mapping, order.deferred) if order and not problems else []
     return problems, warnings, order
 
 
@@ -116,6 +118,21 @@ def _roads(mapping: Mapping, sources: dict[str, Schema]) -> tuple[dict[str, Road
 
 def _source_schemas(ctx: Context) -> dict[str, Schema]:
     return {name: ctx.sources[name].schema(wanted) for name, wanted in read_tables(ctx.mapping).items()}
+
+
+def _unread(ctx: Context) -> dict[str, dict[str, int | None]]:
+    """Per source its tables that nothing reads, with their rows. Where one database is both sides, those of the target
+    are the target's."""
+    read, target = read_tables(ctx.mapping), ctx.mapping.target.url
+    return {
+        name: source.others(
+            [
+                *read.get(name, ()),
+                *(target_tables(ctx.mapping) if ctx.mapping.sources[name].url == target else ()),
+            ]
+        )
+        for name, source in ctx.sources.items()
+    }
 
 
 def target_tables(mapping: Mapping) -> list[str]:
@@ -188,7 +205,7 @@ def prove_scratch(ctx: Context) -> None:
 def _plan(
     ctx: Context, sources: dict[str, Schema], target: Schema, order: Order, warnings: list[Problem]
 ) -> Plan:
-    entities = {}
+    entities, names = {}, first_names(ctx)
     for name in order.entities:
         entity = ctx.mapping.entities[name]
         table = target.table(entity.into)
@@ -200,7 +217,7 @@ def _plan(
             key_from=key_from(entity, table) or "link",
             deferred=tuple(order.deferred.get(name, ())),
             refs=referring_columns(entity),
-            digest=entity_digest(ctx.mapping, entity, table),
+            digest=entity_digest(entity, table, names),
         )
     return Plan(
         run=ctx.run,
@@ -213,7 +230,7 @@ def _plan(
         touched=tuple(target_tables(ctx.mapping)),
         problems=tuple({k: str(v) for k, v in vars(w).items()} for w in warnings),
         now=ctx.now,
-        unread={n: source.others(read_tables(ctx.mapping).get(n, ())) for n, source in ctx.sources.items()},
+        unread=_unread(ctx),
         shapes={k: v for n, s in sources.items() for k, v in shapes_of(f"source:{n}", s).items()}
         | shapes_of("target", target),
     )

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from migrate.errors import Problem
 from migrate.mapping.model import Entity, Mapping
-from migrate.mapping.references import referring_columns
+from migrate.mapping.references import match_references, references_of, referring_columns
 from migrate.mapping.usage import table_maps
 from migrate.model import Kind, Schema, Table
 from migrate.planning import key_from
@@ -60,14 +60,6 @@ def check_tables(
                         where_is(mapping, f"{path}.match.{column}"),
                         f"{entity.into} has no column {column!r}",
                         _nearest(column, table.column_names),
-                    )
-                )
-            elif column in entity.fields and (entity.fields[column].ref or entity.fields[column].find):
-                problems.append(
-                    Problem(
-                        "match_on_reference",
-                        where_is(mapping, f"{path}.match"),
-                        f"{column} is a reference; matching on references is not built yet in this version",
                     )
                 )
         problems += _target_sets(mapping, path, entity, table)
@@ -208,7 +200,12 @@ def edges_of(mapping: Mapping, target: Schema) -> list[Edge]:
         by_table.setdefault(entity.into, []).append(name)
     for name, entity in mapping.entities.items():
         if entity.write == "link":
-            continue  # nothing is written: nothing has to be there before
+            # Nothing is written: nothing has to be there before, but for what the row is found by.
+            for fld in match_references(entity):
+                edges += [
+                    Edge(name, fld, parent, False) for parent in dict(references_of(entity))[fld].entities
+                ]
+            continue
         table = target.table(entity.into)
         referring = referring_columns(entity)
         for field_name, field in entity.fields.items():

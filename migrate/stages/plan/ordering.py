@@ -49,8 +49,8 @@ def load_order(entities: Iterable[str], edges: Iterable[Edge]) -> Order:
                 impossible.append(_one_cycle(waiting, required))
                 chosen = waiting[0]
             else:
-                on_cycle = _on_cycles(waiting, hard)
-                chosen = next((n for n in movable if n in on_cycle), movable[0])
+                last = _on_last_cycles(waiting, hard)
+                chosen = next((n for n in movable if n in last), movable[0])
         order.append(chosen)
         waiting.remove(chosen)
     place = {name: i for i, name in enumerate(order)}
@@ -63,9 +63,10 @@ def load_order(entities: Iterable[str], edges: Iterable[Edge]) -> Order:
     return Order(tuple(order), {k: tuple(v) for k, v in deferred.items() if v}, tuple(impossible))
 
 
-def _on_cycles(waiting: list[str], edges: set[tuple[str, str]]) -> set[str]:
-    """Members of `waiting` that reach themselves; one that only depends on a cycle is better taken after it."""
-    found = set()
+def _on_last_cycles(waiting: list[str], edges: set[tuple[str, str]]) -> set[str]:
+    """Members of `waiting` that wait for nothing but what waits for them too. One that only depends on a cycle, be it on
+    another one itself, is better taken after it."""
+    reached: dict[str, set[str]] = {}
     for start in waiting:
         seen: set[str] = set()
         stack = [p for c, p in edges if c == start and p in waiting]
@@ -75,9 +76,8 @@ def _on_cycles(waiting: list[str], edges: set[tuple[str, str]]) -> set[str]:
                 continue
             seen.add(node)
             stack.extend(p for c, p in edges if c == node and p in waiting)
-        if start in seen:
-            found.add(start)
-    return found
+        reached[start] = seen
+    return {name for name in waiting if all(name in reached[other] for other in reached[name])}
 
 
 def _one_cycle(waiting: list[str], edges: set[tuple[str, str]]) -> tuple[str, ...]:

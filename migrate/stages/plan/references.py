@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from collections.abc import Mapping as Dict
 
 from migrate.errors import Problem
-from migrate.mapping.model import Entity, Find, Mapping
+from migrate.mapping.model import Default, Entity, Find, Mapping
 from migrate.mapping.references import list_values, references, slot_name
 from migrate.mapping.shapes import did_you_mean
 from migrate.model import Column, Kind, Schema, Table, Type
@@ -89,6 +90,34 @@ def _holders(entity: Entity, into: Table) -> dict[str, Column]:
         if item is not None:
             columns |= {slot_name(name, key): Column(name, item) for key in list_values(field)}
     return columns
+
+
+def check_matches(mapping: Mapping, deferred: Dict[str, Collection[str]]) -> list[Problem]:
+    """References that rows are found by must be known when they are looked for. `deferred`: fields that wait for a
+    second pass."""
+    problems: list[Problem] = []
+    for name, entity in mapping.entities.items():
+        for column, given in entity.match.items():
+            field = entity.fields.get(column) if given is None else None
+            if field is None or not (field.ref or field.find):
+                continue
+            hint = "match by other columns"
+            outcomes = (field.ref.missing, field.ref.ambiguous) if field.ref else ()
+            if field.find:
+                message = f"`{column}` is a lookup; matching on lookups is not built yet in this version"
+            elif column in deferred.get(name, ()):
+                message = f"`{column}` is filled in a second pass, so no row can be found by it"
+            elif any(
+                isinstance(o, Find) or (isinstance(o, Default) and o.default is not None) for o in outcomes
+            ):
+                message = f"rows are found by `{column}` before it is known what stands in for a row that is missing"
+                hint = "let `missing` and `ambiguous` be quarantine, empty_and_flag or stop, or match by other columns"
+            else:
+                continue
+            places = (f"entities.{name}.match.{column}", f"entities.{name}.match")
+            where = where_is(mapping, next((p for p in places if p in mapping.positions), places[1]))
+            problems.append(Problem("match_on_reference", where, message, hint))
+    return problems
 
 
 _WRONG_COLUMN = "is this the right column?"

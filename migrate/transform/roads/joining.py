@@ -38,6 +38,7 @@ from migrate.transform.source_rows import SourceRows
 from migrate.transform.sql import Prepared
 
 _EXAMPLES = 5
+MOST = 1_000_000_000  # rows of one join of any number
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,7 @@ class Joiner:
         left, on = self._condition(spec, stream, joins, group)
         name = _word(spec.name)
         self.db.execute(f"CREATE TABLE m_{name} AS SELECT l.n, r.* FROM {left} JOIN r_{name} r ON {on}")
+        self.db.execute(f"DROP TABLE r_{name}")
         self._count(spec)
 
     def _count(self, spec: JoinSpec) -> None:
@@ -247,12 +249,14 @@ class Joiner:
 
     # -- any number of rows
 
-    def many(self, stream: Stream, spec: JoinSpec) -> int:
-        """Table `s_JOIN`: the rows of a join of any number, by the number of their row in the stream; how many."""
+    def many(self, stream: Stream, spec: JoinSpec) -> float:
+        """Table `s_JOIN`: the rows of a join of any number, by the number of their row in the stream; how many come beside
+        a row on average. Raises GateClosed where they are so many that it must be a mistake."""
         group, name = f"a_{_word(spec.name)}", _word(spec.name)
         self._left(stream, [spec], group)
         self._right(spec)
         left, on = self._condition(spec, stream, [spec], group)
+        self._refuse_too_many(spec, left, on)
         self.db.execute(f"CREATE TABLE m_{name} AS SELECT l.n, r.* FROM {left} JOIN r_{name} r ON {on}")
         self._count(spec)
         orders = [
@@ -265,7 +269,21 @@ class Joiner:
             f"FROM m_{name} ORDER BY n, pos"
         )
         self.db.execute(f"DROP TABLE m_{name}; DROP TABLE r_{name}")
-        return one(self.db, f"SELECT count(*) FROM s_{name}")
+        beside, rows = (one(self.db, f"SELECT count(*) FROM {t}") for t in (f"s_{name}", f"{group}_left"))
+        return beside / max(1, rows)
+
+    def _refuse_too_many(self, spec: JoinSpec, left: str, on: str) -> None:
+        """Counted before they are put side by side: a key that a million rows share on both sides fills any disk."""
+        keys = ", ".join(f"k{n}" for n in range(len(spec.right)))
+        counted = f"(SELECT {keys}, count(*) AS c FROM r_{_word(spec.name)} GROUP BY {keys})"
+        found = one(self.db, f"SELECT sum(r.c) FROM {left} JOIN {counted} r ON {on}")
+        if found > MOST:
+            raise GateClosed(
+                f"the join {spec.name} of {self.entity} would put {found:,} rows of {spec.join.table} beside those of the entity",
+                where=self.place(f"with.{spec.name}"),
+                kept="Nothing was loaded; the backups are kept.",
+                hint="The columns in `on` are shared by many rows on both sides: name more of them, or add a `where`.",
+            )
 
     def rows_of(self, spec: JoinSpec, first: int, count: int) -> pa.Table:
         """`__row` and the columns of a join of any number for `count` rows of the stream from `first` on."""

@@ -44,7 +44,7 @@ from migrate.transform.said import Said
 INDEX = "road.json"
 _QUERY = "query"
 _PIVOT = "pivoted"  # its tables in DuckDB
-_BESIDE = 4 * MAX_ROWS  # rows of joins of any number beside the rows of one part
+_BESIDE = 4 * MAX_ROWS  # rows of a join of any number beside the rows of one part, roughly
 Chosen = Callable[[PartRef], npt.NDArray[np.int64]]  # ordinals of a part's rows that a split sends here
 
 
@@ -250,7 +250,7 @@ def _write(
     spec: RoadSpec,
     stream: Stream,
     joiner: Joiner,
-    beside: Mapping[str, int],
+    beside: Mapping[str, float],
     folder: Path,
     advance: Callable[[int], None],
 ) -> tuple[tuple[PartRef, ...], dict[str, tuple[PartRef, ...]]]:
@@ -266,8 +266,8 @@ def _write(
             advance(rows.num_rows)
 
     # Fewer rows where many others come beside them, so that a part with all that belongs to it stays small.
-    heavy = -(-max(beside.values(), default=0) // _BESIDE)
-    limits: dict[str, Any] = {"max_rows": max(1_000, MAX_ROWS // heavy)} if heavy > 1 else {}
+    most = max(beside.values(), default=0.0)
+    limits: dict[str, Any] = {"max_rows": max(1, int(_BESIDE / most))} if most > _BESIDE / MAX_ROWS else {}
     made = write_parts(
         batches(),
         table=spec.entity.name,

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import duckdb
 
-from migrate.duck import count, identifier, literal, parquet
+from migrate.duck import count, literal, parquet
+from migrate.transform.settle.match_texts import match_texts
 from migrate.transform.settle.road import Road
 
 
@@ -30,9 +31,10 @@ def one_row_per_match(db: duckdb.DuckDBPyConnection, roads: Sequence[Road]) -> N
 def _within(db: duckdb.DuckDBPyConnection, road: Road, columns: Sequence[str]) -> None:
     """`fresh(rid, m)`: rows to insert, by what they match on; `twice`: what several source rows have."""
     name = literal(road.entity)
-    texts = [f"r.{identifier(f'__m.{c}')}" for c in columns]
+    joins, _, tells = match_texts(road, "r")
+    texts = [tells[c] for c in columns]
     rows = (
-        f"(SELECT o.rid, o.op, [{', '.join(texts)}] AS m FROM op o JOIN {parquet(road.rows)} r ON r.__rid = o.rid "
+        f"(SELECT o.rid, o.op, [{', '.join(texts)}] AS m FROM op o JOIN {parquet(road.rows)} r ON r.__rid = o.rid{joins} "
         f"WHERE o.entity = {name} AND {' AND '.join(f'{t} IS NOT NULL' for t in texts)})"
     )
     db.execute(

@@ -58,7 +58,7 @@ def _known_before(
     db.execute(
         f"""
         CREATE TABLE known_before AS
-        SELECT x.entity, x.source_key AS key FROM xw x
+        SELECT x.entity, x.source_key AS key, x.target_key AS tkey FROM xw x
         JOIN (VALUES {known}) s(entity, system) ON s.entity = x.entity AND s.system = x.system
         WHERE {" AND ".join(there) or "TRUE"}
         """
@@ -210,7 +210,8 @@ def _mix_in(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], names: Mapping
     db.execute(
         f"""
         UPDATE state SET hash = unhex(md5(hex(base) || m.meant))
-        FROM (SELECT entity, rid, string_agg(field || chr(31) || item || chr(31) || {parent} || chr(31) || parent_key, chr(30) ORDER BY field, item) AS meant
+        FROM (SELECT entity, rid, array_to_string(list_sort(list(
+                  field || chr(31) || lpad(item::VARCHAR, 9, '0') || chr(31) || {parent} || chr(31) || parent_key)), chr(30)) AS meant
               FROM edge WHERE (entity, field) IN ({loose}) GROUP BY entity, rid) m
         WHERE m.entity = state.entity AND m.rid = state.rid
         """

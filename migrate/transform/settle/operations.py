@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from migrate.duck import identifier, literal, parquet
+from migrate.transform.settle.match_texts import match_texts, tell_references
 from migrate.transform.settle.outcomes import CANDIDATES
 from migrate.transform.settle.road import Road, provisional
 from migrate.transform.settle.tables import good
@@ -77,7 +78,7 @@ def _known(db: duckdb.DuckDBPyConnection, road: Road, target: Path) -> None:
                CASE WHEN t.tkey IS NULL THEN 'target_gone'
                     WHEN {linked} THEN 'unchanged'
                     WHEN x.source_hash = g.hash AND x.plan = {road.plan} THEN 'unchanged'
-                    WHEN x.source_hash = g.base AND x.plan = {provisional(road.plan)} THEN {again}
+                    WHEN x.source_hash IN (g.base, g.hash) AND x.plan = {provisional(road.plan)} THEN {again}
                     WHEN {edited} THEN 'edited_in_target'
                     ELSE {changed} END AS verdict
         FROM {good(road.entity)} g
@@ -106,13 +107,15 @@ def _match(db: duckdb.DuckDBPyConnection, road: Road, target: Path, new: str) ->
             "CREATE OR REPLACE TEMP TABLE matched(rid BIGINT, n BIGINT, tkey VARCHAR, candidates VARCHAR)"
         )
         return
-    on = " AND ".join(f"t.{identifier(f'c.{c}')} = r.{identifier(f'__m.{c}')}" for c in road.match)
+    tell_references(db, road)
+    joins, texts, _ = match_texts(road, "r")
+    on = " AND ".join(f"t.{identifier(f'c.{c}')} = {text}" for c, text in texts.items())
     db.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE matched AS
         SELECT g.rid, count(t.tkey) AS n, min(t.tkey) AS tkey,
                array_to_string((list(t.tkey ORDER BY t.tkey))[1:{CANDIDATES}], ', ') AS candidates
-        FROM {new} g JOIN {parquet(road.rows)} r ON r.__rid = g.rid
+        FROM {new} g JOIN {parquet(road.rows)} r ON r.__rid = g.rid{joins}
         LEFT JOIN {parquet([target])} t ON {on}
         GROUP BY g.rid;
         INSERT INTO bad SELECT {literal(road.entity)}, rid, '', 'match_ambiguous', 'candidates in the target: ' || candidates

@@ -32,6 +32,7 @@ class Road:
     listed: Mapping[str, tuple[str, tuple[Path, ...]]] = field(default_factory=dict)
     unique: Mapping[str, str] = field(default_factory=dict)  # field → on_fail
     match: tuple[str, ...] = ()
+    match_references: tuple[str, ...] = ()  # those of `match` whose field is a reference
     required: frozenset[str] = frozenset()  # fields that may not end empty
     by_content: bool = False  # rows are known by their content: equal ones get a number each
     on_parent_excluded: str | None = None  # quarantine | exclude | empty; None: as `missing` says

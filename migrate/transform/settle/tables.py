@@ -32,6 +32,7 @@ def collect(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], crosswalk: Pat
         CREATE TABLE edge(entity VARCHAR, rid BIGINT, field VARCHAR, item INTEGER, parent VARCHAR, parent_key VARCHAR);
         CREATE TABLE wanted(entity VARCHAR, rid BIGINT, field VARCHAR, item INTEGER, choice VARCHAR, value VARCHAR);
         CREATE TABLE unresolved(entity VARCHAR, rid BIGINT, field VARCHAR, item INTEGER, code VARCHAR, detail VARCHAR);
+        CREATE TABLE told(entity VARCHAR, rid BIGINT, field VARCHAR, text VARCHAR, identity VARCHAR);
         CREATE TABLE left_out(entity VARCHAR, rid BIGINT, key VARCHAR, reason VARCHAR);
         CREATE TABLE moot(entity VARCHAR, rid BIGINT, field VARCHAR);
         CREATE TABLE xw(system VARCHAR, entity VARCHAR, source_key VARCHAR, target_key VARCHAR, origin VARCHAR,

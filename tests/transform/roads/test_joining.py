@@ -160,7 +160,7 @@ KEYS = st.sampled_from(["1", "2", "NULL", "", " ", None, "3"])
 ROWS = st.lists(st.tuples(KEYS, st.integers(0, 3)), max_size=12)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(left=ROWS, right=ROWS, cut=st.integers(1, 4), seed=st.integers(0, 3))
 def test_joins_as_a_plain_loop_makes_them(
     tmp_path_factory: pytest.TempPathFactory, left: Any, right: Any, cut: int, seed: int
@@ -204,3 +204,36 @@ def test_what_is_wrong_with_a_join_is_told_with_its_place(
 ) -> None:
     found = problems(tmp_path, entity(joins, fields), SOURCE)
     assert [said in one for one in found] == [True], found
+
+
+def test_joins_that_must_be_a_mistake_stop_before_they_fill_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("migrate.transform.roads.joining.MOST", 5)
+    with pytest.raises(GateClosed, match="would put 6 rows of tags beside"):
+        made(
+            tmp_path,
+            entity("tag: {table: tags, on: {deleted: pid}, rows: any, where: pid = 1}", "a: id"),
+            ONES,
+        )
+
+
+ONES = making.given({PEOPLE: [(1, "a", 1), (2, "b", 1)], TAGS: [(1, "t", 3), (1, "s", 5), (1, "u", 5)]})
+
+
+def test_many_rows_beside_a_row_make_smaller_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("migrate.transform.roads.shape._BESIDE", 6)
+    source = making.given(
+        {PEOPLE: [(n, "a", 1) for n in range(9)], TAGS: [(n % 9, str(n), n) for n in range(27)]}
+    )
+    with small_parts(8):
+        monkeypatch.setattr("migrate.transform.roads.shape.MAX_ROWS", 8)
+        road = made(
+            tmp_path,
+            entity("tag: {table: tags, on: {id: pid}, rows: any, order: prio}", "a: tag.prio"),
+            source,
+        )
+    assert [p.rows for p in road.rows.parts] == [2, 2, 2, 2, 1]
+    assert [[r["tag.prio"] for r in rows] for rows in road.beside("tag")] == [
+        [n, n + 9, n + 18] for n in range(9)
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from migrate.errors import UsageError
 from migrate.model import ADDED_COLUMNS, Kind, Type
+from migrate.transform.roads.query import run_query
 
 from tests.transform.roads import making
 from tests.transform.roads.making import INT, TEXT, made, problems, small_parts, table
@@ -76,7 +78,7 @@ def test_broken_records_stay_one_row(tmp_path: Path) -> None:
 PIECES = st.one_of(st.none(), st.text("aA ;,N", max_size=8))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(PIECES, PIECES), max_size=7), cut=st.integers(1, 3))
 def test_slots_as_a_plain_loop_makes_them(
     tmp_path_factory: pytest.TempPathFactory, rows: Any, cut: int
@@ -205,3 +207,21 @@ def test_what_is_wrong_with_a_query(tmp_path: Path, sql: str, said: str) -> None
     words = f'  e: {{query: "{sql}", key: id, into: x, fields: {{a: id}}}}'
     found = problems(tmp_path, words, SOURCE)
     assert [said in one for one in found] == [True], found
+
+
+def test_a_query_reaches_nothing_but_its_tables(tmp_path: Path) -> None:
+    """Behind the list of what is allowed stands a DuckDB that can open nothing."""
+    (tmp_path / "secret.csv").write_text("id\n1\n")
+    road = made(tmp_path, "  e: {query: SELECT id FROM people, key: id, into: x, fields: {a: id}}", SOURCE)
+    assert road.spec.query is not None
+    for sql in (
+        f"SELECT * FROM read_csv('{tmp_path}/secret.csv')",
+        f"SELECT * FROM '{tmp_path}/secret.csv'",
+        "SELECT id FROM people WHERE getenv('HOME') IS NULL",
+    ):
+        file = making.mapping(
+            tmp_path, "  e: {query: SELECT id FROM people, key: id, into: x, fields: {a: id}}"
+        )
+        spec = replace(road.spec.query, sql=sql)
+        with pytest.raises(UsageError, match="cannot be computed"):
+            list(run_query(spec, file, file.entities["e"], SOURCE, road.spec.base, tmp_path / "temp"))
