@@ -9,11 +9,16 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 
 from tests import services
 
 pytest_plugins = ["pytester"]
+
+# How fast examples are made says how busy the machine is; speed is measured in benchmarks/.
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 _MEMORY = services.memory()
 if _MEMORY:  # all of tmp_path and tempfile, also of the programs that tests start
