@@ -54,9 +54,10 @@ def converges(base: Base, kills: Sequence[Kill]) -> tuple[str, Sequence[Kill]]:
             return f"exit {done.code}: {done.answer}", missed
         if world.states() != ["verified"] * (2 if over else 1):  # over: the kill came after the end
             return f"runs: {world.states()}", missed
-        left = world.left_over()
-        wrong = [difference(base.standing, world.standing()), f"left over: {left}" if left else ""]
-        return "\n".join(filter(None, wrong)), missed
+        left, found = world.left_over(), world.standing()
+    expected = base.standing_again if over else base.standing
+    wrong = [difference(expected, found), f"left over: {left}" if left else ""]
+    return "\n".join(filter(None, wrong)), missed
 
 
 def convicted(base: Base, kills: Sequence[Kill]) -> dict[Kill | str, str]:

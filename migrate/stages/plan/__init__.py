@@ -11,7 +11,8 @@ from migrate.context import Context
 from migrate.durable import write_bytes
 from migrate.errors import MappingError, MigrateError, Problem, UsageError
 from migrate.mapping.model import Mapping
-from migrate.mapping.references import compared_with, references, referring_columns
+from migrate.mapping.references import compared_with, referring_columns
+from migrate.mapping.references import references as refs_of  # `references` is a module of this package
 from migrate.mapping.usage import read_tables
 from migrate.model import Schema
 from migrate.plan_model import EntityPlan, Plan
@@ -171,7 +172,7 @@ def _refuse_missing_parents(ctx: Context, plan: Plan) -> None:
 def _refuse_unread_parents(ctx: Context) -> None:
     """Rows are known by other columns than their key only to a run that reads them."""
     for name in ctx.only:
-        for fld, ref in references(ctx.mapping.entities[name]):
+        for fld, ref in refs_of(ctx.mapping.entities[name]):
             places = compared_with(ctx.mapping, ref)
             missing = sorted(p for p, place in places.items() if place is not None and p not in ctx.only)
             if missing:
