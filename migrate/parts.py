@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from migrate import canon, durable
@@ -150,7 +152,10 @@ def stream_rows(
         return False
     with (
         durable.atomic_file(path, point=point) as temporary,
-        pq.ParquetWriter(temporary, layout, compression="zstd", compression_level=1) as writer,
+        # working files hold keys and hashes first of all, which do not repeat
+        pq.ParquetWriter(
+            temporary, layout, compression="zstd", compression_level=1, use_dictionary=False
+        ) as writer,
     ):
         for table in () if first is None else chain([first], waiting):
             writer.write_table(table if schema is None else table.cast(schema))
@@ -176,15 +181,50 @@ def _undecodable(where: str) -> Corrupt:
 
 
 def _write_parquet(rows: pa.Table, path: Path) -> None:
+    dictionary, deltas = _encodings(rows)
     pq.write_table(
         rows,
         path,
         compression="zstd",
         compression_level=1,
+        use_dictionary=dictionary,
+        column_encoding=deltas,
         version="2.6",  # microseconds stay microseconds
         write_statistics=False,
         store_schema=True,  # zones, decimal256 and narrow integers come back as they were
     )
+
+
+_LOOKED_AT = 2_000  # rows by which a column's encoding is chosen: the same rows get the same bytes
+
+
+def _encodings(rows: pa.Table) -> tuple[list[str], dict[str, str]]:
+    """Columns whose values repeat get a dictionary, other integers and times their differences.
+
+    A dictionary of values that do not repeat costs twice the time and half the size again; keys and times that
+    ascend shrink to a tenth as differences."""
+    dictionary: list[str] = []
+    deltas: dict[str, str] = {}
+    for name in rows.column_names:
+        column = rows.column(name)
+        kind = column.type
+        if pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType):
+            continue
+        if _repeats(column):
+            dictionary.append(name)
+        elif kind in _DIFFERENCES or pa.types.is_timestamp(kind):
+            deltas[name] = "DELTA_BINARY_PACKED"
+    return dictionary, deltas
+
+
+_DIFFERENCES = (pa.int32(), pa.int64(), pa.date32(), pa.time64("us"))
+
+
+def _repeats(column: pa.ChunkedArray[Any]) -> bool:
+    sample = column.slice(0, _LOOKED_AT)
+    if not len(sample) or pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
+        return False  # one bit a value already, or none
+    return int(pc.count_distinct(sample).as_py()) * 2 <= len(sample)
 
 
 def _in_layout(batch: pa.RecordBatch, schema: pa.Schema, table: str) -> pa.RecordBatch:
