@@ -53,6 +53,7 @@ class Context:
     progress: Progress
     now: str  # ISO 8601 UTC: the one clock of the run, for expressions and names
     only: tuple[str, ...] = ()
+    workers: int = 1  # parts worked on at the same time
 
     @cached_property
     def plan(self) -> Plan:

@@ -50,6 +50,7 @@ def opened(
     progress: Progress | None = None,
     run: str | None = None,
     hold: bool = True,
+    workers: int = 1,
 ) -> Iterator[tuple[Context, bool]]:
     """The context of a new or resumed run (or of `run`), holding the target against other runs (exit 8)."""
     root = make_private_folder(home_of(mapping, home))
@@ -79,6 +80,7 @@ def opened(
             progress=progress or Silent(),
             now=now.isoformat(timespec="seconds"),
             only=tuple(only),
+            workers=workers,
         )
         found = run or _resumable(ctx, fresh)
         name = found or f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

@@ -187,7 +187,7 @@ def _write_parquet(rows: pa.Table, path: Path) -> None:
         path,
         compression="zstd",
         compression_level=1,
-        use_dictionary=dictionary,
+        use_dictionary=dictionary,  # type: ignore[arg-type]  # the stubs know only bool
         column_encoding=deltas,
         version="2.6",  # microseconds stay microseconds
         write_statistics=False,

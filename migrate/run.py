@@ -21,6 +21,7 @@ from migrate.stages.report import write as write_report
 from migrate.stages.result import Result
 from migrate.state.expected import keep_plan, read_plan
 
+_WORKERS = 4
 REFRESHES = 3  # how often a drifting target is backed up anew before the gate closes
 
 
@@ -41,12 +42,14 @@ def migrate(
     to: str | None = None,
     only: Sequence[str] = (),
     fresh: bool = False,
+    workers: int | None = None,
     plan: Path | str | None = None,
     home: Path | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Run the mapping at `path` from where it stands to its end, or to the stage `to`.
 
+    `workers`: parts worked on at the same time; by default one per core, four at most.
     `plan`: the file of a plan that the run is held to; what is not as it states stops the run (Drift).
     An error that is meant for the user ends the run in a state from which the same command resumes;
     it is in the outcome, and everything done so far is kept.
@@ -55,7 +58,14 @@ def migrate(
     _check_words(mapping, to, only)
     planned = read_plan(plan, mapping) if plan is not None else None
     try:
-        with opened(mapping, home=home, only=only, fresh=fresh, progress=progress) as (ctx, resumed):
+        with opened(
+            mapping,
+            home=home,
+            only=only,
+            fresh=fresh,
+            progress=progress,
+            workers=workers or min(os.cpu_count() or 1, _WORKERS),
+        ) as (ctx, resumed):
             if planned is not None:
                 keep_plan(ctx, planned)
             return walk(ctx, resumed, STAGES[: STAGE_NAMES.index(to) + 1] if to else STAGES)

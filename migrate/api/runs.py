@@ -28,18 +28,20 @@ def run(
     to: str | None = None,
     only: Sequence[str] = (),
     fresh: bool = False,
-    workers: int = 1,
+    workers: int | None = None,
     plan: Path | str | None = None,
     home: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """All stages, or up to `to`; an unfinished run of the same mapping is resumed. `plan`: the file of a plan that the
-    run is held to.
+    """All stages, or up to `to`; an unfinished run of the same mapping is resumed. `workers`: parts worked on at the
+    same time, by default one per core (four at most). `plan`: the file of a plan that the run is held to.
 
     Raises the MigrateError that stopped the run; everything done so far is kept."""
-    if workers != 1:
-        raise UsageError("more than one worker is not built yet in this version")
-    outcome = migrate(mapping, to=to, only=only, fresh=fresh, plan=plan, home=home, progress=progress)
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers cannot do anything", hint="Give 1 or more.")
+    outcome = migrate(
+        mapping, to=to, only=only, fresh=fresh, workers=workers, plan=plan, home=home, progress=progress
+    )
     if outcome.error is not None:
         raise outcome.error
     with ledger_of(outcome.ctx.home) as ledger:

@@ -98,7 +98,15 @@ def run(
             "--fresh", help="Drop what is staged and read again; never forgets what is in the target."
         ),
     ] = False,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Parts worked on at the same time.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=256,
+            help="Parts worked on at the same time, each over a connection of its own. "
+            "\\[default: one per core, four at most]",
+        ),
+    ] = None,
     plan_file: Annotated[
         Path | None,
         typer.Option(

@@ -27,7 +27,7 @@ class Api(Protocol):
         to: str | None = None,
         only: Sequence[str] = (),
         fresh: bool = False,
-        workers: int = 1,
+        workers: int | None = None,
         plan: Path | str | None = None,
         home: Path | None = None,
         progress: Progress | None = None,

@@ -117,6 +117,8 @@ class Transaction(Protocol):
 class Target(Database, Protocol):
     """A database that can be written."""
 
+    parallel_writers: bool  # several transactions may write to one table at the same time
+
     def meta(self, name: str) -> str:
         """Full table name of one of our own tables: `migrate_meta.NAME` or `_migrate_NAME`."""
         ...

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from migrate import canon
+from migrate.arrow import layout
 from migrate.errors import UsageError
 from migrate.model import Column, Kind, Table, Type, added_columns
 from migrate.rules.profiling_engine import BAD, Engine, Parts, engine, open_parts, text_relation
@@ -33,6 +35,7 @@ __all__ = [
 EXACT_DISTINCT = 5_000_000  # above: distinct and top values are estimates
 _TEXTS = (Kind.TEXT, Kind.UUID, Kind.JSON, Kind.OPAQUE, Kind.MIXED)
 _NUMBERS = (Kind.INT, Kind.FLOAT, Kind.DECIMAL)
+_NATIVE = (Kind.INT, Kind.DECIMAL, Kind.BOOL, Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
 _CLASSES = ("null", "integer", "real", "text", "blob")
 
 
@@ -156,6 +159,8 @@ def _bad_codes(duck: Engine, parts: Parts) -> dict[str, int]:
 def _column(duck: Engine, parts: Parts, column: Column, rows: int, top: int) -> ColumnProfile:
     if column.type.kind is Kind.BYTES:
         return _bytes_column(duck, parts, column, rows)
+    if column.type.kind in _NATIVE and not _as_text(parts, column):
+        return _native_column(duck, parts, column, rows, top)
     texts = text_relation(duck, parts, column.name, column.type)
     filled, estimate = duck.rows(f"SELECT count(v), approx_count_distinct(v) FROM {texts}")[0]
     exact = estimate <= EXACT_DISTINCT
@@ -202,6 +207,62 @@ def _column(duck: Engine, parts: Parts, column: Column, rows: int, top: int) -> 
         looks_like=facts.looks_like if column.type.kind in _TEXTS else {},
         classes=_classes(duck, parts, column) if column.type.kind is Kind.MIXED else {},
     )
+
+
+def _as_text(parts: Parts, column: Column) -> bool:
+    """Values that DuckDB would not tell apart, or not read, as what they are."""
+    arrow = parts.type_of(column.name)
+    return not (
+        pa.types.is_integer(arrow)
+        or pa.types.is_boolean(arrow)
+        or pa.types.is_temporal(arrow)
+        or pa.types.is_decimal128(arrow)
+    )
+
+
+def _native_column(duck: Engine, parts: Parts, column: Column, rows: int, top: int) -> ColumnProfile:
+    """Numbers and times are grouped as they are, and only the values that are shown become texts."""
+    v = parts.alias(column.name)
+    filled, estimate = duck.rows(f"SELECT count({v}), approx_count_distinct({v}) FROM {parts.sql}")[0]
+    exact = estimate <= EXACT_DISTINCT
+    if exact:
+        duck.run(
+            f"CREATE OR REPLACE TABLE seen AS SELECT {v} AS v, count(*) AS n FROM {parts.sql} WHERE {v} IS NOT NULL GROUP BY {v}"
+        )
+        distinct = int(duck.rows("SELECT count(*) FROM seen")[0][0])
+        source, frequent = "seen", f"SELECT v, n FROM seen ORDER BY n DESC, v LIMIT {top:d}"
+    else:
+        distinct = int(estimate)
+        source = f"(SELECT {v} AS v FROM {parts.sql} WHERE {v} IS NOT NULL)"
+        frequent = (
+            f"SELECT v, count(*) AS n FROM {source} WHERE v IN (SELECT unnest(approx_top_k(v, {top:d})) FROM {source}) "
+            "GROUP BY v ORDER BY n DESC, v"
+        )
+    shown = [(t, n) for t, n in _texts_of(duck, column, frequent)]
+    ends = [
+        t for t, _ in _texts_of(duck, column, f"SELECT unnest([min(v), max(v)]) AS v, 0 AS n FROM {source}")
+    ]
+    return ColumnProfile(
+        name=column.name,
+        kind=column.type.kind,
+        rows=rows,
+        nulls=rows - int(filled),
+        distinct=distinct,
+        distinct_exact=exact,
+        min=ends[0],
+        max=ends[1],
+        top=tuple((str(t), n) for t, n in shown),
+    )
+
+
+def _texts_of(duck: Engine, column: Column, sql: str) -> list[tuple[str | None, int]]:
+    """Rows (v, n) of a small result, v as canonical text."""
+    found: list[tuple[str | None, int]] = []
+    for batch in duck.stream(sql):
+        values = batch.column(0).cast(layout(column.type))
+        texts = canon.canonical_text(values, column.type).to_pylist()
+        found += zip(texts, batch.column(1).to_numpy().tolist(), strict=True)
+    return found
 
 
 def _order(type_: Type) -> str:

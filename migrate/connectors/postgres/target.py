@@ -58,6 +58,7 @@ class PostgresTarget:
     """`migrate.connectors.protocol.Target`; as a Source only its reading half is used."""
 
     engine = "postgresql"
+    parallel_writers = True
 
     def __init__(self, url: str) -> None:
         self._url, self.url = url, mask(url)
@@ -195,8 +196,14 @@ class PostgresTarget:
     # -- writing ----------------------------------------------------------------------------------
 
     def begin(self) -> PostgresTransaction:
-        session = self._idle.pop() if self._idle else Session(self._url)
-        return PostgresTransaction(session, self._done)
+        return PostgresTransaction(self._taken(), self._done)
+
+    def _taken(self) -> Session:
+        """A session that nobody else uses; several threads may ask."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Session(self._url)
 
     def _done(self, session: Session, usable: bool) -> None:
         if usable:
@@ -207,7 +214,7 @@ class PostgresTarget:
     @contextmanager
     def _session(self) -> Iterator[Session]:
         """A session for statements of its own, outside any transaction."""
-        session = self._idle.pop() if self._idle else Session(self._url)
+        session = self._taken()
         usable = False
         try:
             yield session

@@ -17,7 +17,16 @@ from migrate.connectors.postgres.catalog import META
 from migrate.connectors.postgres.errors import SqlError, raised, reject_code
 from migrate.connectors.postgres.read import read_table, select_list
 from migrate.connectors.postgres.session import Session, literal, quote, quote_table, split_name
-from migrate.connectors.postgres.write import ORDINAL, Staged, checked, direct, one_array, staged, unstorable
+from migrate.connectors.postgres.write import (
+    ORDINAL,
+    Staged,
+    checked,
+    direct,
+    in_pieces,
+    one_array,
+    staged,
+    unstorable,
+)
 from migrate.errors import MigrateError, Unreachable
 from migrate.model import Rejected, Table
 
@@ -104,6 +113,21 @@ def _bounds(key: Sequence[str], rows: pa.Table) -> str:
     return found
 
 
+def _dense(key: Sequence[str], keys: pa.Table) -> str | None:
+    """The condition on `t` where `keys` are all the integers of one range, none twice: nothing need be sent then."""
+    if len(key) != 1 or not keys.num_rows or not pa.types.is_integer(keys.schema.field(key[0]).type):
+        return None
+    column = keys.column(key[0])
+    ends = pc.min_max(column).as_py()
+    if (
+        column.null_count
+        or ends["max"] - ends["min"] + 1 != len(column)
+        or pc.count_distinct(column).as_py() != len(column)
+    ):
+        return None
+    return f"t.{quote(key[0])} BETWEEN {ends['min']} AND {ends['max']}"
+
+
 class PostgresTransaction:
     """`migrate.connectors.protocol.Transaction`. `done` gets the session back, and whether it can be used again."""
 
@@ -131,7 +155,7 @@ class PostgresTransaction:
         if straight is not None:
             self._run(f"SAVEPOINT {_SAVEPOINT}", table)
             try:
-                self._session.ingest(*split_name(table.name), straight)
+                self._session.ingest(*split_name(table.name), in_pieces(straight))
             except SqlError as error:
                 self._back(error, table, "INSERT")
                 known_bad = True
@@ -249,14 +273,17 @@ class PostgresTransaction:
         self, table: Table, key: Sequence[str], keys: pa.Table, columns: Sequence[str], *, lock: bool = False
     ) -> pa.Table:
         wanted = [table.column(c) for c in columns]
-        stage, condition = self._keys(table, key, keys)
+        stage, condition = None, _dense(key, keys)
+        if condition is None:
+            stage, condition = self._keys(table, key, keys)
         tail = " FOR UPDATE OF t" if lock else ""
         sql = f"SELECT {select_list(wanted, prefix='t.')} FROM {quote_table(table.name)} t WHERE {condition}{tail}"
         try:
             found = read_table(self._session, sql, wanted, table.name)
         except SqlError as error:
             raise self._raised(error, table, "SELECT, UPDATE" if lock else "SELECT") from None
-        self._run(f"DROP TABLE pg_temp.{stage}", table)
+        if stage is not None:
+            self._run(f"DROP TABLE pg_temp.{stage}", table)
         return found
 
     @_whole

@@ -65,6 +65,15 @@ def direct(columns: Sequence[Column], rows: pa.Table) -> pa.Table | None:
     return pa.table(arrays, names=[c.name for c in columns])
 
 
+_PIECE = 4 << 20  # bytes that the driver encodes at once: it holds a whole batch in wire form besides
+
+
+def in_pieces(rows: pa.Table) -> pa.RecordBatchReader:
+    """`rows` as batches of a few megabytes."""
+    pieces = max(1, -(-rows.nbytes // _PIECE))
+    return rows.to_reader(max_chunksize=max(1, -(-rows.num_rows // pieces)))
+
+
 def one_array(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     whole: Any = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     if isinstance(whole, pa.ChunkedArray):  # no chunk at all

@@ -45,6 +45,7 @@ class SqliteTarget:
     """One SQLite file. Connections are opened per snapshot and per transaction, so nothing is held in between."""
 
     engine = "sqlite"
+    parallel_writers = False
 
     def __init__(self, path: Path, *, work: Path | None = None) -> None:
         self.path = path

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from migrate import canon, failpoints
+from migrate import failpoints
 from migrate.arrow import arrow_schema
 from migrate.connectors.protocol import Transaction
 from migrate.context import Context
-from migrate.errors import Corrupt, TooManyQuarantined, UsageError
+from migrate.errors import Corrupt, UsageError
 from migrate.ledger.receipts import LAYOUT, meta_table, meta_tables
-from migrate.model import Kind, Schema, Type
-from migrate.planning import limit_of, may_be_quarantined, owned_columns, plan_number, state_columns
+from migrate.model import Schema
+from migrate.planning import owned_columns, plan_number, state_columns
 from migrate.stages.load.assign import assign
 from migrate.stages.load.cascade import cascade
 from migrate.stages.load.emptied import write_emptied
+from migrate.stages.load.first_pass import allowed_refusals, digest, first_pass, too_many
 from migrate.stages.load.gate import TargetDrifted, check_gate, check_schema, check_target
 from migrate.stages.load.links import link_part
 from migrate.stages.load.names import mapped_columns, rename
-from migrate.stages.load.parts import Lane, load_part
+from migrate.stages.load.parts import Lane
 from migrate.stages.load.receipts import Session, Work, once
 from migrate.stages.result import Result
 from migrate.state.counts import settled_counts
@@ -37,13 +37,6 @@ from migrate.state.to_load import part_indexes, part_path
 
 NAME = "load"
 __all__ = ["NAME", "TargetDrifted", "run"]
-
-_DIGEST_TYPES = {
-    "__key": Type(Kind.TEXT),
-    "__op": Type(Kind.TEXT),
-    "__tkey": Type(Kind.TEXT),
-    "__final": Type(Kind.BYTES),
-}
 
 
 def run(ctx: Context) -> Result:
@@ -179,19 +172,19 @@ def _load(ctx: Context, session: Session, lanes: dict[str, Lane]) -> int:
     rejected = read_rejected(ctx)
     rows = 0
     for name, lane in lanes.items():
-        rows += _first_pass(ctx, session, lane, rejected)
+        rows += first_pass(ctx, lane, rejected)
         if rejected.count(name):
             rejected = read_rejected(ctx)
     # Only now: a row may fall with a parent that any later entity lost, and while it does, the columns that
     # close cycles must still be empty.
     cascade(ctx, session, lanes, rejected)
     for name, lane in lanes.items():
-        if rejected.count(name) > _allowed(ctx, lane):
-            raise _too_many(
+        if rejected.count(name) > allowed_refusals(ctx, lane):
+            raise too_many(
                 ctx,
                 name,
                 part_indexes(ctx, name)[-1],
-                _allowed(ctx, lane),
+                allowed_refusals(ctx, lane),
                 settled_counts(ctx)[name],
                 committed=True,
             )
@@ -200,70 +193,6 @@ def _load(ctx: Context, session: Session, lanes: dict[str, Lane]) -> int:
             _second_pass(ctx, session, lane, rejected)
     write_emptied(ctx, lanes.values(), rejected)
     return rows
-
-
-def _allowed(ctx: Context, lane: Lane) -> int:
-    """How many rows of an entity the database may still refuse."""
-    counts = settled_counts(ctx)[lane.entity.name]
-    return max(0, may_be_quarantined(ctx.mapping, lane.entity, counts["in"]) - int(counts["quarantined"]))
-
-
-def _digest(rows: pa.Table) -> str:
-    """What a receipt says was loaded: row content and keys, not file bytes."""
-    return canon.digest([rows.select(list(_DIGEST_TYPES))], _DIGEST_TYPES).text()
-
-
-def _first_pass(ctx: Context, session: Session, lane: Lane, rejected: Rejected) -> int:
-    name = lane.entity.name
-    counts = settled_counts(ctx)[name]
-    allowed = _allowed(ctx, lane)
-    total = 0
-    for index in part_indexes(ctx, name):
-        rows = pq.read_table(part_path(ctx, name, index))
-        part = f"{name}/{index}"
-        found: list[int] = []
-
-        def work(
-            transaction: Transaction, rows: pa.Table = rows, part: str = part, found: list[int] = found
-        ) -> Work:
-            left = max(0, allowed - rejected.count(name))
-            done = load_part(lane, transaction, part, rows, lost_values(lane.plan.refs, rejected), left)
-            found[:] = [r[0] for r in done.rejects]
-            return done
-
-        if rows.num_rows:
-            try:
-                once(session, part, _digest(rows), work)
-            except TooManyQuarantined as error:
-                raise _too_many(ctx, name, index, allowed, counts) from error
-            rejected.rids.setdefault(name, set()).update(found)
-            if rejected.count(name) > allowed:  # also rows that went with their rejected parents
-                raise _too_many(ctx, name, index, allowed, counts, committed=True)
-            total += rows.num_rows
-        ctx.progress.advance(rows.num_rows)
-    return total
-
-
-def _too_many(
-    ctx: Context,
-    name: str,
-    index: int,
-    allowed: int,
-    counts: Mapping[str, Any],
-    *,
-    committed: bool = False,
-) -> TooManyQuarantined:
-    """The limit was crossed inside part `index`, which is rolled back, or by its end."""
-    limit = limit_of(ctx.mapping, ctx.mapping.entities[name])
-    back = f"Part {index} was rolled back; what was loaded before it stays."
-    return TooManyQuarantined(
-        f"the database refused more than {allowed} rows (with the children of refused ones), and "
-        f"{counts['quarantined']} of {counts['in']} were quarantined before: the limit is {limit:.1%}",
-        where=name,
-        kept=f"What was loaded up to part {index} stays." if committed else back,
-        hint="Look at the constraints of the target and correct the mapping or the source, or set max_quarantine; "
-        f"`migrate rollback {ctx.run}` undoes what was loaded.",
-    )
 
 
 def _second_pass(ctx: Context, session: Session, lane: Lane, rejected: Rejected) -> None:
@@ -278,7 +207,7 @@ def _second_pass(ctx: Context, session: Session, lane: Lane, rejected: Rejected)
                 lane, transaction, rows, lost_values(lane.plan.refs, rejected), rejected.rids.get(name, set())
             )
 
-        once(session, f"{name}/{index}/links", _digest(rows), work)
+        once(session, f"{name}/{index}/links", digest(rows), work)
 
 
 def _all_rejects(ctx: Context) -> pa.Table:

@@ -59,8 +59,7 @@ def load_part(
     More than `stop_after` refusals by the database raise TooManyQuarantined.
     """
     rows, rejects = _leave_out_orphans(lane, rows, lost)
-    op = rows["__op"].combine_chunks()
-    inserts, updates = rows.filter(pc.equal(op, "insert")), rows.filter(pc.equal(op, "update"))
+    inserts, updates = _of(rows, "insert"), _of(rows, "update")
     # Updates first: they may set a unique value free that a new row takes.
     updates, refused = _update(lane, transaction, part, updates, stop_after)
     failpoints.hit("load.part.updated")
@@ -74,14 +73,22 @@ def load_part(
     written, hashes, dropped = _read_back(lane, transaction, written)
     rejects += dropped
     failpoints.hit("load.part.read_back")
-    others = rows.filter(pc.is_in(op, pa.array(["link", "refresh"])))
+    others = _of(rows, "link", "refresh")
     _crosswalk(lane, transaction, part, written, hashes, others)
     failpoints.hit("load.part.crosswalk")
     return Work(written.num_rows, tuple(rejects))
 
 
+def _of(rows: pa.Table, *operations: str) -> pa.Table:
+    """Rows of these operations; without a copy where all are."""
+    wanted = pc.is_in(rows["__op"].combine_chunks(), pa.array(operations))
+    return rows if pc.all(wanted, min_count=0).as_py() else rows.filter(wanted)
+
+
 def _leave_out_orphans(lane: Lane, rows: pa.Table, lost: Mapping[str, Lost]) -> tuple[pa.Table, list[Reject]]:
     """Children of rows that the database rejected stay behind with them, where the reference would be written."""
+    if not lost:
+        return rows, []
     keep = np.ones(rows.num_rows, dtype=bool)
     written = pc.is_in(rows["__op"], pa.array(["insert", "update"])).to_numpy()
     for field, values in lost.items():
@@ -206,36 +213,33 @@ def _read_back(
         return rows, pa.array([], pa.binary()), []
     found = transaction.fetch(lane.table, lane.key, target_keys(lane, rows), list(lane.table.column_names))
     place = pc.index_in(rows["__tkey"].combine_chunks(), canon.source_keys(found, lane.key, lane.table.types))
-    there = pc.is_valid(place)
-    dropped = rejects_of(lane, rows.filter(pc.invert(there)), "dropped_by_trigger")
-    rows, place = rows.filter(there), place.filter(there)
-    hashes = canon.as_binary(canon.row_hashes(found, lane.table.types, lane.first_pass)).cast(pa.binary())
-    same = pc.equal(hashes.take(place), rows["__expected"].combine_chunks().cast(pa.binary()))
-    if not pc.all(same).as_py() and lane.first_pass:
-        different = pc.sum(pc.invert(same)).as_py()
+    dropped: list[Reject] = []
+    if place.null_count:
+        there = pc.is_valid(place)
+        dropped = rejects_of(lane, rows.filter(pc.invert(there)), "dropped_by_trigger")
+        rows, place = rows.filter(there), place.filter(there)
+    found = _in_order(found, place)
+    wrong = canon.different(rows, found, lane.table.types, lane.first_pass)
+    if wrong:
+        different = np.logical_or.reduce(list(wrong.values()))
         raise GateClosed(
-            f"{different} rows do not stand in the target as they were written: {_changed(lane, rows, found, place, same)}",
+            f"{int(different.sum())} rows do not stand in the target as they were written: columns {', '.join(wrong)}",
             where=lane.table.name,
             kept="This part was rolled back; earlier parts stay.",
             hint="A trigger or the column's type changes values: name such columns in target_sets, or map them as the target keeps them.",
         )
-    whole = hashes
-    if set(lane.state) != set(lane.first_pass):
-        whole = canon.as_binary(canon.row_hashes(found, lane.table.types, list(lane.state))).cast(pa.binary())
-    return rows, whole.take(place), dropped
+    if set(lane.state) == set(lane.first_pass):  # equal values have equal hashes: those were made by assign
+        return rows, rows["__expected"].combine_chunks().cast(pa.binary()), dropped
+    whole = canon.as_binary(canon.row_hashes(found, lane.table.types, list(lane.state))).cast(pa.binary())
+    return rows, whole, dropped
 
 
-def _changed(lane: Lane, rows: pa.Table, found: pa.Table, place: pa.Array[Any], same: pa.Array[Any]) -> str:
-    """Names of the columns that differ; values stay out of messages."""
-    wrong = pc.invert(same)
-    wrote, stands = rows.filter(wrong), found.take(place.filter(wrong))
-    names = []
-    for column in lane.first_pass:
-        one = canon.row_hashes(wrote, lane.table.types, [column])
-        two = canon.row_hashes(stands, lane.table.types, [column])
-        if (one.low != two.low).any() or (one.high != two.high).any():
-            names.append(column)
-    return "columns " + ", ".join(names)
+def _in_order(rows: pa.Table, place: pa.Array[Any]) -> pa.Table:
+    """`rows` taken at `place`; without a copy where they lie that way already."""
+    places = place.to_numpy(zero_copy_only=False)
+    if len(places) == rows.num_rows and bool((places == np.arange(rows.num_rows)).all()):
+        return rows
+    return rows.take(place)
 
 
 _CROSSWALK = ("__key", "__tkey", "__op", "__known", "__hash", "__owned", "__patched")
