@@ -16,10 +16,10 @@ from migrate.errors import Corrupt, UsageError
 from migrate.ledger.receipts import LAYOUT, meta_table, meta_tables
 from migrate.model import Schema
 from migrate.planning import owned_columns, plan_number, state_columns
+from migrate.stages.load.all_parts import allowed_refusals, digest, first_pass, too_many
 from migrate.stages.load.assign import assign
 from migrate.stages.load.cascade import cascade
 from migrate.stages.load.emptied import write_emptied
-from migrate.stages.load.first_pass import allowed_refusals, digest, first_pass, too_many
 from migrate.stages.load.gate import TargetDrifted, check_gate, check_schema, check_target
 from migrate.stages.load.links import link_part
 from migrate.stages.load.names import mapped_columns, rename
