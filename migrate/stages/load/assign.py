@@ -194,15 +194,12 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
     table = declared.table(entity.into)
     path = ctx.folder / "transform" / name / f"rows-{index:05d}.parquet"
     decided = _decided(ctx, db, name, index)
-    rows = pq.read_table(path)
-    rows = rows.filter(
-        pa.array(np.isin(rows["__rid"].to_numpy(), decided["rid"].to_numpy(), assume_unique=True))
-    )
+    rows = _only(pq.read_table(path), "__rid", decided)
     fields = _resolvable(entity)
-    values = db.sql(f"{_resolved(ctx, name, fields, parquet([path]))} ORDER BY rid").to_arrow_table()
-    values = values.filter(
-        pa.array(np.isin(values["rid"].to_numpy(), decided["rid"].to_numpy(), assume_unique=True))
-    )
+    values = decided.select(["rid"])
+    if fields:
+        resolved = db.sql(f"{_resolved(ctx, name, fields, parquet([path]))} ORDER BY rid").to_arrow_table()
+        values = _only(resolved, "rid", decided)
     columns: dict[str, pa.Array[Any]] = {}
     for fld in entity.fields:
         type_ = table.column(fld).type
@@ -251,9 +248,17 @@ def _final_part(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared
         out[f"m.{matched}"] = values[f"r.{matched}"] if found else rows[f"__m.{matched}"]
     result = part_path(ctx, name, index)
     rows_out = pa.table(out)
-    rows_out = rows_out.filter(pc.not_equal(rows_out["__op"], "unchanged"))
+    asked = pc.not_equal(rows_out["__op"], "unchanged")
+    rows_out = rows_out if pc.all(asked, min_count=0).as_py() else rows_out.filter(asked)
     write_rows(rows_out, result, point="load.assigned")
     return result
+
+
+def _only(rows: pa.Table, rid: str, decided: pa.Table) -> pa.Table:
+    """Those `rows`, which are in the order of their ids, that are among the decided ones; all ids of these are there."""
+    if rows.num_rows == decided.num_rows:
+        return rows
+    return rows.filter(pa.array(np.isin(rows[rid].to_numpy(), decided["rid"].to_numpy(), assume_unique=True)))
 
 
 _DECIDED = ("update", "recheck")  # against a row of the target as it was backed up

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from migrate.stages.verify.kept import unchanged_of
 from migrate.stages.verify.set_by_target import kept, kept_type, must_be_filled, set_by_target
 from migrate.stages.verify.totals import totals_of
 from migrate.state.accounts import accounts
+from migrate.state.identity import names_then
 from migrate.state.loaded import loaded_rows
 from migrate.state.records import Rejected, read_rejected
 from migrate.state.roads import all_sources
@@ -53,11 +55,13 @@ def run(ctx: Context) -> Result:
         expected = {
             name: _expected(ctx, name, declared.table(e.into), rejected) for name, e in ctx.entities.items()
         }
-        with target.snapshot(ctx.plan.touched) as snapshot:
-            for name, entity in ctx.entities.items():
-                _found(ctx, target, snapshot, declared.table(entity.into), name, entity)
-                failpoints.hit("verify.entity_read")
-        crosswalk = read_crosswalk(ctx)
+        with ThreadPoolExecutor(1, thread_name_prefix="crosswalk") as beside:
+            reading = beside.submit(read_crosswalk, ctx, names_then(ctx))
+            with target.snapshot(ctx.plan.touched) as snapshot:
+                for name, entity in ctx.entities.items():
+                    _found(ctx, target, snapshot, declared.table(entity.into), name, entity)
+                    failpoints.hit("verify.entity_read")
+            crosswalk = reading.result()
         for name, entity in ctx.entities.items():
             table = declared.table(entity.into)
             verdicts.append(_values(ctx, target, name, entity, table, expected[name]))

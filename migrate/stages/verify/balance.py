@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from migrate.context import Context
 from migrate.duck import literal, parquet, workspace
 from migrate.model import RowBalance, Verdict
 from migrate.parts import stream_rows
-from migrate.state.identity import names_then
 from migrate.state.left_out import excluded_files
 from migrate.state.quarantine import RID_SHIFT
 from migrate.state.records import meta_rows
@@ -84,15 +84,14 @@ def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verd
     )
 
 
-def read_crosswalk(ctx: Context) -> Path:
-    """The target's crosswalk, read now, once for all entities, under the names of this run's mapping:
-    `verify/crosswalk.parquet`."""
+def read_crosswalk(ctx: Context, names_of_run: Callable[[pa.Table], pa.Table]) -> Path:
+    """The target's crosswalk, read now, once for all entities, under the names of this run's mapping
+    (`names_of_run` puts them there): `verify/crosswalk.parquet`. Looks at nothing but the target."""
     path = ctx.place("verify", "crosswalk.parquet")
     names = ("system", "entity", "source_key", "target_key", "origin", "run")
     texts: list[pa.Field[Any]] = [pa.field(name, pa.string()) for name in names]
     hashes: pa.Field[Any] = pa.field("target_hash", pa.binary())
     schema = pa.schema([*texts, hashes])
-    names_of_run = names_then(ctx)
     rows = (names_of_run(r) for r in meta_rows(ctx.target, "crosswalk", schema.names))
     stream_rows(rows, path, point="verify.crosswalk", schema=schema)
     return path
