@@ -97,6 +97,12 @@ class Unreachable(MigrateError):
     exit_code = 5
 
 
+class Transient(Unreachable):
+    """Unreachable for a moment (connection lost, server restarting, deadlock): the same work may be tried again.
+
+    Nothing of it was kept, or a receipt tells whether it was: see `migrate.retry`."""
+
+
 class Corrupt(MigrateError):
     """Bytes are not what was written."""
 

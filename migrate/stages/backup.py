@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from migrate import __version__, canon, failpoints
@@ -15,6 +16,7 @@ from migrate.ledger.receipts import meta_table
 from migrate.model import Manifest, Schema
 from migrate.parts import read_part, stream_rows
 from migrate.planning import digest_of, schema_digest, what_changed
+from migrate.retry import retried
 from migrate.stages.result import Result
 from migrate.state.identity import in_names_of
 from migrate.state.proven import CROSSWALK
@@ -48,7 +50,7 @@ def run(ctx: Context) -> Result:
 
 def backup_target(ctx: Context) -> int:
     """The touched tables of the target into the vault; how many rows."""
-    taken = capture_target(ctx)
+    taken = retried(partial(capture_target, ctx), note=ctx.progress.note)
     failpoints.hit("backup.target.captured")
     touched = ctx.plan.touched
     _store(ctx, "target", "target", "target", ctx.target.engine, taken, ctx.folder / "target", touched)

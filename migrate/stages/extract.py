@@ -6,6 +6,8 @@ the backup's manifest exists the source is never read again (F16).
 
 from __future__ import annotations
 
+from functools import partial
+
 from migrate import failpoints
 from migrate.context import Context
 from migrate.durable import sha256_file
@@ -13,6 +15,7 @@ from migrate.errors import Drift
 from migrate.ledger.records import Output
 from migrate.model import PartRef
 from migrate.planning import schema_digest, what_changed
+from migrate.retry import retried
 from migrate.stages.result import Result
 from migrate.vault.capture import Capture, capture, read_capture
 
@@ -25,7 +28,7 @@ def run(ctx: Context) -> Result:
         taken = finished(ctx, source)
         if taken is None:
             resumed = False
-            taken = _extract(ctx, source, tables)
+            taken = retried(partial(_extract, ctx, source, tables), note=ctx.progress.note)
         rows += taken.rows
     return Result(rows=rows, resumed=resumed)
 

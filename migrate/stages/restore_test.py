@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from migrate import failpoints
-from migrate.connectors.registry import open_scratch
+from migrate.connectors.registry import drop_scratch, open_scratch
 from migrate.context import Context
 from migrate.errors import Corrupt, GateClosed
 from migrate.model import Verdict
 from migrate.planning import scratch_url
+from migrate.retry import retried
 from migrate.stages.result import Result
 from migrate.state.proven import proven_backups
 from migrate.vault.capture import read_capture
@@ -60,7 +62,7 @@ def _prove(ctx: Context, part: str, backup: Backup) -> list[Verdict]:
         # the restore found counts only where they are whole.
         with ThreadPoolExecutor(1, thread_name_prefix="check") as beside:
             checking = beside.submit(check, backup, 3, known_sha256=backup.manifest_sha256)
-            restored = _restore(ctx, part, backup)
+            restored = retried(partial(_restore, ctx, part, backup), note=ctx.progress.note)
             verdicts = checking.result()
         if all(v.passed for v in verdicts):
             verdicts += restored
@@ -84,6 +86,10 @@ def _prove(ctx: Context, part: str, backup: Backup) -> list[Verdict]:
 def _restore(ctx: Context, part: str, backup: Backup) -> list[Verdict]:
     role, _, source = part.partition(":")
     engine, url = scratch_url(ctx.mapping, role, source)
+    for left in ctx.ledger.scratches():
+        if left.run == ctx.run and left.location == part:  # a try that lost its connection
+            drop_scratch(engine, url, folder=ctx.room("scratch"), name=left.name)
+            ctx.ledger.remove_scratch(left.name)
     name = f"migrate_scratch_{secrets.token_hex(6)}"
     ctx.ledger.put_scratch(name, part, ctx.run)
     failpoints.hit("restore_test.scratch_registered")

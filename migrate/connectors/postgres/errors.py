@@ -10,7 +10,7 @@ import adbc_driver_manager
 import psycopg
 from psycopg import errors as conditions
 
-from migrate.errors import Busy, Drift, GateClosed, MigrateError, Unreachable
+from migrate.errors import Busy, Drift, GateClosed, MigrateError, Transient, Unreachable
 
 REJECTS = {
     "23505": "db_unique",
@@ -58,7 +58,9 @@ def from_adbc(error: adbc_driver_manager.Error) -> SqlError:
     fields = {_plain(name): _plain(value) for name, value in (error.details or ())}
     place = fields.get("PG_DIAG_CONSTRAINT_NAME") or fields.get("PG_DIAG_COLUMN_NAME", "")
     state = error.sqlstate or ""
-    return SqlError(state, place, fields.get("PG_DIAG_TABLE_NAME", ""), lost=not state or state[:2] == "08")
+    # without a state nothing came from the server: the connection failed (IO), or the driver refused by itself
+    lost = error.status_code == adbc_driver_manager.AdbcStatusCode.IO and (not state or state[:2] == "08")
+    return SqlError(state, place, fields.get("PG_DIAG_TABLE_NAME", ""), lost=lost)
 
 
 def from_psycopg(error: psycopg.Error) -> SqlError:
@@ -71,6 +73,7 @@ def from_psycopg(error: psycopg.Error) -> SqlError:
     )
 
 
+_PASSING = ("40001", "40P01", "53300")  # the same work may go through in a moment
 _WHOLE = {
     "53100": "The server's disk is full: make room, then run the same command again.",
     "53200": "The server is out of memory: run the same command again when it has recovered.",
@@ -79,6 +82,8 @@ _WHOLE = {
     "40P01": "The server broke a deadlock with another session: run the same command again.",
     "40001": "Another session wrote the same rows: run the same command again.",
     "57014": "The statement was cancelled or timed out: run the same command again.",
+    "54000": "A row or a value is longer than PostgreSQL takes at once: shorten it in the source or leave the column out.",
+    "57P04": "The database was dropped: check the URL.",
     "25006": "The server is read-only (a standby?): point the URL at the primary.",
 }
 
@@ -86,8 +91,8 @@ _WHOLE = {
 def raised(error: SqlError, doing: str, *, where: str = "", grant: str = "") -> MigrateError:
     """The error to raise for a statement that failed as a whole. `grant` is the right that `doing` needs."""
     state, name = error.state, condition(error.state)
-    if error.lost or state.startswith(("57P", "08")):
-        return Unreachable(
+    if error.lost or (state.startswith(("57P", "08")) and state != "57P04"):
+        return Transient(
             f"the connection to PostgreSQL was lost while {doing}",
             where=where,
             kept="What was committed stays; the open transaction is rolled back by the server.",
@@ -98,8 +103,9 @@ def raised(error: SqlError, doing: str, *, where: str = "", grant: str = "") -> 
         return Unreachable(
             f"PostgreSQL does not allow {doing}", where=where, hint=f"Let an administrator run: {right}."
         )
-    if state in _WHOLE or state.startswith(("53", "58")):
-        return Unreachable(
+    if state in _WHOLE or state.startswith(("53", "54", "58")):
+        kind = Transient if state in _PASSING else Unreachable
+        return kind(
             f"PostgreSQL could not go on while {doing} ({state} {name})",
             where=where,
             hint=_WHOLE.get(state, ""),
@@ -116,7 +122,8 @@ def raised(error: SqlError, doing: str, *, where: str = "", grant: str = "") -> 
     if reject_code(state) is not None:
         place = f" of {error.constraint}" if error.constraint else ""
         return GateClosed(f"PostgreSQL refused the data{place} ({state} {name}) while {doing}", where=where)
-    return Unreachable(f"PostgreSQL refused a statement ({state} {name}) while {doing}", where=where)
+    said = f"PostgreSQL refused a statement ({state} {name})" if state else "the PostgreSQL driver failed"
+    return Unreachable(f"{said} while {doing}", where=where)
 
 
 def busy() -> Busy:

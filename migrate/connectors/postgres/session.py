@@ -18,9 +18,10 @@ import adbc_driver_postgresql.dbapi as adbc
 import psycopg
 import pyarrow as pa
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 
 from migrate.connectors.postgres.errors import SqlError, from_adbc, from_psycopg, raised
-from migrate.errors import Unreachable, UsageError
+from migrate.errors import Transient, Unreachable, UsageError
 
 BATCH_BYTES = 8 << 20  # the driver closes a batch after this many bytes; decoding may widen it up to twofold
 SETTINGS: Mapping[str, str] = {
@@ -106,6 +107,21 @@ def mask(url: str) -> str:
     )
 
 
+# What a server that restarts, or has too many clients, answers; libpq's words and the server's.
+_PASSING = (
+    "refused",
+    "timeout",
+    "timed out",
+    "starting up",
+    "shutting down",
+    "recovery",
+    "terminating connection",
+    "closed the connection",
+    "too many clients",
+    "remaining connection slots",
+)
+
+
 def _connect_error(error: psycopg.Error, found: Mapping[str, str]) -> Unreachable:
     place = f"{found.get('host', 'local socket')}:{found.get('port', '5432')}/{found.get('dbname', '')}"
     text = " ".join(str(error).split())
@@ -113,6 +129,7 @@ def _connect_error(error: psycopg.Error, found: Mapping[str, str]) -> Unreachabl
         if secret:
             text = text.replace(secret, "***").replace(unquote(secret), "***")
     lowered = text.lower()
+    passing = any(word in lowered for word in _PASSING)
     if "password" in lowered:
         hint = "Check user and password in the URL (or the variable it is taken from)."
     elif "resolve" in lowered or "name or service" in lowered:
@@ -123,7 +140,8 @@ def _connect_error(error: psycopg.Error, found: Mapping[str, str]) -> Unreachabl
         hint = "Check database and user in the URL."
     else:
         hint = "Check the URL and the server."
-    return Unreachable(f"cannot connect to PostgreSQL: {text}", where=place, hint=hint)
+    kind = Transient if passing else Unreachable
+    return kind(f"cannot connect to PostgreSQL: {text}", where=place, hint=hint)
 
 
 def connect(url: str, *, extra: Mapping[str, str] | None = None) -> psycopg.Connection[Any]:
@@ -139,6 +157,20 @@ def connect(url: str, *, extra: Mapping[str, str] | None = None) -> psycopg.Conn
     with translated("pinning the session's settings"):
         connection.execute(_pin({**SETTINGS, **(extra or {})}))
     return connection
+
+
+def alive(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the server still answers; a connection in the middle of a transaction is not asked."""
+    if connection.closed:
+        return False
+    if connection.info.transaction_status is not TransactionStatus.IDLE:
+        return True
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        connection.close()
+        return False
+    return True
 
 
 def _pin(settings: Mapping[str, str]) -> str:
@@ -171,7 +203,7 @@ class Session:
             self._connection = adbc.connect(uri, autocommit=True)
         except adbc_driver_manager.Error:
             connect(url).close()  # says what is wrong in our words
-            raise Unreachable(
+            raise Transient(
                 "cannot connect to PostgreSQL", where=mask(url), hint="Run the same command again."
             ) from None
         try:
@@ -247,7 +279,7 @@ class Session:
 def _from_stream(error: Exception) -> SqlError:
     """An error in the middle of a stream reaches us as Arrow's; its text may hold values, so only the state is kept."""
     found = re.search(r"SQLSTATE:? ?([0-9A-Z]{5})", str(error))
-    return SqlError(found.group(1) if found else "", lost=found is None)
+    return SqlError(found.group(1) if found else "", lost=found is None and isinstance(error, OSError))
 
 
 def _percent(text: str) -> str:

@@ -17,10 +17,11 @@ from migrate.arrow import layout
 from migrate.canon import source_keys
 from migrate.connectors.postgres import ddl
 from migrate.connectors.postgres.catalog import META, read_schema, table_names
-from migrate.connectors.postgres.errors import busy
+from migrate.connectors.postgres.errors import SqlError, busy
 from migrate.connectors.postgres.read import PostgresSnapshot, Readers, read_table, select_list
 from migrate.connectors.postgres.session import (
     Session,
+    alive,
     connect,
     join_name,
     mask,
@@ -69,7 +70,7 @@ class PostgresTarget:
 
     def _side(self) -> psycopg.Connection[Any]:
         """The session for catalogue and small statements; a lost one is opened anew (it holds no state)."""
-        if self._connection is None or self._connection.closed:
+        if self._connection is None or not alive(self._connection):
             self._connection = connect(self._url)
         return self._connection
 
@@ -199,11 +200,18 @@ class PostgresTarget:
         return PostgresTransaction(self._taken(), self._done)
 
     def _taken(self) -> Session:
-        """A session that nobody else uses; several threads may ask."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return Session(self._url)
+        """A session that nobody else uses (several threads may ask); one that was lost while it waited is left out."""
+        while True:
+            try:
+                session = self._idle.pop()
+            except IndexError:
+                return Session(self._url)
+            try:
+                session.query("SELECT 1")
+            except SqlError:
+                session.close()
+            else:
+                return session
 
     def _done(self, session: Session, usable: bool) -> None:
         if usable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from migrate.errors import Corrupt, UsageError
 from migrate.ledger.receipts import LAYOUT, meta_table, meta_tables
 from migrate.model import Schema
 from migrate.planning import owned_columns, plan_number, state_columns
+from migrate.retry import retried
 from migrate.stages.load.all_parts import allowed_refusals, digest, first_pass, too_many
 from migrate.stages.load.assign import assign
 from migrate.stages.load.cascade import cascade
@@ -52,8 +54,8 @@ def run(ctx: Context) -> Result:
     if not started:
         verdicts += (check_target(ctx, backups["target"].manifest.digests),)
     _check_staged(ctx, inputs)
-    session = _open_session(ctx)
-    assign(ctx, declared, inputs)
+    session = retried(partial(_open_session, ctx), note=ctx.progress.note)
+    retried(partial(assign, ctx, declared, inputs), note=ctx.progress.note)
     if not started:
         check_counts(ctx)
     rename(session, renames(ctx))
@@ -108,7 +110,7 @@ def _open_session(ctx: Context) -> Session:
     _check_layout(ctx)
     fence = ctx.target.raise_fence(ctx.run)
     failpoints.hit("load.fence_raised")
-    session = Session(ctx.run, ctx.target, fence)
+    session = Session(ctx.run, ctx.target, fence, ctx.progress.note)
     _register(ctx, session)
     return session
 

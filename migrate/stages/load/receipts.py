@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,9 +14,10 @@ import pyarrow.parquet as pq
 from migrate import failpoints
 from migrate.arrow import arrow_schema
 from migrate.connectors.protocol import Target, Transaction
-from migrate.errors import Busy, Drift, MigrateError, Unreachable
+from migrate.errors import Busy, Drift, MigrateError, Transient, Unreachable
 from migrate.ledger.receipts import meta_table
 from migrate.model import Table
+from migrate.retry import retried
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Session:
     run: str
     target: Target
     fence: int
+    note: Callable[[str], None]  # told when a part is tried again
     tables: dict[str, Table] = field(default_factory=dict)
 
     def table(self, name: str) -> Table:
@@ -45,8 +48,12 @@ def once(session: Session, part: str, digest: str, work: Callable[[Transaction],
     """Do `work` exactly once: False if the receipt says it was done already.
 
     Drift where the receipt is for other rows than `digest` says. Any error rolls the whole
-    transaction back. After a commit without an answer the receipt decides.
+    transaction back; a transient one is tried again. After a commit without an answer the receipt decides.
     """
+    return retried(partial(_once, session, part, digest, work), note=session.note)
+
+
+def _once(session: Session, part: str, digest: str, work: Callable[[Transaction], Work]) -> bool:
     transaction = session.target.begin()
     failpoints.hit("load.part.begun")
     committing = False
@@ -66,7 +73,7 @@ def once(session: Session, part: str, digest: str, work: Callable[[Transaction],
         if done.rejects:
             _must_insert(transaction, session.table("reject"), _rejects(session, part, done))
             failpoints.hit("load.part.rejects_written")
-        _must_insert(transaction, session.table("receipt"), _receipt_row(session, part, digest, done))
+        _put_receipt(session, transaction, _receipt_row(session, part, digest, done))
         failpoints.hit("load.part.before_commit")
         committing = True
         transaction.commit()
@@ -121,6 +128,12 @@ def _receipt_row(session: Session, part: str, digest: str, done: Work) -> pa.Tab
         "written_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
     return pa.Table.from_pylist([row], arrow_schema(session.table("receipt").columns))
+
+
+def _put_receipt(session: Session, transaction: Transaction, row: pa.Table) -> None:
+    """A commit that had no answer may come through after the receipt was looked for: then the look is repeated."""
+    if transaction.insert(session.table("receipt"), row, stop_after=1):
+        raise Transient("the part was committed meanwhile", where=session.target.url)
 
 
 def _rejects(session: Session, part: str, done: Work) -> pa.Table:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from migrate.mapping.model import Entity
 from migrate.model import Schema, Table, Verdict
 from migrate.parts import stream_rows
 from migrate.planning import at_least_columns, compared_columns, owned_columns
+from migrate.retry import retried
 from migrate.stages.result import Result
 from migrate.stages.verify.balance import balance_of, read_crosswalk
 from migrate.stages.verify.kept import unchanged_of
@@ -56,11 +58,10 @@ def run(ctx: Context) -> Result:
             name: _expected(ctx, name, declared.table(e.into), rejected) for name, e in ctx.entities.items()
         }
         with ThreadPoolExecutor(1, thread_name_prefix="crosswalk") as beside:
-            reading = beside.submit(read_crosswalk, ctx, names_then(ctx))
-            with target.snapshot(ctx.plan.touched) as snapshot:
-                for name, entity in ctx.entities.items():
-                    _found(ctx, target, snapshot, declared.table(entity.into), name, entity)
-                    failpoints.hit("verify.entity_read")
+            reading = beside.submit(
+                retried, partial(read_crosswalk, ctx, names_then(ctx)), note=ctx.progress.note
+            )
+            retried(partial(_read, ctx, target, declared), note=ctx.progress.note)
             crosswalk = reading.result()
         for name, entity in ctx.entities.items():
             table = declared.table(entity.into)
@@ -114,6 +115,14 @@ def _expected(ctx: Context, name: str, table: Table, rejected: Rejected) -> Path
     )
     stream_rows(tables, path, point="verify.expected", schema=schema)
     return path
+
+
+def _read(ctx: Context, target: Target, declared: Schema) -> None:
+    """What stands in the target now, of all entities in one snapshot."""
+    with target.snapshot(ctx.plan.touched) as snapshot:
+        for name, entity in ctx.entities.items():
+            _found(ctx, target, snapshot, declared.table(entity.into), name, entity)
+            failpoints.hit("verify.entity_read")
 
 
 def _found_path(ctx: Context, name: str) -> Path:
