@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -55,7 +54,12 @@ def main(words: list[str] | None = None) -> int:
         return 0
     with databases(arguments.server) as (source, target), tempfile.TemporaryDirectory() as folder:
         fill(source, arguments.rows)
-        floor = 0.0 if arguments.no_floor else copy_pipe(source, target)
+        floor = 0.0
+        if not arguments.no_floor:
+            from peers import copy_pipe, fresh
+
+            floor = copy_pipe(source, target)
+            fresh(target, table=False)
         figures = measure(source, target, Path(folder), keep=arguments.home)
     figures |= {"rows": arguments.rows, "floor_seconds": round(floor, 2)}
     if floor:
@@ -110,37 +114,29 @@ def fill(source: str, rows: int) -> None:
         connection.execute("VACUUM ANALYZE contact")
 
 
-def copy_pipe(source: str, target: str) -> float:
-    """Seconds of psql COPY binary, piped, into a table with its key: no checks, no copy kept."""
-    import psycopg
-
-    with psycopg.connect(target, autocommit=True) as connection:
-        connection.execute(TABLE)
-    read = ["psql", "-qXd", source, "-c", "COPY contact TO STDOUT (FORMAT binary)"]
-    write = ["psql", "-qXd", target, "-c", "COPY contact FROM STDIN (FORMAT binary)"]
-    began = time.perf_counter()
-    with subprocess.Popen(read, stdout=subprocess.PIPE) as reader:
-        subprocess.run(write, stdin=reader.stdout, check=True)
-    if reader.returncode:
-        raise RuntimeError("psql could not read the source")
-    seconds = time.perf_counter() - began
-    with psycopg.connect(target, autocommit=True) as connection:
-        connection.execute("DROP TABLE contact")
-        connection.execute("CHECKPOINT")
-    return seconds
-
-
 # ------------------------------------------------------------------ the migration
 
 
-def measure(source: str, target: str, folder: Path, *, keep: Path | None = None) -> dict[str, Any]:
-    """The whole migration in a process of its own: state, seconds, seconds and peak MB per stage, peak MB."""
+def measure(
+    source: str,
+    target: str,
+    folder: Path,
+    *,
+    keep: Path | None = None,
+    write: str = "write: add",
+    table: bool = True,
+) -> dict[str, Any]:
+    """The whole migration in a process of its own: state, seconds, seconds and peak MB per stage, peak MB.
+
+    `table`: the target's table is not there yet. `write`: what the mapping says in place of `write: add`."""
     import psycopg
 
-    with psycopg.connect(target, autocommit=True) as connection:
-        connection.execute(TABLE)
-    (folder / "mappings").mkdir()  # backups and home lie beside a mapping's folder: here they go with it
-    shutil.copy(MAPPING, folder / "mappings")
+    if table:
+        with psycopg.connect(target, autocommit=True) as connection:
+            connection.execute(TABLE)
+    place = folder / "mappings"  # backups and home lie beside a mapping's folder: here they go with it
+    place.mkdir(exist_ok=True)
+    (place / MAPPING.name).write_text(MAPPING.read_text().replace("write: add\n", f"{write}\n"))
     environment = os.environ | {
         "CONTACT_SOURCE_URL": source,
         "CONTACT_TARGET_URL": target,
