@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -47,6 +47,25 @@ class Snapshot(Protocol):
 
     def verify_unchanged(self) -> None:
         """Raises Drift if the schema (files: the bytes) is no longer what it was at the start."""
+        ...
+
+
+@runtime_checkable
+class Divided(Protocol):
+    """What a `Snapshot` has besides where a table can be read by several readers at the same time."""
+
+    def pieces(self, table: str) -> Sequence[str]:
+        """Names of disjoint pieces that hold every row of the table exactly once, in order; the last one is open-ended.
+        A name means the same condition in every later snapshot. One piece: the table is small."""
+        ...
+
+    def read_piece(self, table: str, piece: str) -> Iterator[pa.RecordBatch]:
+        """As `Snapshot.read`; several threads may read pieces at the same time, each over a connection of its own."""
+        ...
+
+    def mark(self, table: str, piece: str) -> str:
+        """What the server itself sees in a piece: its rows, counted, and 128 bits over all their values (F20). Equal
+        marks of one server, under whatever snapshots, mean equal rows. Costs about half of reading the piece."""
         ...
 
 

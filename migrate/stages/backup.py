@@ -73,7 +73,9 @@ def capture_target(ctx: Context) -> Capture:
         )
     known = crosswalk in ctx.target.schema([crosswalk]).table_names
     tables = [*touched, crosswalk] if known else list(touched)
-    taken = capture(ctx.target, tables, folder, advance=ctx.progress.advance, point="backup.target")
+    taken = capture(
+        ctx.target, tables, folder, advance=ctx.progress.advance, point="backup.target", workers=ctx.workers
+    )
     if known:
         _keep_crosswalk(ctx, folder, taken, crosswalk)
     return taken

@@ -1,7 +1,7 @@
 """Extract: every source table inside one consistent snapshot per source, as Parquet parts with digests.
 
-An unfinished extract is done again under a new snapshot; a finished one is never redone, and once
-the backup's manifest exists the source is never read again (F16).
+An unfinished extract goes on under a new snapshot, which keeps those pieces of large tables that are still the same; a
+finished one is never redone, and once the backup's manifest exists the source is never read again (F16).
 """
 
 from __future__ import annotations
@@ -55,7 +55,12 @@ def _extract(ctx: Context, source: str, tables: tuple[str, ...]) -> Capture:
             hint="Run again with --fresh to plan anew.",
         )
     taken = capture(
-        database, tables, ctx.place("extract", source), advance=ctx.progress.advance, point="extract"
+        database,
+        tables,
+        ctx.place("extract", source),
+        advance=ctx.progress.advance,
+        point="extract",
+        workers=ctx.workers,
     )
     failpoints.hit("extract.captured")
     for table in taken.schema.tables if database.engine == "files" else ():

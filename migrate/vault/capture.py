@@ -11,13 +11,16 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
-from migrate import canon, failpoints
-from migrate.connectors.protocol import Database, Snapshot
+from migrate import failpoints
+from migrate.connectors.protocol import Database, Divided, Snapshot
 from migrate.durable import make_private_folder, write_bytes
 from migrate.errors import Corrupt, GateClosed, UsageError
 from migrate.model import FileRef, PartRef, Schema, Table
-from migrate.parts import read_part, write_parts
+from migrate.parts import PartsWritten, read_part, write_parts
+from migrate.vault.pieces import capture_pieces
 from migrate.vault.schema_json import schema_from_json, schema_to_json
+
+CAPTURED = "capture.json"  # written last: without it the capture did not finish
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,16 @@ def capture(
     *,
     advance: Callable[[int], None],
     point: str,
+    workers: int = 1,
 ) -> Capture:
-    """Everything in `tables`, inside one snapshot, into `folder`, which is emptied first.
+    """Everything in `tables`, inside one snapshot, into `folder`.
 
+    What is there of a finished capture goes first; pieces of one that did not finish stay where the database says that
+    the new snapshot has the same rows in them. `workers`: pieces read at the same time, where tables have pieces.
     Raises UsageError for a table that is not there, GateClosed where the rows read are not
     count(*) of the snapshot (F19), Drift where the schema changed while reading.
     """
-    if folder.exists():
+    if (folder / CAPTURED).exists():
         shutil.rmtree(folder)
         failpoints.hit(f"{point}.cleared")
     make_private_folder(folder)
@@ -87,7 +93,8 @@ def capture(
                 f"{', '.join(missing)}: no such table", where=database.url, hint="Run `migrate plan` again."
             )
         taken = {
-            name: _table(snapshot, snapshot.schema.table(name), folder, advance, point) for name in tables
+            name: _table(snapshot, snapshot.schema.table(name), folder, advance, point, workers)
+            for name in tables
         }
         snapshot.verify_unchanged()
         broken = snapshot.violations()
@@ -95,31 +102,42 @@ def capture(
             schema=snapshot.schema,
             snapshot=snapshot.id,
             taken_at=snapshot.taken_at,
-            parts={name: parts for name, (parts, _) in taken.items()},
-            digests={name: digest.text() for name, (_, digest) in taken.items()},
+            parts={name: rows.parts for name, rows in taken.items()},
+            digests={name: rows.digest.text() for name, rows in taken.items()},
             files=tuple(snapshot.originals()),
             violations=None if broken is None else tuple(broken),
         )
-    write_bytes(
-        folder / "capture.json", json.dumps(_as_json(result), indent=1).encode(), point=f"{point}.capture"
-    )
+    write_bytes(folder / CAPTURED, json.dumps(_as_json(result), indent=1).encode(), point=f"{point}.capture")
     return result
 
 
 def _table(
-    snapshot: Snapshot, table: Table, folder: Path, advance: Callable[[int], None], point: str
-) -> tuple[tuple[PartRef, ...], canon.Digest]:
+    snapshot: Snapshot,
+    table: Table,
+    folder: Path,
+    advance: Callable[[int], None],
+    point: str,
+    workers: int,
+) -> PartsWritten:
     name = table_folder(table.name)
-    written = write_parts(
-        snapshot.read(table.name),
-        table=table.name,
-        columns=table.columns,
-        folder=folder / name,
-        key=table.primary_key,
-        snapshot=snapshot.id,
-        point=point,
-        on_part=lambda ref: advance(ref.rows),
-    )
+    pieces = snapshot.pieces(table.name) if isinstance(snapshot, Divided) else ()
+    if len(pieces) > 1:
+        assert isinstance(snapshot, Divided)
+        written = capture_pieces(
+            snapshot, snapshot.id, table, pieces, folder / name, advance=advance, point=point, workers=workers
+        )
+    else:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        written = write_parts(
+            snapshot.read(table.name),
+            table=table.name,
+            columns=table.columns,
+            folder=folder / name,
+            key=table.primary_key,
+            snapshot=snapshot.id,
+            point=point,
+            on_part=lambda ref: advance(ref.rows),
+        )
     counted = snapshot.count(table.name)
     if written.rows != counted:
         raise GateClosed(
@@ -128,12 +146,12 @@ def _table(
             kept="Nothing was loaded.",
             hint="Rows may be hidden from this user (row security); run again as one who sees all rows.",
         )
-    return tuple(replace(p, path=f"{name}/{p.path}") for p in written.parts), written.digest
+    return PartsWritten(tuple(replace(p, path=f"{name}/{p.path}") for p in written.parts), written.digest)
 
 
 def read_capture(folder: Path) -> Capture:
     """What `capture` left in `folder`."""
-    path = folder / "capture.json"
+    path = folder / CAPTURED
     if not path.is_file():
         raise Corrupt(
             "what was read is no longer described here",

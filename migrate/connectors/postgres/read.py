@@ -8,7 +8,7 @@ would hand out as wire bytes as the server's own text.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,8 @@ import pyarrow.compute
 from migrate import failpoints
 from migrate.arrow import DATE_INFINITY, TIMESTAMP_INFINITY, arrow_schema, layout
 from migrate.connectors.postgres.catalog import read_both, read_schema
-from migrate.connectors.postgres.errors import SqlError, raised
+from migrate.connectors.postgres.errors import SqlError
+from migrate.connectors.postgres.pieces import WHOLE, Beside, mark_sql, pieces_of, within
 from migrate.connectors.postgres.session import (
     READING,
     Session,
@@ -132,6 +133,7 @@ class PostgresSnapshot:
         self, url: str, coordinator: psycopg.Connection[Any], reader: Session, tables: Sequence[str]
     ) -> None:
         self._url, self._coordinator, self._reader = url, coordinator, reader
+        self._beside = Beside(url)
         row = coordinator.execute(
             "SELECT pg_export_snapshot(), to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
         ).fetchone()
@@ -153,11 +155,7 @@ class PostgresSnapshot:
         for column in table.columns:
             name = quote(column.name)
             checks += [(column, f"bool_or({condition})") for condition in _surprises(name, column.type)]
-        with translated(
-            "reading a table",
-            where=table.name,
-            grant=f"GRANT SELECT ON {quote_table(table.name)} TO the user",
-        ):
+        with _reading(table.name):
             row = self._coordinator.execute(
                 f"SELECT {', '.join(['count(*)', *(sql for _, sql in checks)])} FROM {_source(table)}"
             ).fetchone()
@@ -203,18 +201,48 @@ class PostgresSnapshot:
     def read(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         declared = self.schema.table(table)
         wanted = declared.columns if columns is None else tuple(declared.column(c) for c in columns)
-        sql = f"SELECT {select_list(wanted, finite=self._finite[table])} FROM {_source(declared)}"
         failpoints.hit("postgres.snapshot.read")
-        try:
-            for batch in self._reader.stream(sql):
-                yield from bounded(decode(batch, wanted, table))
-        except SqlError as error:
-            raise raised(
-                error,
-                "reading a table",
-                where=table,
-                grant=f"GRANT SELECT ON {quote_table(table)} TO the user",
-            ) from None
+        yield from self._rows(self._reader, declared, wanted, "")
+
+    def _rows(
+        self, session: Session, table: Table, wanted: Sequence[Column], where: str
+    ) -> Iterator[pa.RecordBatch]:
+        sql = f"SELECT {select_list(wanted, finite=self._finite[table.name])} FROM {_source(table)}{where}"
+        with _reading(table.name):
+            for batch in session.stream(sql):
+                yield from bounded(decode(batch, wanted, table.name))
+
+    # -- Divided ------------------------------------------------------------------------------------
+
+    def pieces(self, table: str) -> Sequence[str]:
+        """Pieces are ranges of the table's pages, fixed in size: they cost no sort and no random reads, and any table
+        has them. A row lies in one of them in any snapshot; one that moved since changes the marks of both."""
+        declared = self.schema.table(table)
+        if declared.options == "partitioned" or self._coordinator.info.server_version < 140000:
+            return (WHOLE,)  # without scans by ranges of pages every piece would read the whole table
+        with _reading(table):
+            row = self._coordinator.execute(
+                "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int8",
+                [quote_table(table)],
+            ).fetchone()
+        return pieces_of(int(row[0]) if row else 0)
+
+    def read_piece(self, table: str, piece: str) -> Iterator[pa.RecordBatch]:
+        declared = self.schema.table(table)
+        failpoints.hit("postgres.snapshot.read_piece")
+        with self._beside.session(self.id) as session:
+            yield from self._rows(session, declared, declared.columns, within(piece))
+
+    def mark(self, table: str, piece: str) -> str:
+        declared = self.schema.table(table)
+        failpoints.hit("postgres.snapshot.mark")
+        with self._beside.session(self.id) as session, _reading(table):
+            found = session.query(mark_sql(_source(declared), piece)).to_pylist()[0]
+        return f"pg-text-2:{found['rows']}:{found['low']}:{found['high']}"
+
+    def leave(self) -> None:
+        """Sessions that read beside the first one go."""
+        self._beside.close()
 
     def originals(self) -> Sequence[FileRef]:
         return ()
@@ -236,6 +264,13 @@ class PostgresSnapshot:
                 kept="Nothing that was read is used.",
                 hint="Run the same command again when nobody alters these tables.",
             )
+
+
+def _reading(table: str) -> AbstractContextManager[None]:
+    """Errors while a table is read, with the right that may be missing."""
+    return translated(
+        "reading a table", where=table, grant=f"GRANT SELECT ON {quote_table(table)} TO the user"
+    )
 
 
 def _signature(schema: Schema) -> Mapping[str, object]:
@@ -288,7 +323,11 @@ class Readers:
                 with translated(f"reading {table}", where=mask(self._url), grant=grant):
                     coordinator.execute(f"LOCK TABLE {quote_table(table)} IN ACCESS SHARE MODE")
             with translated("reading a snapshot", where=mask(self._url)):
-                yield PostgresSnapshot(self._url, coordinator, reader, tables)
+                snapshot = PostgresSnapshot(self._url, coordinator, reader, tables)
+                try:
+                    yield snapshot
+                finally:
+                    snapshot.leave()
             usable = _ended(coordinator, reader)
         finally:
             if usable:
