@@ -26,6 +26,7 @@ from migrate.model import Column, PartRef
 
 MAX_ROWS = 100_000
 MAX_BYTES = 32 << 20
+RID_SHIFT = 32  # a row's identity in a run: part index << 32 | ordinal in the part
 
 
 @dataclass(frozen=True)

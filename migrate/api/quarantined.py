@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from migrate.api.places import ledger_of, run_id
 from migrate.durable import atomic_file, make_private_folder
 from migrate.errors import UsageError
-from migrate.state.quarantine import RID_SHIFT, SPLIT
+from migrate.parts import RID_SHIFT
+from migrate.state.quarantine import SPLIT
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

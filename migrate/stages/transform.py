@@ -30,14 +30,14 @@ from migrate.mapping.references import (
     values,
 )
 from migrate.model import PartRef, Schema, Table, Verdict
-from migrate.parts import write_rows
+from migrate.parts import RID_SHIFT, write_rows
 from migrate.planning import limit_of, may_be_quarantined, plan_number, yielding_columns
 from migrate.stages.result import Result
 from migrate.stages.roads import are_whole, make_roads, quarantined_by_splits
 from migrate.state.identity import first_names
 from migrate.state.lookups import table_lookups
 from migrate.state.proven import known_crosswalk, source_rows, target_rows
-from migrate.state.quarantine import RID_SHIFT, write_quarantine
+from migrate.state.quarantine import write_quarantine
 from migrate.state.records import meta_rows
 from migrate.state.roads import all_sources, entity_rows
 from migrate.state.standing import EarlierHash, earlier_hashes, write_target_files

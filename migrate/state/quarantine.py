@@ -17,14 +17,13 @@ import pyarrow.parquet as pq
 
 from migrate.context import Context
 from migrate.model import PART_LINES, Kind, added_columns
-from migrate.parts import write_rows
+from migrate.parts import RID_SHIFT, write_rows
 from migrate.state.roads import all_sources, entity_rows
 from migrate.transform.own_columns import ROAD_COLUMNS, WITH
 from migrate.transform.roads import EntityRows
 from migrate.vault.capture import table_folder
 
 SPLIT = ".split"  # ends the names of files of tables, not of entities
-RID_SHIFT = 32  # a row's identity in a run: part index << 32 | ordinal in the part
 
 
 def write_quarantine(ctx: Context, name: str, road: EntityRows) -> None:

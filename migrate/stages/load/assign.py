@@ -13,7 +13,7 @@ them that are the entity's also in rows which were there before: the crosswalk's
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +26,18 @@ import pyarrow.parquet as pq
 from migrate import canon, failpoints
 from migrate.arrow import layout
 from migrate.context import Context
+from migrate.duck import count as duck_count
 from migrate.duck import identifier, literal, parquet, workspace
 from migrate.mapping.model import Entity
 from migrate.mapping.references import is_plain
 from migrate.mapping.references import values as values_of
 from migrate.model import Kind, Schema, Table, Type
-from migrate.parts import write_rows
+from migrate.parts import RID_SHIFT, iter_part, stream_rows, write_rows
 from migrate.plan_model import EntityPlan
 from migrate.planning import compared_columns, owned_columns
 from migrate.stages.load.existing import raises, yield_to_existing
 from migrate.stages.load.listed import listed_columns
 from migrate.state.proven import known_crosswalk
-from migrate.state.quarantine import RID_SHIFT
 from migrate.state.standing import read_old_values, target_file
 from migrate.state.to_load import part_indexes, part_path
 
@@ -47,15 +47,20 @@ _TEXT = Type(Kind.TEXT)
 def assign(ctx: Context, declared: Schema, inputs: str) -> None:
     """Keys of all entities in load order, then the rows to load. Checkpointed per entity, so that keys
     once assigned stay, whatever happens later."""
+    referred_to = {
+        p for plan in ctx.plan.entities.values() for parents in plan.refs.values() for p in parents
+    }
     with workspace(ctx.room("temp")) as db:
         _known_keys(ctx, db)
         for name in ctx.entities:
             path = ctx.place("load", name, "keys.parquet")
             if ctx.ledger.checkpoint(ctx.run, "load", f"keys:{name}", inputs) is None:
-                write_rows(_keys(ctx, db, name, declared), path, point="load.keys")
+                layout_ = pq.read_schema(ctx.folder / "transform" / name / "settled.parquet")
+                stream_rows(_keys(ctx, db, name, declared), path, point="load.keys", schema=layout_)
                 ctx.ledger.put_checkpoint(ctx.run, "load", f"keys:{name}", inputs, [ctx.output(path)])
                 failpoints.hit("load.keys.assigned")
-            db.execute(f"INSERT INTO allkeys SELECT {literal(name)}, key, tkey FROM {parquet([path])}")
+            if name in referred_to:
+                db.execute(f"INSERT INTO allkeys SELECT {literal(name)}, key, tkey FROM {parquet([path])}")
         for name in ctx.entities:
             if ctx.ledger.checkpoint(ctx.run, "load", f"rows:{name}", inputs) is not None:
                 continue
@@ -124,27 +129,36 @@ def _resolvable(entity: Entity) -> list[str]:
 # ------------------------------------------------------------------ keys
 
 
-def _keys(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared: Schema) -> pa.Table:
+def _keys(ctx: Context, db: duckdb.DuckDBPyConnection, name: str, declared: Schema) -> Iterator[pa.Table]:
     """All settled rows of an entity with `tkey` filled in, ordered by rid."""
     plan = ctx.plan.entities[name]
-    settled = pq.read_table(ctx.folder / "transform" / name / "settled.parquet")
-    new = pc.equal(settled["op"], "insert").combine_chunks()
-    count = pc.sum(new).as_py() or 0
-    if not count:
-        return settled
-    table = declared.table(plan.into)
-    rows = settled.filter(new)
-    if plan.key_from == "uuid5":
-        keys = _uuid_keys(ctx, name, rows["key"])
-    elif plan.key_from == "reserved":
-        column = plan.key_columns[0]
-        values = ctx.target.reserve_keys(table, column, count)
+    path = ctx.folder / "transform" / name / "settled.parquet"
+    new = duck_count(db, f"SELECT count(*) FROM {parquet([path])} WHERE op = 'insert'")
+    table = declared.table(plan.into) if new else None
+    reserved: pa.Array[Any] | None = None
+    if table is not None and plan.key_from == "reserved":
+        reserved = ctx.target.reserve_keys(table, plan.key_columns[0], new)
         failpoints.hit("load.keys.reserved")
-        keys = canon.source_keys(pa.table({column: values}), [column], {column: table.column(column).type})
-    else:
-        keys = _keys_from_fields(ctx, db, name, plan, table, rows["rid"].to_numpy())
-    filled = pc.replace_with_mask(settled["tkey"].combine_chunks(), new, _flat(keys))
-    return settled.set_column(settled.column_names.index("tkey"), "tkey", filled)
+    taken = 0
+    for batch in iter_part(path):
+        settled = pa.Table.from_batches([batch])
+        mask = pc.equal(settled["op"], "insert").combine_chunks()
+        count = pc.sum(mask).as_py() or 0
+        if not count or table is None:
+            yield settled
+            continue
+        rows = settled.filter(mask)
+        if plan.key_from == "uuid5":
+            keys = _uuid_keys(ctx, name, rows["key"])
+        elif reserved is not None:
+            column = plan.key_columns[0]
+            values = pa.table({column: reserved.slice(taken, count)})
+            keys = canon.source_keys(values, [column], {column: table.column(column).type})
+            taken += count
+        else:
+            keys = _keys_from_fields(ctx, db, name, plan, table, rows["rid"].to_numpy())
+        filled = pc.replace_with_mask(settled["tkey"].combine_chunks(), mask, _flat(keys))
+        yield settled.set_column(settled.column_names.index("tkey"), "tkey", filled)
 
 
 def _uuid_keys(ctx: Context, name: str, source_keys: pa.ChunkedArray[Any]) -> pa.Array[Any]:
@@ -165,7 +179,7 @@ def _keys_from_fields(
     entity = ctx.mapping.entities[name]
     wanted = [f for f in plan.key_columns if entity.fields[f].ref or entity.fields[f].find]
     found = []
-    for index in part_indexes(ctx, name):
+    for index in sorted({int(i) for i in np.unique(rids >> RID_SHIFT)}):
         path = ctx.folder / "transform" / name / f"rows-{index:05d}.parquet"
         plain = [c for c in plan.key_columns if c not in wanted]
         rows = pq.read_table(path, columns=["__rid", *plain])

@@ -11,9 +11,8 @@ import pyarrow as pa
 from migrate.context import Context
 from migrate.duck import literal, parquet, workspace
 from migrate.model import RowBalance, Verdict
-from migrate.parts import stream_rows
+from migrate.parts import RID_SHIFT, stream_rows
 from migrate.state.left_out import excluded_files
-from migrate.state.quarantine import RID_SHIFT
 from migrate.state.records import meta_rows
 from migrate.state.roads import entity_rows
 

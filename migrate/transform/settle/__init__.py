@@ -19,7 +19,7 @@ import duckdb
 
 from migrate import failpoints
 from migrate.duck import count, literal, workspace
-from migrate.durable import atomic_file
+from migrate.parts import RID_SHIFT, stream_rows
 from migrate.transform.settle.doubles import one_row_per_match
 from migrate.transform.settle.named import resolve_named
 from migrate.transform.settle.operations import decide_operations, leave_to_target, one_writer
@@ -80,35 +80,58 @@ def _write(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], out: Path) -> S
         name = literal(road.entity)
         folder = out / road.entity
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        bad = f"SELECT DISTINCT rid FROM bad WHERE entity = {name}"
+        all_bad = f"SELECT DISTINCT rid FROM bad WHERE entity = {name}"
+        bad = f"{all_bad} AND {_in('rid')}"
         selects = {
             "settled": f"""SELECT o.rid, s.key, {_hash(road)} AS hash, o.op, o.tkey, o.known FROM op o
                 JOIN state s ON s.entity = o.entity AND s.rid = o.rid
-                WHERE o.entity = {name} AND o.rid NOT IN ({bad}) ORDER BY o.rid""",
+                WHERE o.entity = {name} AND {_in("o.rid")} AND {_in("s.rid")} AND o.rid NOT IN ({bad}) ORDER BY o.rid""",
             "quarantine": f"""SELECT b.rid, any_value(s.key) AS key, list(b.field ORDER BY b.field, b.code) AS fields,
                 list(b.code ORDER BY b.field, b.code) AS codes, list(b.detail ORDER BY b.field, b.code) AS details
-                FROM (SELECT DISTINCT entity, rid, field, code, detail FROM bad WHERE entity = {name}) b
-                LEFT JOIN state s ON s.entity = b.entity AND s.rid = b.rid GROUP BY b.rid ORDER BY b.rid""",
-            "left_out": f"SELECT rid, key, reason FROM left_out WHERE entity = {name} ORDER BY rid",
+                FROM (SELECT DISTINCT entity, rid, field, code, detail FROM bad WHERE entity = {name} AND {_in("rid")}) b
+                LEFT JOIN (SELECT * FROM state WHERE entity = {name} AND {_in("rid")}) s ON s.rid = b.rid GROUP BY b.rid ORDER BY b.rid""",
+            "left_out": f"SELECT rid, key, reason FROM left_out WHERE entity = {name} AND {_in('rid')} ORDER BY rid",
             "patches": f"""SELECT rid, field, item, CASE WHEN bool_or(value IS NULL) THEN NULL ELSE any_value(value) END AS value
-                FROM patch WHERE entity = {name} AND rid NOT IN ({bad}) GROUP BY rid, field, item ORDER BY rid, field, item""",
+                FROM patch WHERE entity = {name} AND {_in("rid")} AND rid NOT IN ({bad}) GROUP BY rid, field, item ORDER BY rid, field, item""",
             "links": f"""SELECT rid, field, item, parent, parent_key FROM edge WHERE entity = {name}
-                AND field IN ({_texts(road.compared)}) AND rid NOT IN ({bad}) ORDER BY rid, field, item""",
-            "events": f"SELECT rid, field, code, original FROM event WHERE entity = {name} ORDER BY rid, field, code",
+                AND {_in("rid")} AND field IN ({_texts(road.compared)}) AND rid NOT IN ({bad}) ORDER BY rid, field, item""",
+            "events": f"SELECT rid, field, code, original FROM event WHERE entity = {name} AND {_in('rid')} ORDER BY rid, field, code",
         }
+        pieces = _pieces(db, name)
         for file, select in selects.items():
-            with atomic_file(folder / f"{file}.parquet", point="transform.settled") as temporary:
-                db.execute(f"COPY ({select}) TO {literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd)")
+            # by ranges of rows: one sort of everything would hold all of it at once
+            tables = (db.sql(select.replace(_HERE, piece)).to_arrow_table() for piece in pieces)
+            stream_rows(tables, folder / f"{file}.parquet", point="transform.settled")
             failpoints.hit(f"transform.settled.{file}")
         quarantined[road.entity] = count(db, f"SELECT count(DISTINCT rid) FROM bad WHERE entity = {name}")
         operations[road.entity] = dict(
             db.execute(
-                f"SELECT op, count(*) FROM op WHERE entity = {name} AND rid NOT IN ({bad}) GROUP BY op ORDER BY op"
+                f"SELECT op, count(*) FROM op WHERE entity = {name} AND rid NOT IN ({all_bad}) GROUP BY op ORDER BY op"
             ).fetchall()
         )
         kept[road.entity] = count(db, f"SELECT count(*) FROM state WHERE entity = {name}")
     stops = tuple(row[0] for row in db.execute("SELECT text FROM stop ORDER BY text").fetchall())
     return Settled(quarantined, kept, operations, stops)
+
+
+_HERE = "\1"
+_PARTS = 5  # whose rows are sorted at once
+
+
+def _in(column: str) -> str:
+    """The place in a SELECT where the range of its rows goes, see `_pieces`."""
+    return f"{column} {_HERE}"
+
+
+def _pieces(db: duckdb.DuckDBPyConnection, name: str) -> list[str]:
+    """Conditions on row ids, in order, that between them let every row of an entity through once."""
+    tables = ("state", "bad", "left_out", "patch", "edge", "event")
+    highest = max(
+        count(db, f"SELECT coalesce(max(rid), 0) FROM {table} WHERE entity = {name}") for table in tables
+    )
+    step = _PARTS << RID_SHIFT
+    starts = range(0, highest + 1, step)
+    return [f"BETWEEN {start} AND {start + step - 1}" for start in starts]
 
 
 def _hash(road: Road) -> str:
