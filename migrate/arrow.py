@@ -62,3 +62,15 @@ def layout(type_: Type) -> pa.DataType:
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
     return pa.schema([pa.field(c.name, layout(c.type)) for c in columns])
+
+
+def use_frugal_memory() -> None:
+    """Arrow's memory for a long run: the pool that gives pages back as soon as nobody needs them, where it is built in."""
+    if "jemalloc" in pa.supported_memory_backends():
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
+        pa.jemalloc_set_decay_ms(1000)
+
+
+def give_back_memory() -> None:
+    """What a stage used and no longer needs goes back to the system before the next one begins."""
+    pa.default_memory_pool().release_unused()

@@ -88,13 +88,13 @@ def compare_sets(
 ) -> SetDifference:
     """Compares Parquet files with columns `key` (string) and `hash` (16 bytes) as multisets of rows.
 
-    Out of core: at most ~1 GB of memory, the rest in a folder below `temp`, removed afterwards. Rows of one
+    Out of core: at most ~256 MB of memory, the rest in a folder below `temp`, removed afterwards. Rows of one
     key are matched by hash first; what remains on both sides is `different`, on one side missing or extra.
     Raises Corrupt if a file is not readable as such, Unreachable if memory or disk do not suffice.
     """
     failpoints.hit("compare.sets.query")
     try:
-        with workspace(temp, memory="1GB", on_disk=False) as db:
+        with workspace(temp, memory="256MB", on_disk=False) as db:
             return _difference(db, expected, found, limit)
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         missing = [p.name for p in (*expected, *found) if not p.is_file()]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-MEMORY = "512MB"
+MEMORY = "192MB"
 
 
 def literal(text: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from migrate import failpoints
+from migrate.arrow import give_back_memory, use_frugal_memory
 from migrate.context import Context, Progress
 from migrate.errors import Corrupt, GateClosed, MigrateError, Unreachable, UsageError
 from migrate.mapping.load import load_mapping
@@ -56,6 +57,7 @@ def migrate(
     """
     mapping = load_mapping(path)
     _check_words(mapping, to, only)
+    use_frugal_memory()
     planned = read_plan(plan, mapping) if plan is not None else None
     try:
         with opened(
@@ -195,6 +197,7 @@ def run_stage(ctx: Context, stage: Stage) -> Result:
     begin = time.perf_counter()
     result = stage.run(ctx)
     ctx.ledger.stage_finished(ctx.run, stage.name, result.rows, time.perf_counter() - begin)
+    give_back_memory()
     failpoints.hit(f"stage.{stage.name}.finished")
     return result
 

@@ -19,7 +19,7 @@ from migrate.duck import workspace
 from migrate.errors import Corrupt, MigrateError, Unreachable
 from migrate.model import Kind, Type
 
-MEMORY = "1GB"
+MEMORY = "256MB"
 BATCH = 65_536
 BAD = "_bad"
 _DIRECT = (Kind.TEXT, Kind.UUID, Kind.JSON, Kind.OPAQUE)  # their text is their canonical text
