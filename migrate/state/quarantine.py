@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from migrate.canon import canonical_text
 from migrate.context import Context
-from migrate.model import PART_LINES, Kind, added_columns
+from migrate.model import PART_LINES, Kind, Type, added_columns
 from migrate.parts import RID_SHIFT, write_rows
 from migrate.state.roads import all_sources, entity_rows
 from migrate.transform.own_columns import ROAD_COLUMNS, WITH
@@ -53,7 +54,7 @@ def with_originals(found: pa.Table, road: EntityRows) -> pa.Table:
         places = np.flatnonzero(rids >> RID_SHIFT == ref.index)
         if not len(places):
             continue
-        rows = road.read(ref).take(pa.array(rids[places] & 0xFFFFFFFF))
+        rows = _sayable(road.read(ref).take(pa.array(rids[places] & 0xFFFFFFFF)), road.table.types)
         for place, row in zip(places, rows.to_pylist(), strict=True):
             ours = {name: row.pop(name) for name in added}
             row = {n: v for n, v in row.items() if n not in ROAD_COLUMNS and not n.startswith(WITH)}
@@ -69,6 +70,32 @@ def with_originals(found: pa.Table, road: EntityRows) -> pa.Table:
         .append_column("line", pa.array(lines, pa.int64()))
         .append_column("file", pa.array(files, pa.string()))
     )
+
+
+_DAY = 86_400_000_000  # µs
+_FIRST, _AFTER = -719_162, 2_932_897  # days of 0001-01-01 and of 10000-01-01
+_PYTHON_TIMES = {
+    Kind.DATE: (_FIRST, _AFTER),
+    Kind.TIME: (0, _DAY),
+    Kind.TIMESTAMP: (_FIRST * _DAY, _AFTER * _DAY),
+    Kind.TIMESTAMPTZ: (_FIRST * _DAY, _AFTER * _DAY),
+}
+
+
+def _sayable(rows: pa.Table, types: Mapping[str, Type]) -> pa.Table:
+    """Columns of dates and times with a value that Python has none for (infinity, BC, 24:00) as canonical text."""
+    for name, type_ in types.items():
+        item = type_.item if type_.kind is Kind.ARRAY and type_.item is not None else type_
+        if item.kind not in _PYTHON_TIMES or name not in rows.column_names:
+            continue
+        column = rows[name].combine_chunks()
+        values = pc.list_flatten(column) if item is not type_ else column
+        ends = pc.min_max(values.view(pa.int32() if item.kind is Kind.DATE else pa.int64())).as_py()
+        first, after = _PYTHON_TIMES[item.kind]
+        if ends["min"] is not None and (ends["min"] < first or ends["max"] >= after):
+            said = canonical_text(column, type_)
+            rows = rows.set_column(rows.column_names.index(name), name, said)
+    return rows
 
 
 def _of_mixed(value: Mapping[str, Any] | None) -> object:

@@ -161,10 +161,14 @@ def check_types(field: CompiledField, path: str, scope: Scope) -> None:
     if kind is Kind.MIXED and (field.type.kind is not Kind.BYTES or field.steps):
         kind = Kind.TEXT
     if kind is Kind.BYTES and (changed or field.type.kind not in (Kind.BYTES, Kind.MIXED)):
-        scope.wrong("type", path, "bytes are no text: they go into a column of bytes only, as they are")
+        scope.wrong(
+            "type",
+            path,
+            f"{_came(field)}bytes are no text: they go into a column of bytes only, as they are",
+        )
         return
     if kind is Kind.ARRAY and changed:
-        scope.wrong("type", path, "a list goes into a column of lists only, as it is")
+        scope.wrong("type", path, f"{_came(field)}a list goes into a column of lists only, as it is")
         return
     wanted = field.type.kind
     for words, made in types_after(plain, field.steps, replace(field.source_type, kind=kind), wanted):
@@ -180,7 +184,11 @@ def check_types(field: CompiledField, path: str, scope: Scope) -> None:
     if field.refers:
         return
     if why := impossible(kind, field.type):
-        scope.wrong("type", path, f'"{field.name}" holds {type_words(field.type)}: {why}')
+        if kind is Kind.OPAQUE and field.source_type.native.endswith("[]"):
+            why = "arrays of arrays, or with NaN or infinity in them, are backed up and cannot be mapped"
+        scope.wrong(
+            "type", path, f'{_came(field, changed)}"{field.name}" holds {type_words(field.type)}: {why}'
+        )
     elif kind in (Kind.TIMESTAMP, Kind.DATE) and field.type.kind is Kind.TIMESTAMPTZ:
         _needs_zone(field, path, scope)
     elif kind is Kind.TIMESTAMPTZ and field.type.kind is Kind.TIMESTAMP and field.zone is None:
@@ -190,6 +198,15 @@ def check_types(field: CompiledField, path: str, scope: Scope) -> None:
             f'"{field.name}" holds times without a zone, and nothing says in which zone they are',
             "state `timezone:` for the source, the table or the column",
         )
+
+
+def _came(field: CompiledField, changed: bool = False) -> str:
+    """What the source declares, where a column goes into the field as it is."""
+    native = field.source_type.native
+    if not field.source or not native or changed:
+        return ""
+    is_list = field.source_type.kind is Kind.ARRAY and not native.endswith("[]")
+    return f'"{field.source}" is {"a list" if is_list else native}, '
 
 
 def _needs_zone(field: CompiledField, path: str, scope: Scope) -> None:

@@ -15,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from migrate.canon import canonical_text
 from migrate.model import Kind, Type
 
+_DAY = 86_400_000_000  # µs
 Mask = npt.NDArray[np.bool_]
 
 TEXT = Type(Kind.TEXT)
@@ -104,6 +106,9 @@ def values_of(array: pa.Array[Any] | pa.ChunkedArray[Any], type_: Type) -> Value
     """From the Arrow layout of `type_` (not MIXED)."""
     if type_.kind is Kind.DECIMAL:
         return Values(_decimal_texts(array), type_)
+    if type_.kind is Kind.TIME and _has_hour_24(array):
+        # Polars has no 24:00 (it would be NULL): these travel as text, and what wants a time refuses that one by name
+        return Values(pl.Series("", pl.from_arrow(canonical_text(array, type_))), TEXT)
     series = pl.Series("", pl.from_arrow(array))
     if type_.kind is Kind.INT:
         series = series.cast(pl.Int64)
@@ -111,6 +116,11 @@ def values_of(array: pa.Array[Any] | pa.ChunkedArray[Any], type_: Type) -> Value
         # 0.1 stored in 32 bits is 0.1 to its owner, so the widening goes over the shortest text.
         series = series.cast(pl.String).cast(pl.Float64)
     return Values(series, type_)
+
+
+def _has_hour_24(array: pa.Array[Any] | pa.ChunkedArray[Any]) -> bool:
+    last = pc.max(array.cast(pa.int64())).as_py()
+    return last is not None and last >= _DAY
 
 
 def _decimal_texts(array: pa.Array[Any] | pa.ChunkedArray[Any]) -> pl.Series:

@@ -254,6 +254,25 @@ def test_p11_infinite_timestamps_stay_infinite() -> None:
     assert result.rows.column("b").cast(pa.int64()).to_pylist() == [TIMESTAMP_INFINITY, -TIMESTAMP_INFINITY]
 
 
+@pytest.mark.promise(15)
+def test_p15_hour_24_is_exact_or_refused_by_name_and_never_empty() -> None:
+    """PostgreSQL has 24:00:00; the library that values go through has not, and would make NULL of it."""
+    raw = pa.array([86_400_000_000, 43_200_000_000, None], pa.int64()).cast(pa.time64("us"))
+    time, batch = Type(Kind.TIME), pa.table({"id": [1, 2, 3], "a": raw})
+    for keys, target, values, reasons in (
+        ({}, time, [86_400_000_000, 43_200_000_000, None], []),
+        ({"check": ["required"]}, time, [None, 43_200_000_000, None], [(0, "b", "type"), (2, "b", "required")]),
+        ({}, TEXT, ["24:00:00.000000", "12:00:00.000000", None], []),
+    ):  # fmt: skip
+        made = compiled(
+            mapping({"b": field("a", **keys)}), source_table(id=INT, a=time), target_table(b=target)
+        )
+        result = apply(made, batch, np.arange(3))
+        column = result.rows.column("b")
+        assert (column if target is TEXT else column.cast(pa.int64())).to_pylist() == values
+        assert sorted(codes(result)) == reasons
+
+
 def test_moments_of_far_years() -> None:
     times = [datetime(1, 1, 1), datetime(9999, 12, 30) + timedelta(hours=3)]
     assert found(one_column(times, TIMESTAMP, TIMESTAMP, check=["required"])) == times

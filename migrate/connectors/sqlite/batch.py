@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 
-from migrate.connectors.sqlite.encode import Bound, encode
+from migrate.connectors.bisect import Refusal, too_many
+from migrate.connectors.sqlite.encode import Bound, encode, whole_array
 from migrate.connectors.sqlite.names import quote, rowid_name
 from migrate.connectors.sqlite.types import column_affinity
+from migrate.connectors.sqlite.unfit import unfit
 from migrate.errors import UsageError
-from migrate.model import ForeignKey, Table
+from migrate.model import ForeignKey, Rejected, Table
 
 NAME = "_migrate_batch"
 BATCH = f"temp.{NAME}"
@@ -31,6 +35,37 @@ def bound_columns(table: Table, rows: pa.Table) -> list[Bound]:
         affinity = column_affinity(column.type.native, strict=strict)
         found.append(encode(rows.column(name), column.type, affinity, f"{table.name}.{name}"))
     return found
+
+
+def unfit_rows(table: Table, rows: pa.Table) -> dict[int, Refusal]:
+    """Rows with a value that SQLite would change or cannot hold, by ordinal; the refusal names the column."""
+    strict = "STRICT" in table.options
+    found: dict[int, Refusal] = {}
+    for name in rows.schema.names:
+        type_ = table.column(name).type
+        array = whole_array(rows.column(name))
+        bad = unfit(array, type_, column_affinity(type_.native, strict=strict))
+        if bad is not None:
+            for ordinal in np.flatnonzero(bad.mask.to_numpy(zero_copy_only=False)):
+                found.setdefault(int(ordinal), Refusal("db_value", name))
+    return found
+
+
+class Write(Protocol):
+    def __call__(self, table: Table, rows: pa.Table, *, stop_after: int) -> list[Rejected]: ...
+
+
+def fit_only(
+    bad: Mapping[int, Refusal], table: Table, rows: pa.Table, stop_after: int, write: Write
+) -> list[Rejected]:
+    """Write all rows but those of `bad`; both kinds of refusals, by their ordinals in `rows`."""
+    if len(bad) > stop_after:
+        raise too_many(stop_after, table.name)
+    kept = [o for o in range(rows.num_rows) if o not in bad]
+    rejected = write(table, rows.take(pa.array(kept, pa.int64())), stop_after=stop_after - len(bad))
+    found = [Rejected(o, r.code, r.constraint) for o, r in bad.items()]
+    found += [replace(r, ordinal=kept[r.ordinal]) for r in rejected]
+    return sorted(found, key=lambda r: r.ordinal)
 
 
 def parameters(bounds: Sequence[Bound]) -> tuple[str, list[Sequence[object]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow.compute
 
 from migrate.arrow import MIXED, layout
 from migrate.canon.decimals import decimal_text
+from migrate.connectors.sqlite.encode import NAN
 from migrate.errors import GateClosed
 from migrate.model import Kind, Type
 
@@ -19,7 +21,7 @@ pc: Any = pyarrow.compute  # the stubs' overloads refuse valid calls
 _ALLOWED: dict[Kind, frozenset[type]] = {
     Kind.BOOL: frozenset({int}),
     Kind.INT: frozenset({int}),
-    Kind.FLOAT: frozenset({int, float}),
+    Kind.FLOAT: frozenset({int, float, str}),  # text only where it says NaN
     Kind.DECIMAL: frozenset({int, float, str}),
     Kind.BYTES: frozenset({bytes}),
     Kind.JSON: frozenset({int, float, str}),
@@ -137,6 +139,8 @@ def _decode(values: Sequence[object], found: set[type], type_: Type, where: str)
     if kind is Kind.INT:
         return pa.array(values, target)
     if kind is Kind.FLOAT:
+        if str in found:
+            values = [math.nan if v == NAN else v for v in values]
         return pc.cast(pa.array(values, pa.float64()), target)
     if kind is Kind.DECIMAL:
         return _decimal(values, found, target)

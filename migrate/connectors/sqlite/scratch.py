@@ -20,11 +20,11 @@ from migrate.connectors.sqlite.batch import bound_columns, parameters
 from migrate.connectors.sqlite.catalog import check_version, read_schema, tokens_of, unquoted
 from migrate.connectors.sqlite.connect import connect, path_of
 from migrate.connectors.sqlite.ddl import create_table, expressions_of
-from migrate.connectors.sqlite.encode import LOOKS_NUMERIC
 from migrate.connectors.sqlite.errors import error_name, translated
 from migrate.connectors.sqlite.names import MARKER, quote, quoted
 from migrate.connectors.sqlite.target import LOCK_SUFFIX, SqliteTarget
 from migrate.connectors.sqlite.types import Affinity, column_affinity
+from migrate.connectors.sqlite.unfit import LOOKS_NUMERIC
 from migrate.connectors.sqlite.violations import violations
 from migrate.errors import GateClosed, MigrateError, Unreachable, UsageError
 from migrate.model import Kind, Schema, Table, Type
@@ -128,7 +128,8 @@ class SqliteScratch(SqliteTarget):
 
     def _ddl(self, table: Table, engine: str, trusted: bool) -> str:
         if engine != "sqlite":
-            return create_table(table, constraints=engine != "files", keep_native=False)
+            plain = _floats_as_they_are(table) if engine == "files" else table
+            return create_table(plain, constraints=engine != "files", keep_native=False)
         if trusted and table.sql:
             words = tokens_of(table.sql)
             named = [unquoted(w) for w in words[2:3]]
@@ -257,6 +258,16 @@ def _stored_as_is(table: Table) -> Table:
         table,
         options="",
         columns=tuple(replace(c, type=Type(c.type.kind, "", bits=c.type.bits)) for c in table.columns),
+    )
+
+
+def _floats_as_they_are(table: Table) -> Table:
+    """Without affinity a real keeps the sign of its zero, and NaN can be said, as text: files hold both."""
+    return replace(
+        table,
+        columns=tuple(
+            replace(c, type=Type(Kind.MIXED)) if c.type.kind is Kind.FLOAT else c for c in table.columns
+        ),
     )
 
 

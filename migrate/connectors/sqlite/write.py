@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from operator import length_hint
 from typing import Any
 
@@ -22,12 +23,14 @@ from migrate.connectors.sqlite.batch import (
     BATCH,
     batch_table,
     bound_columns,
+    fit_only,
     identity,
     joined,
     matching,
     orphans,
     parameters,
     places_of,
+    unfit_rows,
 )
 from migrate.connectors.sqlite.errors import refusal, translated
 from migrate.connectors.sqlite.names import FENCE, quote, quoted
@@ -66,6 +69,9 @@ class SqliteTransaction:
             failpoints.hit("sqlite.insert.rows")
             if rows.num_rows == 0:
                 return []
+            unfit = unfit_rows(table, rows)
+            if unfit:
+                return fit_only(unfit, table, rows, stop_after, self.insert)
             sql = f"INSERT OR ABORT INTO main.{quote(table.name)} ({quoted(rows.schema.names)})"
             deferred = [fk for fk in table.foreign_keys if fk.initially_deferred]
             if deferred:
@@ -90,6 +96,9 @@ class SqliteTransaction:
             changed = [n for n in rows.schema.names if n not in set(key)]
             if rows.num_rows == 0 or not changed:
                 return []
+            unfit = unfit_rows(table, rows.select(changed))
+            if unfit:
+                return fit_only(unfit, table, rows, stop_after, partial(self._update_fit, key))
             lost = self._deferred_orphans(table, rows)
             located = self._locate(table, key, rows)
             sets, lists = [], []
@@ -241,6 +250,11 @@ class SqliteTransaction:
         except BaseException:
             self.rollback()
             raise
+
+    def _update_fit(
+        self, key: Sequence[str], table: Table, rows: pa.Table, *, stop_after: int
+    ) -> list[Rejected]:
+        return self.update(table, key, rows, stop_after=stop_after)
 
     def _number(self, sql: str) -> int:
         return int(self._connection.execute(sql).fetchone()[0])
