@@ -371,15 +371,16 @@ def _bare(name: str) -> str:
 
 def _placed(connection: psycopg.Connection[Any], name: str, row: Row, tables: list[Row]) -> SequenceState:
     """A sequence where it stands now."""
-    if row["readable"]:
-        state = connection.execute(
-            f"SELECT last_value, is_called FROM {quote(row['nspname'])}.{quote(row['relname'])}"
-        ).fetchone()
-    else:  # USAGE is enough for this one; a role without any right gets the error
-        state = connection.execute(
-            "SELECT pg_sequence_last_value(%s::oid), pg_sequence_last_value(%s::oid) IS NOT NULL",
-            [row["oid"]] * 2,
-        ).fetchone()
+    sequence = f"{quote(row['nspname'])}.{quote(row['relname'])}"
+    grant = f"GRANT SELECT ON SEQUENCE {sequence} TO {quote(connection.info.user)}"
+    with translated("reading a sequence", where=name, grant=grant):
+        if row["readable"]:
+            state = connection.execute(f"SELECT last_value, is_called FROM {sequence}".encode()).fetchone()
+        else:  # USAGE is enough for this one; a role without any right gets the error
+            state = connection.execute(
+                "SELECT pg_sequence_last_value(%s::oid), pg_sequence_last_value(%s::oid) IS NOT NULL",
+                [row["oid"]] * 2,
+            ).fetchone()
     assert state is not None
     if state[1]:
         return _sequence(name, row, tables, last=state[0])

@@ -20,6 +20,10 @@ REJECTS = {
 }
 
 
+class Locked(Unreachable):
+    """A lock was waited for in vain; whoever knows the table may say who holds it (`migrate.connectors.postgres.locks`)."""
+
+
 class SqlError(Exception):
     """What one failed statement said, without values. `state` is empty where the connection itself failed."""
 
@@ -44,7 +48,8 @@ def reject_code(state: str) -> str | None:
     """Our stable code if `state` is a refusal of the row itself, None if it concerns the whole statement."""
     if state in REJECTS:
         return REJECTS[state]
-    if state.startswith("22"):
+    # 54000: a row too wide for its page, a value too long for its index
+    if state.startswith("22") or state == "54000":
         return "db_value"
     # 23xxx: exclusion and the like; P0xxx: a trigger's RAISE; 44000: a view's or policy's check option
     return "db_other" if state[:2] in ("23", "P0", "44") else None
@@ -78,11 +83,10 @@ _WHOLE = {
     "53100": "The server's disk is full: make room, then run the same command again.",
     "53200": "The server is out of memory: run the same command again when it has recovered.",
     "53300": "The server has no free connection: raise max_connections or close others, then run again.",
-    "55P03": "Another session holds a lock on it for too long: run the same command again later.",
+    "55P03": "Another session holds a lock on it for longer than is waited here: run the same command again later.",
     "40P01": "The server broke a deadlock with another session: run the same command again.",
     "40001": "Another session wrote the same rows: run the same command again.",
     "57014": "The statement was cancelled or timed out: run the same command again.",
-    "54000": "A row or a value is longer than PostgreSQL takes at once: shorten it in the source or leave the column out.",
     "57P04": "The database was dropped: check the URL.",
     "25006": "The server is read-only (a standby?): point the URL at the primary.",
 }
@@ -99,12 +103,10 @@ def raised(error: SqlError, doing: str, *, where: str = "", grant: str = "") -> 
             hint="Run the same command again to resume.",
         )
     if state == "42501":
-        right = grant or "the right that this needs"
-        return Unreachable(
-            f"PostgreSQL does not allow {doing}", where=where, hint=f"Let an administrator run: {right}."
-        )
+        hint = f"Let an administrator run: {grant}" if grant else "Its user lacks a right that this needs"
+        return Unreachable(f"PostgreSQL does not allow {doing}", where=where, hint=f"{hint}.")
     if state in _WHOLE or state.startswith(("53", "54", "58")):
-        kind = Transient if state in _PASSING else Unreachable
+        kind = Transient if state in _PASSING else Locked if state == "55P03" else Unreachable
         return kind(
             f"PostgreSQL could not go on while {doing} ({state} {name})",
             where=where,

@@ -20,11 +20,13 @@ from migrate import failpoints
 from migrate.arrow import DATE_INFINITY, TIMESTAMP_INFINITY, arrow_schema, layout
 from migrate.connectors.postgres.catalog import read_both, read_schema
 from migrate.connectors.postgres.errors import SqlError
+from migrate.connectors.postgres.locks import holders_named
 from migrate.connectors.postgres.pieces import WHOLE, Beside, mark_sql, pieces_of, within
 from migrate.connectors.postgres.session import (
     READING,
     Session,
     connect,
+    grant_of,
     mask,
     quote,
     quote_table,
@@ -155,7 +157,7 @@ class PostgresSnapshot:
         for column in table.columns:
             name = quote(column.name)
             checks += [(column, f"bool_or({condition})") for condition in _surprises(name, column.type)]
-        with _reading(table.name):
+        with _reading(table.name, self._url):
             row = self._coordinator.execute(
                 f"SELECT {', '.join(['count(*)', *(sql for _, sql in checks)])} FROM {_source(table)}"
             ).fetchone()
@@ -208,7 +210,7 @@ class PostgresSnapshot:
         self, session: Session, table: Table, wanted: Sequence[Column], where: str
     ) -> Iterator[pa.RecordBatch]:
         sql = f"SELECT {select_list(wanted, finite=self._finite[table.name])} FROM {_source(table)}{where}"
-        with _reading(table.name):
+        with _reading(table.name, self._url):
             for batch in session.stream(sql):
                 yield from bounded(decode(batch, wanted, table.name))
 
@@ -220,7 +222,7 @@ class PostgresSnapshot:
         declared = self.schema.table(table)
         if declared.options == "partitioned" or self._coordinator.info.server_version < 140000:
             return (WHOLE,)  # without scans by ranges of pages every piece would read the whole table
-        with _reading(table):
+        with _reading(table, self._url):
             row = self._coordinator.execute(
                 "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int8",
                 [quote_table(table)],
@@ -236,7 +238,7 @@ class PostgresSnapshot:
     def mark(self, table: str, piece: str) -> str:
         declared = self.schema.table(table)
         failpoints.hit("postgres.snapshot.mark")
-        with self._beside.session(self.id) as session, _reading(table):
+        with self._beside.session(self.id) as session, _reading(table, self._url):
             found = session.query(mark_sql(_source(declared), piece)).to_pylist()[0]
         return f"pg-text-2:{found['rows']}:{found['low']}:{found['high']}"
 
@@ -266,11 +268,9 @@ class PostgresSnapshot:
             )
 
 
-def _reading(table: str) -> AbstractContextManager[None]:
+def _reading(table: str, url: str) -> AbstractContextManager[None]:
     """Errors while a table is read, with the right that may be missing."""
-    return translated(
-        "reading a table", where=table, grant=f"GRANT SELECT ON {quote_table(table)} TO the user"
-    )
+    return translated("reading a table", where=table, grant=grant_of("SELECT", table, url))
 
 
 def _signature(schema: Schema) -> Mapping[str, object]:
@@ -319,8 +319,14 @@ class Readers:
             with translated("opening a snapshot", where=mask(self._url)):
                 coordinator.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             for table in tables:
-                grant = f"GRANT SELECT ON {quote_table(table)} TO the user of this URL"
-                with translated(f"reading {table}", where=mask(self._url), grant=grant):
+                with (
+                    holders_named(self._url, table),
+                    translated(
+                        f"reading {table}",
+                        where=mask(self._url),
+                        grant=grant_of("SELECT", table, self._url),
+                    ),
+                ):
                     coordinator.execute(f"LOCK TABLE {quote_table(table)} IN ACCESS SHARE MODE")
             with translated("reading a snapshot", where=mask(self._url)):
                 snapshot = PostgresSnapshot(self._url, coordinator, reader, tables)

@@ -6,6 +6,8 @@ connection can carry receipt, rows and journal in one transaction.
 
 from __future__ import annotations
 
+import getpass
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -93,6 +95,22 @@ def parameters(url: str) -> dict[str, str]:
         "keepalives_count": "3",
     }
     return {**defaults, "application_name": "migrate", **found}
+
+
+def grantee(url: str) -> str:
+    """The user of a URL as SQL names it; libpq's default where the URL names none."""
+    name = parameters(url).get("user") or os.environ.get("PGUSER") or getpass.getuser()
+    return quote(name)
+
+
+def database_of(url: str) -> str:
+    found = parameters(url)
+    return found.get("dbname") or os.environ.get("PGDATABASE") or found.get("user", "")
+
+
+def grant_of(right: str, table: str, url: str) -> str:
+    """The statement that gives the user of `url` a right on a table."""
+    return f"GRANT {right} ON {quote_table(table)} TO {grantee(url)}"
 
 
 def mask(url: str) -> str:
@@ -197,6 +215,7 @@ class Session:
 
     def __init__(self, url: str, *, settings: Mapping[str, str] | None = None) -> None:
         found = parameters(url)
+        self.url = url
         uri = "postgresql://?" + "&".join(f"{k}={_percent(v)}" for k, v in found.items())
         self._streams: set[Any] = set()
         try:
@@ -240,7 +259,7 @@ class Session:
                 **{adbc_driver_postgresql.StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)}
             )
             cursor.execute(sql)
-            yield from cursor.fetch_record_batch()
+            yield from _batches(cursor)
         except adbc_driver_manager.Error as error:
             raise from_adbc(error) from None
         except (pa.ArrowException, OSError) as error:
@@ -274,6 +293,13 @@ class Session:
     def close(self) -> None:
         self.finish()
         self._connection.close()
+
+
+def _batches(cursor: Any) -> Iterator[pa.RecordBatch]:
+    """The result's batches. The driver's own reader tells the state of an error in the middle of them; the plain
+    one, which is what it hands out, does not."""
+    own = getattr(getattr(cursor, "_results", None), "reader", None)
+    yield from cursor.fetch_record_batch() if own is None else own
 
 
 def _from_stream(error: Exception) -> SqlError:

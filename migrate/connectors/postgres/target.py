@@ -23,6 +23,7 @@ from migrate.connectors.postgres.session import (
     Session,
     alive,
     connect,
+    grantee,
     join_name,
     mask,
     quote,
@@ -273,7 +274,9 @@ class PostgresTarget:
         missing, draw = count, count
         with (
             translated(
-                "reserving keys", where=table.name, grant=f"GRANT USAGE ON SEQUENCE {name} TO the user"
+                "reserving keys",
+                where=table.name,
+                grant=f"GRANT USAGE ON SEQUENCE {name} TO {grantee(self._url)}",
             ),
             self._session() as session,
         ):

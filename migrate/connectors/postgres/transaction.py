@@ -14,9 +14,19 @@ import pyarrow.compute
 from migrate import failpoints
 from migrate.connectors.bisect import too_many
 from migrate.connectors.postgres.catalog import META
-from migrate.connectors.postgres.errors import SqlError, raised, reject_code
+from migrate.connectors.postgres.errors import Locked, SqlError, raised, reject_code
+from migrate.connectors.postgres.locks import name_holders
 from migrate.connectors.postgres.read import read_table, select_list
-from migrate.connectors.postgres.session import Session, literal, quote, quote_table, split_name
+from migrate.connectors.postgres.session import (
+    Session,
+    database_of,
+    grant_of,
+    grantee,
+    literal,
+    quote,
+    quote_table,
+    split_name,
+)
 from migrate.connectors.postgres.write import (
     ORDINAL,
     Staged,
@@ -56,7 +66,7 @@ BEGIN
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS migrate_state = RETURNED_SQLSTATE, migrate_constraint = CONSTRAINT_NAME,
         migrate_column = COLUMN_NAME;
-      IF migrate_state !~ '^(22|23|P0|44)' THEN RAISE; END IF;
+      IF migrate_state !~ '^(22|23|P0|44|54000)' THEN RAISE; END IF;
       IF migrate_hi - migrate_lo = 1 THEN
         INSERT INTO pg_temp.{refused} VALUES (migrate_lo, migrate_state, coalesce(nullif(migrate_constraint, ''), migrate_column));
         migrate_bad := migrate_bad + (migrate_state <> '23503')::int; migrate_next := migrate_hi; migrate_size := 1;
@@ -76,7 +86,7 @@ BEGIN
       EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS migrate_state = RETURNED_SQLSTATE, migrate_constraint = CONSTRAINT_NAME,
           migrate_column = COLUMN_NAME;
-        IF migrate_state !~ '^(22|23|P0|44)' THEN RAISE; END IF;
+        IF migrate_state !~ '^(22|23|P0|44|54000)' THEN RAISE; END IF;
         UPDATE pg_temp.{refused} SET state = migrate_state, place = coalesce(nullif(migrate_constraint, ''), migrate_column)
         WHERE ordinal = migrate_lo;
       END;
@@ -92,10 +102,12 @@ def _whole(method: Callable[_P, _R]) -> Callable[_P, _R]:
     def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
             return method(*args, **kwargs)
-        except BaseException:
+        except BaseException as error:
             transaction = args[0]
             assert isinstance(transaction, PostgresTransaction)
             transaction.rollback()
+            if isinstance(error, Locked):
+                name_holders(error, transaction.url, error.where)
             raise
 
     return guarded
@@ -133,6 +145,7 @@ class PostgresTransaction:
 
     def __init__(self, session: Session, done: Callable[[Session, bool], None]) -> None:
         self._session, self._done, self._open, self._tables = session, done, True, 0
+        self.url = session.url
         try:
             session.execute("BEGIN")
             self._id = session.query("SELECT txid_current()::text AS id")["id"][0].as_py()
@@ -402,11 +415,9 @@ class PostgresTransaction:
         if not self._open:
             raise MigrateError("the transaction is over: nothing can be written in it")
 
-    @staticmethod
-    def _raised(error: SqlError, table: Table, right: str) -> MigrateError:
-        grant = (
-            "GRANT TEMPORARY ON DATABASE … TO the user"
-            if right == "TEMPORARY"
-            else f"GRANT {right} ON {quote_table(table.name)} TO the user"
-        )
-        return raised(error, f"writing {table.name}", where=table.name, grant=grant if right else "")
+    def _raised(self, error: SqlError, table: Table, right: str) -> MigrateError:
+        if right == "TEMPORARY":
+            grant = f"GRANT TEMPORARY ON DATABASE {quote(database_of(self.url))} TO {grantee(self.url)}"
+        else:
+            grant = grant_of(right, table.name, self.url) if right else ""
+        return raised(error, f"writing {table.name}", where=table.name, grant=grant)
