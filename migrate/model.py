@@ -148,7 +148,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Schema:
-    engine: str  # "postgresql" | "sqlite" | "files"
+    engine: str  # "postgresql" | "mysql" | "sqlite" | "files"
     version: str
     tables: tuple[Table, ...]
     sequences: tuple[Sequence, ...] = ()

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from migrate import failpoints
 from migrate.arrow import arrow_schema
 from migrate.connectors.protocol import Target
-from migrate.connectors.registry import open_scratch, open_target
+from migrate.connectors.registry import SERVERS, open_scratch, open_target
 from migrate.context import Context, Progress
 from migrate.dry_run import counted, workplace
 from migrate.errors import GateClosed
@@ -90,7 +90,7 @@ def _proven_copy(ctx: Context) -> Iterator[str]:
                 kept="Nothing was changed.",
                 hint="Without a proven copy there is nothing to rehearse in; a run would stop here too.",
             )
-        url = _inside(server, name) if engine == "postgresql" else scratch.url
+        url = _inside(server, name) if engine in SERVERS else scratch.url
         scratch.close()  # the run that follows holds it as its target
         _seed(ctx, url)
         yield url

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 
-from tests import services
+from tests import mariadb, services
 
 pytest_plugins = ["pytester"]
 
@@ -61,6 +61,38 @@ def make_pg_database(postgres_server: str) -> Iterator[Callable[[], str]]:
 def pg_database(make_pg_database: Callable[[], str]) -> str:
     """The URL of a fresh, empty PostgreSQL database; dropped after the test."""
     return make_pg_database()
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> str:
+    """An administrator's URL of a MariaDB or MySQL server. Without one the test is skipped; in CI that is a failure."""
+    url = mariadb.mariadb_url()
+    if url is None:
+        reason = "no MariaDB: set MIGRATE_TEST_MARIADB, run one on 127.0.0.1:3306, or install mariadb-server"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return url
+
+
+@pytest.fixture
+def make_my_database(mariadb_server: str) -> Iterator[Callable[[], str]]:
+    """Call it for the URL of one more empty database; all are dropped after the test."""
+    names: list[str] = []
+
+    def make() -> str:
+        names.append(f"t_my_{secrets.token_hex(6)}")
+        return mariadb.create_database(mariadb_server, names[-1])
+
+    yield make
+    for name in names:
+        mariadb.drop_database(mariadb_server, name)
+
+
+@pytest.fixture
+def my_database(make_my_database: Callable[[], str]) -> str:
+    """The URL of a fresh, empty MariaDB database; dropped after the test."""
+    return make_my_database()
 
 
 def database_url(server: str, name: str) -> str:

@@ -114,7 +114,7 @@ def start_private(binaries: Path, locale: str = "C") -> tuple[str, Callable[[], 
     user = {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
     copied = bool(user) and not _reachable_by_others(binaries)  # a virtual environment below a private home
     place = "/tmp" if copied else memory() or "/tmp"  # programs may not be allowed to run from memory
-    _sweep(Path(place))
+    sweep(Path(place), _PREFIX)
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place))
     if user:
         os.chown(folder, user["user"], user["group"])
@@ -153,7 +153,7 @@ def start_private(binaries: Path, locale: str = "C") -> tuple[str, Callable[[], 
     if made.returncode:
         shutil.rmtree(folder, ignore_errors=True)
         raise RuntimeError(f"initdb failed: {made.stderr.strip()}")
-    port = _free_port()
+    port = free_port()
     options = {
         "listen_addresses": "127.0.0.1",
         "port": str(port),
@@ -174,7 +174,7 @@ def start_private(binaries: Path, locale: str = "C") -> tuple[str, Callable[[], 
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
             **quiet,
         )
 
@@ -200,16 +200,16 @@ def start_private(binaries: Path, locale: str = "C") -> tuple[str, Callable[[], 
     return url, stop
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Where the tests are killed, nothing stops the server; Linux can."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG
 
 
-def _sweep(place: Path) -> None:
+def sweep(place: Path, prefix: str) -> None:
     """Data of servers whose tests were killed."""
-    for left in place.glob(f"{_PREFIX}*"):
-        owner = left.name.removeprefix(_PREFIX).split("-")[0]
+    for left in place.glob(f"{prefix}*"):
+        owner = left.name.removeprefix(prefix).split("-")[0]
         if Path("/proc/self").exists() and owner.isdigit() and not Path(f"/proc/{owner}").exists():
             shutil.rmtree(left, ignore_errors=True)
 
@@ -223,7 +223,7 @@ def _give(folder: Path, uid: int) -> None:
         os.chown(path, uid, uid, follow_symlinks=False)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -114,7 +114,7 @@ def backup_check(
     and keep the verdicts beside the manifest.
 
     `scratch`: a server of the backup's engine where databases may be made; SQLite and files need none.
-    Raises UsageError where PostgreSQL has none, Unreachable where the scratch cannot be made."""
+    Raises UsageError where a server's backup has none, Unreachable where the scratch cannot be made."""
     place = _store(store, home)
     name = _named(place, id)
     known = _on_record(name, home)

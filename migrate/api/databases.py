@@ -31,6 +31,7 @@ _LIBRARIES = (
     "duckdb",
     "psycopg",
     "adbc-driver-postgresql",
+    "pymysql",
     "sqlalchemy",
     "alembic",
     "pydantic",

@@ -50,7 +50,8 @@ def check(
     scratch: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="For PostgreSQL: a server where a scratch database may be made and dropped."
+            metavar="URL",
+            help="For PostgreSQL, MySQL and MariaDB: a server where a scratch database may be made and dropped.",
         ),
     ] = None,
     store: Store = None,

@@ -13,13 +13,16 @@ from migrate.errors import UsageError
 MODULES = {
     "sqlite": "migrate.connectors.sqlite.target",
     "postgresql": "migrate.connectors.postgres.target",
+    "mysql": "migrate.connectors.mysql.target",
     "files": "migrate.connectors.files.source",
 }
 SCRATCH_MODULES = {
     "sqlite": "migrate.connectors.sqlite.scratch",
     "postgresql": "migrate.connectors.postgres.scratch",
+    "mysql": "migrate.connectors.mysql.scratch",
 }
-_ALIASES = {"postgres": "postgresql"}
+_ALIASES = {"postgres": "postgresql", "mariadb": "mysql"}
+SERVERS = ("postgresql", "mysql")  # engines whose scratch databases are made on a server
 
 
 def engine_of(url: str) -> str:
@@ -27,10 +30,6 @@ def engine_of(url: str) -> str:
     _refuse_unescaped(url)
     scheme = url.split(":", 1)[0].split("+", 1)[0].lower()
     engine = _ALIASES.get(scheme, scheme)
-    if engine in ("mysql", "mariadb"):
-        raise UsageError(
-            "MySQL and MariaDB are not built yet in this version", hint="Use sqlite, postgresql or files."
-        )
     if engine not in MODULES:
         raise UsageError(f"no connector speaks {scheme!r}", hint=f"Known: {', '.join(sorted(MODULES))}.")
     return engine
@@ -64,7 +63,7 @@ def open_source(url: str, *, base: Path, work: Path, options: object = None) -> 
 def open_target(url: str, *, base: Path, work: Path) -> Target:
     engine = engine_of(url)
     if engine == "files":
-        raise UsageError("files cannot be a target", hint="Give a sqlite:/// or postgresql:// URL.")
+        raise UsageError("files cannot be a target", hint="Give a sqlite:///, postgresql:// or mysql:// URL.")
     module = _module(MODULES[engine])
     if engine == "sqlite":
         return cast(Target, module.open_database(url, base=base, work=work))
@@ -83,7 +82,7 @@ def open_scratch(engine: str, url: str | None, *, folder: Path, name: str, run: 
 def drop_scratch(engine: str, url: str | None, *, folder: Path, name: str) -> None:
     """What a killed process left of a scratch database; only with our marker."""
     module = _scratch_module(engine)
-    if engine == "postgresql":
+    if engine in SERVERS:
         module.drop_leftovers(url, [name])
     else:
         module.drop_leftovers(folder if url is None else module.place_of(url, folder), [name])
@@ -102,6 +101,6 @@ def open_restore_place(url: str, *, base: Path) -> Scratch:
     engine = engine_of(url)
     if engine == "files":
         raise UsageError(
-            "a backup is restored into a database", hint="Give a sqlite:/// or postgresql:// URL."
+            "a backup is restored into a database", hint="Give a sqlite:///, postgresql:// or mysql:// URL."
         )
     return cast(Scratch, _scratch_module(engine).open_place(url, base=base))

@@ -10,8 +10,8 @@ _REFERENCE = re.compile(r"(?P<escape>\$\$\{)|\$\{(?P<inside>[^}]*)(?P<end>\}?)")
 _NAME = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-.*)?", re.DOTALL)
 _UNKNOWN = "\ue000"  # stands for what only the environment knows
 
-SCHEMES = ("postgresql", "sqlite", "files")
-LATER_SCHEMES = ("mysql", "mariadb", "s3")
+SCHEMES = ("postgresql", "mysql", "mariadb", "sqlite", "files")
+LATER_SCHEMES = ("s3",)
 
 
 def unresolved(text: str, environment: Mapping[str, str]) -> tuple[str, list[tuple[str, str]]]:
@@ -65,7 +65,7 @@ def address_problem(url: str, role: str) -> tuple[str, str, str] | None:
             return (
                 "wrong_value",
                 f"a {role} is a database, not a folder of files",
-                "use postgresql:// or sqlite:///",
+                "use postgresql://, mysql:// or sqlite:///",
             )
         return (
             None
@@ -76,7 +76,7 @@ def address_problem(url: str, role: str) -> tuple[str, str, str] | None:
         return (
             "wrong_value",
             f"the {role}'s url is no address",
-            "for example postgresql://…, sqlite:///folder/crm.db"
+            "for example postgresql://…, mysql://…, sqlite:///folder/crm.db"
             + (" or files:exports/" if role == "source" else ""),
         )
     name = scheme[1]
@@ -87,7 +87,7 @@ def address_problem(url: str, role: str) -> tuple[str, str, str] | None:
             "",
         )
     if name not in (*SCHEMES, "postgres") or name == "files":
-        hint = "the addresses are postgresql://…, sqlite:///… and files:…"
+        hint = "the addresses are postgresql://…, mysql://… (or mariadb://…), sqlite:///… and files:…"
         return "wrong_value", f"`{name}://` is not an address that migrate knows", hint
     if name == "sqlite":
         if not url.startswith("sqlite:///"):

@@ -23,7 +23,7 @@ from migrate.state.unused import unused_problems
 from migrate.vault.capture import table_folder
 
 NAME = "report"
-_LIBRARIES = ("pyarrow", "polars", "duckdb", "psycopg", "adbc-driver-postgresql", "sqlalchemy")
+_LIBRARIES = ("pyarrow", "polars", "duckdb", "psycopg", "adbc-driver-postgresql", "pymysql", "sqlalchemy")
 
 
 def run(ctx: Context) -> Result:

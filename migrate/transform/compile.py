@@ -17,6 +17,10 @@ from migrate.transform.own_columns import WITH
 from migrate.transform.scope import HIDDEN_TYPES, Scope
 from migrate.transform.values import TEXT
 
+# Targets whose texts hold a NUL character.
+_WITH_NUL = ("sqlite", "mysql")
+_WITH_NUL_URLS = ("sqlite", "mysql", "mariadb")
+
 
 def compile_entity(
     mapping: Mapping,
@@ -50,7 +54,7 @@ def compile_entity(
         _target_key(scope)
     if scope.problems:
         return None, scope.problems
-    nul_allowed = engine == "sqlite" or (not engine and mapping.target.url.startswith("sqlite"))
+    nul_allowed = engine in _WITH_NUL or (not engine and mapping.target.url.startswith(_WITH_NUL_URLS))
     many = {c.name: c.type for table in scope.joined.values() for c in table.columns}
     hidden = {n: t for n, t in HIDDEN_TYPES.items() if n not in source_table.types}
     hidden |= {f"{WITH}{n}": Type(Kind.BYTES) for n, join in entity.with_.items() if join.rows == "any"}

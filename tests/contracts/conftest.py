@@ -5,10 +5,13 @@ To add an engine: write a class with the methods of `Engine`, a fixture NAME_eng
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import sqlite3
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from math import isfinite
 from pathlib import Path
 from typing import Protocol
 
@@ -17,15 +20,25 @@ import pytest
 from migrate.connectors import registry
 from migrate.connectors.protocol import Scratch, Target
 
-ENGINES = ["sqlite", "postgresql"]
+from tests import mariadb
+
+ENGINES = ["sqlite", "postgresql", "mysql"]
 
 
 class Engine(Protocol):
     name: str
     url: str
+    indexes: tuple[str, ...]  # more than columns: statements that make such indexes on `child`
+    first_instant: dt.datetime  # the earliest that a column which holds instants takes
+    deferrable: bool  # foreign keys may be checked at the end of a transaction
+    whole_statements: bool  # foreign keys are checked at the end of a statement, not row by row
 
     def open(self) -> Target:
         """One more `Target` on the same database."""
+        ...
+
+    def holds(self, row: Mapping[str, object]) -> bool:
+        """Whether its types have all values of a row of `every_kind`."""
         ...
 
     def execute(self, *statements: str) -> None:
@@ -39,8 +52,17 @@ class Engine(Protocol):
         ...
 
 
+_EARLY = dt.datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=dt.UTC)
+_INDEXES = (
+    "CREATE UNIQUE INDEX child_code_lower ON child (lower(code))",
+    "CREATE INDEX child_some ON child (parent_id) WHERE amount > 5",
+)
+
+
 class SqliteEngine:
     name = "sqlite"
+    indexes, first_instant = _INDEXES, _EARLY
+    deferrable = whole_statements = True
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._names = folder, itertools.count()
@@ -51,6 +73,9 @@ class SqliteEngine:
 
     def open(self) -> Target:
         return registry.open_target(self.url, base=self._folder, work=self._folder / "work")
+
+    def holds(self, row: Mapping[str, object]) -> bool:
+        return True
 
     def execute(self, *statements: str) -> None:
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
@@ -67,12 +92,17 @@ class SqliteEngine:
 
 class PostgresEngine:
     name = "postgresql"
+    indexes, first_instant = _INDEXES, _EARLY
+    deferrable = whole_statements = True
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url, self._folder, self._names = url, folder, itertools.count()
 
     def open(self) -> Target:
         return registry.open_target(self.url, base=self._folder, work=self._folder / "work")
+
+    def holds(self, row: Mapping[str, object]) -> bool:
+        return True
 
     def execute(self, *statements: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
@@ -91,6 +121,42 @@ class PostgresEngine:
         ]
 
 
+class MysqlEngine:
+    name = "mysql"
+    indexes = (
+        "CREATE UNIQUE INDEX child_code_amount ON child (code(3), amount)",
+        "CREATE FULLTEXT INDEX child_words ON child (code)",
+    )
+    first_instant = dt.datetime(1970, 1, 1, 0, 0, 1, 1, tzinfo=dt.UTC)
+    deferrable = whole_statements = False
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url, self._folder, self._names = url, folder, itertools.count()
+
+    def open(self) -> Target:
+        return registry.open_target(self.url, base=self._folder, work=self._folder / "work")
+
+    def holds(self, row: Mapping[str, object]) -> bool:
+        """No infinity, no -0.0; MariaDB's uuid takes those of RFC 4122 alone."""
+        ratio, token = row.get("ratio"), row.get("token")
+        plain = ratio is None or (isfinite(float(str(ratio))) and str(ratio) != "-0.0")
+        return plain and (token is None or uuid.UUID(str(token)).variant == uuid.RFC_4122)
+
+    def execute(self, *statements: str) -> None:
+        mariadb.execute(self.url, *statements)
+
+    def scratch(self) -> Scratch:
+        name = f"{self.url.rpartition('/')[2]}_s{next(self._names)}"
+        return registry.open_scratch("mysql", self.url, folder=self._folder, name=name, run="run")
+
+    def unreachable(self) -> list[str]:
+        return [
+            "mysql://nobody:canary@127.0.0.1:1/none",
+            f"{self.url}_missing",
+            self.url.replace("//root", "//u_missing:canary", 1),
+        ]
+
+
 @pytest.fixture
 def sqlite_engine(tmp_path: Path) -> SqliteEngine:
     return SqliteEngine(tmp_path)
@@ -99,6 +165,11 @@ def sqlite_engine(tmp_path: Path) -> SqliteEngine:
 @pytest.fixture
 def postgresql_engine(pg_database: str, tmp_path: Path) -> PostgresEngine:
     return PostgresEngine(pg_database, tmp_path)
+
+
+@pytest.fixture
+def mysql_engine(my_database: str, tmp_path: Path) -> MysqlEngine:
+    return MysqlEngine(my_database, tmp_path)
 
 
 @pytest.fixture(params=ENGINES)

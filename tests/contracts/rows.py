@@ -37,6 +37,13 @@ EVERY_KIND = Table(
 )
 
 UTC = dt.UTC
+
+
+def sample(first_instant: dt.datetime) -> list[dict[str, Any]]:
+    """The same with the earliest instant that an engine holds."""
+    return [*SAMPLE[:-1], SAMPLE[-1] | {"seen": first_instant}]
+
+
 SAMPLE: list[dict[str, Any]] = [
     {"id": 1},
     {

@@ -105,7 +105,7 @@ def test_f01_more_refusals_than_allowed_roll_everything_back(target: Target, chi
 @pytest.mark.fineprint(15)
 def test_f15_texts_of_a_key_are_rewritten_as_a_whole(engine: Engine, target: Target) -> None:
     """Also texts with quotes and backslashes; what does not equal all of `where` stays; a clash changes nothing."""
-    engine.execute("CREATE TABLE names (a text, b text, n bigint, PRIMARY KEY (a, b, n))")
+    engine.execute("CREATE TABLE names (a varchar(40), b varchar(40), n bigint, PRIMARY KEY (a, b, n))")
     table = target.schema(["names"]).table("names")
     old, new = "it's", 'a\\b"'
     rows: list[dict[str, object]] = [{"a": old, "b": b, "n": n} for b in ("x", "y") for n in range(3)]
@@ -132,13 +132,21 @@ def test_f11_a_child_before_its_parent_in_one_batch_goes_in(target: Target, chil
     assert all_rows(target, "child").num_rows == 39
 
 
-def test_rows_that_point_at_each_other_go_in_together(target: Target, child: Table) -> None:
+@pytest.mark.fineprint(11)
+def test_f11_rows_that_point_at_each_other_go_in_together(
+    engine: Engine, target: Target, child: Table
+) -> None:
+    """Where keys are checked row by row they are refused: the second pass sets such columns."""
     rows = [{"id": 1, "code": "a", "boss_id": 2}, {"id": 2, "code": "b", "boss_id": 1}]
-    assert write(target, child, rows) == []
+    rejected = write(target, child, rows, stop_after=2)
+    both = [(0, "db_foreign_key"), (1, "db_foreign_key")]
+    assert [(r.ordinal, r.code) for r in rejected] == ([] if engine.whole_statements else both)
 
 
 @pytest.mark.fineprint(5)
 def test_f05_deferred_constraints_are_checked_before_insert_returns(engine: Engine, target: Target) -> None:
+    if not engine.deferrable:
+        pytest.skip("the engine has no deferred constraints")
     engine.execute(
         "CREATE TABLE parent (id bigint PRIMARY KEY)",
         "INSERT INTO parent VALUES (1)",
@@ -247,7 +255,7 @@ def test_p14_delete_counts_what_is_gone_and_names_what_forbids_it(
 @pytest.mark.fineprint(32)
 def test_f32_references_to_finds_every_referring_row(engine: Engine, target: Target, child: Table) -> None:
     engine.execute(
-        "CREATE TABLE note (a bigint, b text, child_id bigint REFERENCES child (id) ON DELETE CASCADE, PRIMARY KEY (a, b))"
+        "CREATE TABLE note (a bigint, b varchar(40), child_id bigint REFERENCES child (id) ON DELETE CASCADE, PRIMARY KEY (a, b))"
     )
     write(target, child, [*good(3), {"id": 7, "code": "seven", "boss_id": 1}])
     note = target.schema(["note"]).table("note")

@@ -130,7 +130,7 @@ SOURCE = Record(
         ),
         "url": Key(
             Address("source"),
-            "postgresql://, sqlite:///file or files:folder/; secrets as ${NAME}.",
+            "postgresql://, mysql:// (or mariadb://), sqlite:///file or files:folder/; secrets as ${NAME}.",
             required=True,
         ),
         "timezone": Key(
@@ -147,7 +147,13 @@ SOURCE = Record(
 )
 TARGET = Record(
     "target",
-    {"url": Key(Address("target"), "postgresql:// or sqlite:///file; secrets as ${NAME}.", required=True)},
+    {
+        "url": Key(
+            Address("target"),
+            "postgresql://, mysql:// (or mariadb://) or sqlite:///file; secrets as ${NAME}.",
+            required=True,
+        )
+    },
     Target,
 )
 

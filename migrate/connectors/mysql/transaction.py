@@ -1,0 +1,285 @@
+"""One target transaction over one connection (F1, F2, F5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from migrate import failpoints
+from migrate.connectors.bisect import Refusal, bisect, too_many
+from migrate.connectors.mysql.catalog import META_PREFIX
+from migrate.connectors.mysql.errors import SqlError, raised, reject_code
+from migrate.connectors.mysql.read import account, read_table, select_list
+from migrate.connectors.mysql.session import Session, literal, quote
+from migrate.connectors.mysql.write import ORDINAL, Stage, checked, clear_away, fill, unstorable
+from migrate.errors import MigrateError, Unreachable
+from migrate.model import Rejected, Table
+
+pc: Any = pyarrow.compute  # its stubs know neither literals nor null arrays
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+FENCE = f"{META_PREFIX}fence"
+# Set as the transaction begins. It is gone with it, however that comes about: a deadlock, a DDL statement.
+_BEGUN = "migrate_begun"
+_ROWS = "migrate_rows"
+
+
+def _whole(method: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Any error inside a method rolls the whole transaction back; a commit after it is refused."""
+
+    @wraps(method)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return method(*args, **kwargs)
+        except BaseException:
+            transaction = args[0]
+            assert isinstance(transaction, MysqlTransaction)
+            transaction.rollback()
+            raise
+
+    return guarded
+
+
+class MysqlTransaction:
+    """`migrate.connectors.protocol.Transaction`. `done` gets the session back, and whether it can be used again."""
+
+    def __init__(self, session: Session, done: Callable[[Session, bool], None]) -> None:
+        self._session, self._done, self._open = session, done, True
+        self._stages: list[str] = []
+        try:
+            session.execute("START TRANSACTION")
+            session.execute(f"SAVEPOINT {_BEGUN}")
+        except SqlError as error:
+            self._end(usable=False)
+            raise raised(error, "beginning a transaction") from None
+        failpoints.hit("mysql.transaction.begun")
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    @_whole
+    def insert(self, table: Table, rows: pa.Table, *, stop_after: int) -> list[Rejected]:
+        columns = checked(table, rows)
+        if not rows.num_rows:
+            return []
+        failpoints.hit("mysql.insert.before")
+
+        def statement(stage: Stage, chosen: str) -> str:
+            names = ", ".join(quote(c.name) for c in columns)
+            values = ", ".join(stage.value(i) for i in range(len(columns)))
+            return (
+                f"INSERT INTO {quote(table.name)} ({names}) SELECT {values} FROM {quote(stage.name)} s "
+                f"WHERE {chosen} ORDER BY {ORDINAL}"
+            )
+
+        return self._write(table, rows, statement, "INSERT", stop_after)
+
+    @_whole
+    def update(self, table: Table, key: Sequence[str], rows: pa.Table, *, stop_after: int) -> list[Rejected]:
+        columns = checked(table, rows)
+        if not rows.num_rows or all(c.name in key for c in columns):
+            return []
+        failpoints.hit("mysql.update.before")
+
+        def statement(stage: Stage, chosen: str) -> str:
+            sets = ", ".join(
+                f"t.{quote(c.name)} = {stage.value(i)}" for i, c in enumerate(columns) if c.name not in key
+            )
+            match = " AND ".join(self._matches(stage, i) for i, c in enumerate(columns) if c.name in key)
+            return (
+                f"UPDATE {quote(stage.name)} s STRAIGHT_JOIN {quote(table.name)} t ON {match} "
+                f"SET {sets} WHERE {chosen}"
+            )
+
+        return self._write(table, rows, statement, "UPDATE", stop_after)
+
+    def _write(
+        self,
+        table: Table,
+        rows: pa.Table,
+        statement: Callable[[Stage, str], str],
+        right: str,
+        stop_after: int,
+    ) -> list[Rejected]:
+        """By way of a staging table: all at once, and if that fails by halves, each under a savepoint."""
+        stage, unfit = self._stage(table, rows)
+        if len(unfit) > stop_after:
+            raise too_many(stop_after, table.name)
+
+        def attempt(lo: int, hi: int) -> Refusal | None:
+            self._run(f"SAVEPOINT {_ROWS}", table)
+            try:
+                self._session.execute(statement(stage, f"s.{ORDINAL} >= {lo} AND s.{ORDINAL} < {hi}"))
+            except SqlError as error:
+                code = reject_code(error)
+                if code is None:
+                    raise self._raised(error, table, right) from None
+                self._run(f"ROLLBACK TO SAVEPOINT {_ROWS}", table)
+                return Refusal(code, error.place)
+            return None
+
+        rejected = bisect(0, rows.num_rows, attempt, stop_after=stop_after - len(unfit), table=table.name)
+        failpoints.hit("mysql.rows.written")
+        self._drop(stage, table)
+        return sorted([*rejected, *(Rejected(o, "db_value") for o in unfit)], key=lambda r: r.ordinal)
+
+    @_whole
+    def delete(self, table: Table, key: Sequence[str], keys: pa.Table) -> int:
+        if not keys.num_rows:
+            return 0
+        failpoints.hit("mysql.delete.before")
+        stage, among = self._keys(table, key, keys)
+        count = self._run(f"DELETE t FROM {among}", table, "DELETE")
+        failpoints.hit("mysql.delete.done")
+        self._drop(stage, table)
+        return count
+
+    @_whole
+    def rewrite(self, table: Table, where: Mapping[str, str], values: Mapping[str, str]) -> int:
+        sets = ", ".join(f"{quote(c)} = {literal(v)}" for c, v in values.items())
+        found = " AND ".join(f"{quote(c)} = {literal(v)}" for c, v in where.items())
+        failpoints.hit("mysql.rewrite.before")
+        return self._run(f"UPDATE {quote(table.name)} SET {sets} WHERE {found}", table, "UPDATE")
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    @_whole
+    def fetch(
+        self, table: Table, key: Sequence[str], keys: pa.Table, columns: Sequence[str], *, lock: bool = False
+    ) -> pa.Table:
+        wanted = [table.column(c) for c in columns]
+        stage, among = self._keys(table, key, keys)
+        sql = f"SELECT {select_list(wanted, prefix='t.')} FROM {among}{' FOR UPDATE' if lock else ''}"
+        try:
+            found = read_table(self._session, sql, wanted, table.name)
+        except SqlError as error:
+            raise self._raised(error, table, "SELECT, UPDATE" if lock else "SELECT") from None
+        self._drop(stage, table)
+        return found
+
+    @_whole
+    def fence(self) -> int:
+        self._check_open()
+        try:
+            found = self._session.rows(f"SELECT value FROM {FENCE} LOCK IN SHARE MODE")
+        except SqlError as error:
+            raise raised(error, "reading the fence", where=FENCE) from None
+        if len(found) != 1:
+            raise Unreachable(
+                "the fence is not there",
+                where=FENCE,
+                hint="Run the same command again to take the target over.",
+            )
+        return int(found[0][0])
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        if not self._open:
+            raise Unreachable("the transaction is over already: nothing can be committed")
+        failpoints.hit("mysql.commit.before")
+        try:
+            if same := self._is_the_one_begun():
+                self._session.execute("COMMIT")
+        except SqlError as error:
+            self._end(usable=False)
+            raise raised(error, "committing; whether it went through is told by the part's receipt") from None
+        if not same:
+            self.rollback()
+            raise Unreachable(
+                "the transaction that was begun is not the one that is open now, so nothing was committed",
+                hint="Run the same command again to resume.",
+            )
+        failpoints.hit("mysql.commit.after")
+        self._end(usable=True)
+
+    def _is_the_one_begun(self) -> bool:
+        try:
+            self._session.execute(f"RELEASE SAVEPOINT {_BEGUN}")
+        except SqlError as error:
+            if error.lost:
+                raise
+            return False
+        return self._session.in_transaction
+
+    def rollback(self) -> None:
+        if not self._open:
+            return
+        usable = False
+        with suppress(SqlError):  # a connection that is gone has rolled back already
+            self._session.execute("ROLLBACK")
+            usable = not self._session.broken
+        self._end(usable=usable)
+
+    def _end(self, *, usable: bool) -> None:
+        self._open = False
+        try:
+            for name in self._stages if usable else ():
+                clear_away(self._session, name)
+        except SqlError:
+            usable = False
+        self._done(self._session, usable)
+
+    # -- helpers ----------------------------------------------------------------------------------
+
+    def _stage(self, table: Table, rows: pa.Table) -> tuple[Stage, list[int]]:
+        """A temporary table with `rows` and their ordinals, and the ordinals that cannot go there."""
+        self._check_open()
+        columns = checked(table, rows)
+        bad = unstorable(columns, rows)
+        ordinals = pa.array(np.arange(rows.num_rows))
+        unfit = [int(o) for o in np.flatnonzero(bad.to_numpy(zero_copy_only=False))]
+        if unfit:
+            rows, ordinals = rows.filter(pc.invert(bad)), ordinals.filter(pc.invert(bad))
+        name = f"migrate_stage_{self._session.next_number()}"
+        self._stages.append(name)
+        try:
+            stage = fill(self._session, name, columns, rows, ordinals)
+        except SqlError as error:
+            raise self._raised(error, table, "CREATE TEMPORARY TABLES") from None
+        failpoints.hit("mysql.stage.filled")
+        return stage, unfit
+
+    def _keys(self, table: Table, key: Sequence[str], keys: pa.Table) -> tuple[Stage, str]:
+        """A staging table of keys, and `d STRAIGHT_JOIN t ON …`: each row of the table whose key is among them, once."""
+        distinct = keys.select(list(key)).group_by(list(key)).aggregate([])
+        stage, _ = self._stage(table, distinct)
+        maria = self._session.server.maria
+        indexes = range(len(stage.columns))
+        picked = ", ".join(f"{stage.key(i, maria)} AS k{i}" for i in indexes)
+        spelled = [s for i in indexes if (s := stage.is_spelled(i))]
+        where = f" WHERE {' AND '.join(spelled)}" if spelled else ""
+        match = " AND ".join(f"t.{quote(c.name)} = d.k{i}" for i, c in enumerate(stage.columns))
+        # distinct by the columns' own equality, which may be looser than that of bytes
+        among = f"(SELECT DISTINCT {picked} FROM {quote(stage.name)} s{where}) d STRAIGHT_JOIN {quote(table.name)} t ON {match}"
+        return stage, among
+
+    def _matches(self, stage: Stage, index: int) -> str:
+        spelled = stage.is_spelled(index)
+        match = f"t.{quote(stage.columns[index].name)} = {stage.key(index, self._session.server.maria)}"
+        return f"{match} AND {spelled}" if spelled else match
+
+    def _drop(self, stage: Stage, table: Table) -> None:
+        self._run(f"DROP TEMPORARY TABLE {quote(stage.name)}", table)
+        self._stages.remove(stage.name)
+
+    def _run(self, sql: str, table: Table, right: str = "") -> int:
+        self._check_open()
+        try:
+            return self._session.execute(sql)
+        except SqlError as error:
+            raise self._raised(error, table, right) from None
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise MigrateError("the transaction is over: nothing can be written in it")
+
+    def _raised(self, error: SqlError, table: Table, right: str) -> MigrateError:
+        place = quote(self._session.database) + (".*" if "TEMPORARY" in right else f".{quote(table.name)}")
+        grant = f"GRANT {right} ON {place} TO {account(self._session.user)}"
+        return raised(error, f"writing {table.name}", where=table.name, grant=grant if right else "")

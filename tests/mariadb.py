@@ -1,0 +1,170 @@
+"""A real MariaDB or MySQL server for tests: the one that is named; else one that runs here; else a private one of the
+programs that are installed, in memory. `MIGRATE_TEST_MARIADB` is a URL, or `private` for the installed programs."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pymysql
+from migrate.connectors.mysql.url import parameters, with_database
+
+from tests import services
+
+LOCAL = "mysql://root@127.0.0.1:3306/mysql"
+_PREFIX = "migrate-my-"
+_START_SECONDS = 60.0
+
+
+def connect(url: str, **more: Any) -> Any:
+    """A plain pymysql connection in autocommit mode, with the server's own settings."""
+    return pymysql.connect(**parameters(url), charset="utf8mb4", autocommit=True, **more)
+
+
+def execute(url: str, *statements: str) -> None:
+    connection = connect(url)
+    try:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+    finally:
+        connection.close()
+
+
+def query(url: str, text: str) -> list[dict[str, Any]]:
+    connection = connect(url, cursorclass=pymysql.cursors.DictCursor)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET time_zone = '+00:00'")
+            cursor.execute(text)
+            return list(cursor.fetchall())
+    finally:
+        connection.close()
+
+
+def answers(url: str) -> bool:
+    try:
+        connect(url).close()
+    except pymysql.MySQLError:
+        return False
+    return True
+
+
+def create_database(server: str, name: str) -> str:
+    """Its URL."""
+    execute(server, f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
+    return with_database(server, name)
+
+
+def drop_database(server: str, name: str) -> None:
+    """Idempotent."""
+    execute(server, f"DROP DATABASE IF EXISTS `{name}`")
+
+
+@cache
+def mariadb_url() -> str | None:
+    """An administrator's URL of a server, None if there is none to be had."""
+    wish = os.environ.get("MIGRATE_TEST_MARIADB", "")
+    if wish and wish != "private":
+        return wish
+    if not wish and answers(LOCAL):
+        return LOCAL
+    programs = installed()
+    return None if programs is None else start_private(*programs)[0]
+
+
+def installed() -> tuple[str, str] | None:
+    """(server, installer) of the MariaDB that a package manager put here."""
+    place = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/libexec"
+    server = shutil.which("mariadbd", path=place)
+    installer = shutil.which("mariadb-install-db", path=place)
+    return (server, installer) if server and installer else None
+
+
+def start_private(server: str, installer: str) -> tuple[str, Callable[[], None]]:
+    """Start a server of our own on a free loopback port; (url, stop). It also stops when the process ends."""
+    place = services.memory() or "/tmp"
+    services.sweep(Path(place), _PREFIX)
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place))
+    data = folder / "data"
+    data.mkdir()
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    made = subprocess.run(
+        [
+            installer,
+            "--no-defaults",
+            f"--datadir={data}",
+            f"--user={me}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            "--skip-name-resolve",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    if made.returncode:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise RuntimeError(f"mariadb-install-db failed: {made.stderr.strip()[-2000:]}")
+    port = services.free_port()
+    options = [
+        f"--datadir={data}",
+        f"--user={me}",
+        f"--port={port}",
+        f"--socket={folder / 's'}",
+        f"--pid-file={folder / 'pid'}",
+        "--bind-address=127.0.0.1",
+        "--skip-name-resolve",
+        # A throw-away server; kills of our own processes do not touch it.
+        "--innodb-flush-log-at-trx-commit=0",
+        "--skip-innodb-doublewrite",
+        "--innodb-buffer-pool-size=64M",
+        "--innodb-log-file-size=16M",
+        "--max-connections=200",
+        "--character-set-server=utf8mb4",
+        "--local-infile=1",
+    ]
+    log_path = folder / "log"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [server, "--no-defaults", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=services.end_with_parent,
+        )
+
+    def stop() -> None:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(stop)
+    url = f"mysql://root@127.0.0.1:{port}/mysql"
+    deadline = time.monotonic() + _START_SECONDS
+    while not answers(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            text = log_path.read_text(errors="replace")[-2000:]
+            stop()
+            raise RuntimeError(f"the private MariaDB did not start: {text}")
+        time.sleep(0.1)
+    return url, stop
+
+
+def name_of(url: str) -> str:
+    return urlsplit(url).path[1:]
