@@ -68,7 +68,7 @@ def mariadb_server() -> str:
     """An administrator's URL of a MariaDB or MySQL server. Without one the test is skipped; in CI that is a failure."""
     url = mariadb.mariadb_url()
     if url is None:
-        reason = "no MariaDB: set MIGRATE_TEST_MARIADB, run one on 127.0.0.1:3306, or install mariadb-server"
+        reason = "no MariaDB: set MIGRATE_TEST_MARIADB, install mariadb-server, or run one on 127.0.0.1:3306"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)

@@ -1,5 +1,5 @@
-"""A real MariaDB or MySQL server for tests: the one that is named; else one that runs here; else a private one of the
-programs that are installed, in memory. `MIGRATE_TEST_MARIADB` is a URL, or `private` for the installed programs."""
+"""A real MariaDB or MySQL server for tests: the one that is named; else a private one, in memory, of the programs
+that are installed; else one that runs here. `MIGRATE_TEST_MARIADB` is a URL."""
 
 from __future__ import annotations
 
@@ -66,6 +66,20 @@ def create_database(server: str, name: str) -> str:
     return with_database(server, name)
 
 
+def copy_database(server: str, name: str, template: str) -> None:
+    """All tables of the database `template`, with their rows, in a new one."""
+    execute(server, f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
+    inside = with_database(server, name)
+    tables = [r["name"] for r in query(server, f"SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{template}'")]
+    made = [query(server, f"SHOW CREATE TABLE `{template}`.`{t}`")[0]["Create Table"] for t in tables]
+    execute(
+        inside,
+        "SET foreign_key_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'",
+        *made,
+        *(f"INSERT INTO `{t}` SELECT * FROM `{template}`.`{t}`" for t in tables),
+    )
+
+
 def drop_database(server: str, name: str) -> None:
     """Idempotent."""
     execute(server, f"DROP DATABASE IF EXISTS `{name}`")
@@ -74,13 +88,12 @@ def drop_database(server: str, name: str) -> None:
 @cache
 def mariadb_url() -> str | None:
     """An administrator's URL of a server, None if there is none to be had."""
-    wish = os.environ.get("MIGRATE_TEST_MARIADB", "")
-    if wish and wish != "private":
+    if wish := os.environ.get("MIGRATE_TEST_MARIADB", ""):
         return wish
-    if not wish and answers(LOCAL):
-        return LOCAL
     programs = installed()
-    return None if programs is None else start_private(*programs)[0]
+    if programs is not None:
+        return start_private(*programs)[0]
+    return LOCAL if answers(LOCAL) else None
 
 
 def installed() -> tuple[str, str] | None:

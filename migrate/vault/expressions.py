@@ -8,7 +8,12 @@ from dataclasses import replace
 from migrate.errors import Corrupt
 from migrate.model import Column, Schema, Table, Type
 
-_NATIVE = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*(\(\s*\d+\s*(,\s*-?\d+\s*)?\))?[A-Za-z ]*(\[\])*|", re.ASCII)
+_LABEL = r"'(?:[^'\\\x00]|'')*'"  # of MySQL's enums and sets; nothing in it ends the literal
+_NATIVE = re.compile(
+    r"[A-Za-z_][A-Za-z0-9_ ]*(\(\s*\d+\s*(,\s*-?\d+\s*)?\))?[A-Za-z ]*(\[\])*|"
+    rf"|(?:enum|set)\({_LABEL}(?:,{_LABEL})*\)",
+    re.ASCII,
+)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}", re.ASCII)
 _ACTIONS = frozenset({"NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT"})
 _IDENTITIES = frozenset({None, "always", "by default"})

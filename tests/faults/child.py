@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import migrate.connectors.mysql.scratch
 import migrate.connectors.postgres.scratch
 import migrate.connectors.sqlite.scratch
 import migrate.vault.restore  # noqa: F401

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pymysql
 import pytest
 
-from tests import services
+from tests import mariadb, services
 from tests.conftest import database_url
 from tests.faults import child
 from tests.faults.world import World, copied, make_template, saved
 
-ENGINES = ("sqlite", "postgresql")
+ENGINES = ("sqlite", "postgresql", "mysql")
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Base:
 
 
 def _base(engine: str, place: Path, make: Callable[[], str]) -> Base:
-    urls = [make(), make()] if engine == "postgresql" else []
+    urls = [] if engine == "sqlite" else [make(), make()]
     template = make_template(engine, place / "template", urls)
     name = f"t_fault_{secrets.token_hex(6)}"
     log = place / "log"
@@ -90,6 +91,14 @@ def bases(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Base]]:
     made: dict[str, Base] = {}
     names: list[str] = []
     servers: list[str] = []
+    mariadbs: list[str] = []
+    on_mariadb: list[str] = []
+
+    def make_on_mariadb() -> str:
+        server = request.getfixturevalue("mariadb_server")
+        mariadbs.append(server)
+        on_mariadb.append(f"t_fault_{secrets.token_hex(6)}")
+        return mariadb.create_database(server, on_mariadb[-1])
 
     def make() -> str:
         servers.append(request.getfixturevalue("own_server"))
@@ -100,15 +109,19 @@ def bases(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Base]]:
 
     def base(engine: str) -> Base:
         if engine not in made:
-            made[engine] = _base(engine, place / engine, make)
-            if engine == "postgresql":
-                names.extend([made[engine].name, f"{made[engine].name}_l"])
+            made[engine] = _base(engine, place / engine, make_on_mariadb if engine == "mysql" else make)
+            if engine != "sqlite":
+                kept = on_mariadb if engine == "mysql" else names
+                kept.extend([made[engine].name, f"{made[engine].name}_l"])
         return made[engine]
 
     try:
         yield base
     finally:
         shutil.rmtree(place, ignore_errors=True)
+        for name in on_mariadb:
+            with suppress(pymysql.MySQLError):
+                mariadb.drop_database(mariadbs[-1], name)
         for name in names:
             # A server of our own may have been stopped already.
             with (

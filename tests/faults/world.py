@@ -20,7 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from tests import services
+from tests import mariadb, services
 from tests.faults.child import Ended, command
 
 TABLES = ("users", "accounts", "contacts", "deals", "notes")
@@ -74,6 +74,22 @@ CREATE TABLE deals (
   id serial PRIMARY KEY, code varchar(20) NOT NULL UNIQUE, account_id bigint NOT NULL REFERENCES accounts (id),
   amount numeric(12, 2) CHECK (amount >= 0));
 CREATE TABLE notes (id uuid PRIMARY KEY, deal_id integer NOT NULL REFERENCES deals (id), body varchar(200) NOT NULL);
+""",
+    "mysql": """
+CREATE TABLE users (id int AUTO_INCREMENT PRIMARY KEY, email varchar(80) NOT NULL UNIQUE);
+CREATE TABLE accounts (
+  id bigint AUTO_INCREMENT PRIMARY KEY, name varchar(80) NOT NULL, parent_id bigint, contact_id bigint, owner_id int,
+  legacy_id varchar(20) UNIQUE, updated_at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  FOREIGN KEY (parent_id) REFERENCES accounts (id), FOREIGN KEY (owner_id) REFERENCES users (id));
+CREATE TABLE contacts (
+  id bigint AUTO_INCREMENT PRIMARY KEY, name varchar(80) NOT NULL, email varchar(80) UNIQUE, account_id bigint,
+  FOREIGN KEY (account_id) REFERENCES accounts (id));
+ALTER TABLE accounts ADD FOREIGN KEY (contact_id) REFERENCES contacts (id);
+CREATE TABLE deals (
+  id int AUTO_INCREMENT PRIMARY KEY, code varchar(20) NOT NULL UNIQUE, account_id bigint NOT NULL,
+  amount decimal(12, 2) CHECK (amount >= 0), FOREIGN KEY (account_id) REFERENCES accounts (id));
+CREATE TABLE notes (id uuid PRIMARY KEY, deal_id int NOT NULL, body varchar(200) NOT NULL,
+  FOREIGN KEY (deal_id) REFERENCES deals (id));
 """,
 }
 _THERE = """
@@ -142,7 +158,7 @@ class World:
 
     engine: str
     folder: Path
-    target: str  # SQLite: a path; PostgreSQL: a URL
+    target: str  # SQLite: a path; else a URL
 
     @property
     def mapping(self) -> Path:
@@ -173,11 +189,13 @@ class World:
                 found = database.execute(text)
                 names = [d[0] for d in found.description]
                 return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        if self.engine == "mysql":
+            return mariadb.query(self.target, text)
         with psycopg.connect(self.target, row_factory=psycopg.rows.dict_row) as database:
             return database.execute(text.encode()).fetchall()
 
     def meta(self, name: str) -> list[dict[str, Any]]:
-        place = f"_migrate_{name}" if self.engine == "sqlite" else f"migrate_meta.{name}"
+        place = f"migrate_meta.{name}" if self.engine == "postgresql" else f"_migrate_{name}"
         return self.query(f"SELECT * FROM {place}")
 
     def ledger(self, text: str) -> list[tuple[Any, ...]]:
@@ -248,7 +266,21 @@ class World:
         if self.engine == "postgresql":
             names = {name for (name,) in self._scratches()}
             found += [f"database {name}" for name in names]
+        if self.engine == "mysql":
+            found += [f"database {name}" for name in self._marked_on_mariadb()]
         return found
+
+    def _marked_on_mariadb(self) -> list[str]:
+        """Scratch databases on the server that carry the mark of one of our runs."""
+        runs = {run for (run,) in self.ledger("SELECT run FROM run")}
+        found = self.query(
+            "SELECT TABLE_SCHEMA AS name FROM information_schema.TABLES WHERE TABLE_NAME = '_migrate_marker'"
+        )
+        return [
+            r["name"]
+            for r in found
+            if {m["run"] for m in self.query(f"SELECT run FROM `{r['name']}`._migrate_marker")} & runs
+        ]
 
     def _scratches(self) -> list[tuple[str]]:
         """Scratch databases on the server that carry the mark of one of our runs, or no mark at all while named by our ledger."""
@@ -284,7 +316,7 @@ def with_database(url: str, name: str) -> str:
 
 
 def make_template(engine: str, folder: Path, urls: Sequence[str] = ()) -> World:
-    """A world before any run. PostgreSQL: `urls` are two empty databases, source and target."""
+    """A world before any run. Servers: `urls` are two empty databases, source and target."""
     folder.mkdir(parents=True, exist_ok=True)
     if engine == "sqlite":
         for name, text in (("source", _SOURCE + _ROWS), ("target", _TARGET[engine] + _THERE)):
@@ -292,6 +324,9 @@ def make_template(engine: str, folder: Path, urls: Sequence[str] = ()) -> World:
                 database.executescript(text)
         return World(engine, folder, str(folder / "target.db"))
     for url, text in zip(urls, (_SOURCE + _ROWS, _TARGET[engine] + _THERE), strict=True):
+        if engine == "mysql":
+            mariadb.execute(url, *(s for s in text.split(";") if s.strip()))
+            continue
         with psycopg.connect(url, autocommit=True) as database:
             database.execute(text.encode())
     (folder / "source.url").write_text(urls[0])
@@ -305,12 +340,11 @@ def copied(template: World, folder: Path, name: str = "") -> Iterator[World]:
     world = World(template.engine, folder, str(folder / "target.db"))
     source = "sqlite:///source.db"
     target = "sqlite:///target.db"
-    if template.engine == "postgresql":
+    if template.engine != "sqlite":
         source = (folder / "source.url").read_text()
         target = with_database(template.target, name)
         world = World(template.engine, folder, target)
-        with _server(template.target) as server:
-            services.create_database(server, name, urlsplit(template.target).path[1:])
+        _copy_database(template, name)
     (folder / "mapping.yaml").write_text(
         _MAPPING.format(source=source, target=target)
     )  # the same in every copy
@@ -318,7 +352,9 @@ def copied(template: World, folder: Path, name: str = "") -> Iterator[World]:
         yield world
     finally:
         shutil.rmtree(folder)
-        if template.engine == "postgresql":
+        if template.engine == "mysql":
+            mariadb.drop_database(template.target, name)
+        elif template.engine == "postgresql":
             with _server(template.target) as server:
                 services.drop_database(server, name)
 
@@ -328,9 +364,17 @@ def saved(world: World, folder: Path, name: str = "") -> World:
     shutil.copytree(world.folder, folder)
     if world.engine == "sqlite":
         return World(world.engine, folder, str(folder / "target.db"))
-    with _server(world.target) as server:
-        services.create_database(server, name, urlsplit(world.target).path[1:])
+    _copy_database(world, name)
     return World(world.engine, folder, with_database(world.target, name))
+
+
+def _copy_database(world: World, name: str) -> None:
+    template = urlsplit(world.target).path[1:]
+    if world.engine == "mysql":
+        mariadb.copy_database(world.target, name, template)
+        return
+    with _server(world.target) as server:
+        services.create_database(server, name, template)
 
 
 def _server(url: str) -> psycopg.Connection[Any]:

@@ -231,7 +231,8 @@ def _table(session: Session, row: Row, columns: list[Column], parts: _Parts) -> 
         elif plain and of[0][2] == "0":
             uniques.append(Unique(index, names))
         else:
-            indexes.append(Index(index, _index_sql(of), of[0][2] == "0", names if plain else ()))
+            sql = "" if plain else _index_sql(of)
+            indexes.append(Index(index, sql, of[0][2] == "0", names if plain else ()))
     return Table(
         name,
         tuple(columns),

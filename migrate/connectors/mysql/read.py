@@ -259,12 +259,15 @@ class Readers:
 def _still(url: str) -> Iterator[None]:
     """Nobody writes on the server meanwhile, if we have the right to ask for that and get it in time; a moment only."""
     with Session(url) as locker:
+        locked = False
         try:
             locker.execute(f"SET SESSION lock_wait_timeout = {_LOCK_SECONDS}")
             locker.execute("FLUSH TABLES WITH READ LOCK")
+            locked = True
         except SqlError as error:
             if error.number not in _NO_LOCK:
                 raise
         yield
-        with suppress(SqlError):  # the lock goes with its connection in any case
-            locker.execute("UNLOCK TABLES")
+        if locked:
+            with suppress(SqlError):  # the lock goes with its connection in any case
+                locker.execute("UNLOCK TABLES")

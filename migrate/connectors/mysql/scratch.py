@@ -17,7 +17,7 @@ from migrate.connectors.mysql.errors import SqlError, raised
 from migrate.connectors.mysql.read import account
 from migrate.connectors.mysql.session import Session, literal, quote, translated
 from migrate.connectors.mysql.target import MysqlTarget
-from migrate.connectors.mysql.types import base_name
+from migrate.connectors.mysql.types import base_name, is_text
 from migrate.connectors.mysql.url import mask, parameters, with_database
 from migrate.connectors.mysql.violations import violations
 from migrate.connectors.mysql.write import checked, insert_rows
@@ -26,7 +26,8 @@ from migrate.model import Column, Schema, Table
 
 MARKER = f"{META_PREFIX}marker"
 _AS_TEXT = "CONVERT({} USING utf8mb4)"
-_FROM_FILES = {"bit": "CAST({} AS UNSIGNED)", "uuid": _AS_TEXT, "inet4": _AS_TEXT, "inet6": _AS_TEXT}
+_AS_NUMBER = "CAST({} AS UNSIGNED)"
+_FROM_FILES = {"bit": _AS_NUMBER, "year": _AS_NUMBER, "uuid": _AS_TEXT, "inet4": _AS_TEXT, "inet6": _AS_TEXT}
 _OUR_NAME = re.compile(r"migrate_scratch_[0-9a-f]{12}")
 # A faithful copy keeps what its source broke (F25); what is broken is counted on both sides.
 _COPYING = (
@@ -299,6 +300,10 @@ def _fields(columns: list[Column]) -> tuple[str, str]:
     fields, sets = [], []
     for i, column in enumerate(columns):
         how = _FROM_FILES.get(base_name(column.type))
+        if is_text(column.type) and not (column.collation or "").startswith("utf8mb4_"):
+            how = _AS_TEXT  # the bytes of the file are UTF-8, whatever the column's own are
+        if column.identity:  # beside a SET, a 0 in the file itself would be taken for "the next one"
+            how = _AS_NUMBER if "unsigned" in column.type.native else "CAST({} AS SIGNED)"
         fields.append(f"@v{i}" if how else quote(column.name))
         if how:
             sets.append(f"{quote(column.name)} = {how.format(f'@v{i}')}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -90,13 +90,16 @@ class MysqlTransaction:
             sets = ", ".join(
                 f"t.{quote(c.name)} = {stage.value(i)}" for i, c in enumerate(columns) if c.name not in key
             )
-            match = " AND ".join(self._matches(stage, i) for i, c in enumerate(columns) if c.name in key)
+            maria = self._session.server.maria
+            match = " AND ".join(
+                f"t.{quote(c.name)} = {stage.key(i, maria)}" for i, c in enumerate(columns) if c.name in key
+            )
             return (
                 f"UPDATE {quote(stage.name)} s STRAIGHT_JOIN {quote(table.name)} t ON {match} "
                 f"SET {sets} WHERE {chosen}"
             )
 
-        return self._write(table, rows, statement, "UPDATE", stop_after)
+        return self._write(table, rows, statement, "UPDATE", stop_after, key)
 
     def _write(
         self,
@@ -105,11 +108,13 @@ class MysqlTransaction:
         statement: Callable[[Stage, str], str],
         right: str,
         stop_after: int,
+        key: Sequence[str] = (),
     ) -> list[Rejected]:
         """By way of a staging table: all at once, and if that fails by halves, each under a savepoint."""
         stage, unfit = self._stage(table, rows)
         if len(unfit) > stop_after:
             raise too_many(stop_after, table.name)
+        self._leave_out_unspelled(stage, (i for i, c in enumerate(stage.columns) if c.name in key), table)
 
         def attempt(lo: int, hi: int) -> Refusal | None:
             self._run(f"SAVEPOINT {_ROWS}", table)
@@ -252,17 +257,23 @@ class MysqlTransaction:
         maria = self._session.server.maria
         indexes = range(len(stage.columns))
         picked = ", ".join(f"{stage.key(i, maria)} AS k{i}" for i in indexes)
-        spelled = [s for i in indexes if (s := stage.is_spelled(i))]
-        where = f" WHERE {' AND '.join(spelled)}" if spelled else ""
+        self._leave_out_unspelled(stage, indexes, table)
         match = " AND ".join(f"t.{quote(c.name)} = d.k{i}" for i, c in enumerate(stage.columns))
         # distinct by the columns' own equality, which may be looser than that of bytes
-        among = f"(SELECT DISTINCT {picked} FROM {quote(stage.name)} s{where}) d STRAIGHT_JOIN {quote(table.name)} t ON {match}"
+        among = f"(SELECT DISTINCT {picked} FROM {quote(stage.name)} s) d STRAIGHT_JOIN {quote(table.name)} t ON {match}"
         return stage, among
 
-    def _matches(self, stage: Stage, index: int) -> str:
-        spelled = stage.is_spelled(index)
-        match = f"t.{quote(stage.columns[index].name)} = {stage.key(index, self._session.server.maria)}"
-        return f"{match} AND {spelled}" if spelled else match
+    def _leave_out_unspelled(self, stage: Stage, indexes: Iterable[int], table: Table) -> None:
+        """A query only warns of characters that cannot be converted, a strict DELETE or UPDATE ends with an error."""
+        sql = stage.unspelled(indexes)
+        if not sql:
+            return
+        try:
+            found = [row[0] for row in self._session.rows(sql)]
+        except SqlError as error:
+            raise self._raised(error, table, "") from None
+        if found:
+            self._run(f"DELETE FROM {quote(stage.name)} WHERE {ORDINAL} IN ({', '.join(found)})", table)
 
     def _drop(self, stage: Stage, table: Table) -> None:
         self._run(f"DROP TEMPORARY TABLE {quote(stage.name)}", table)

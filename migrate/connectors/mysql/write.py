@@ -6,7 +6,7 @@ ever fills a temporary table whose columns take every value, and a single warnin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,13 +48,16 @@ class Stage:
             return f"CONVERT({value} USING {column.collation.partition('_')[0]}) COLLATE {column.collation}"
         return f"CAST({value} AS UUID)" if maria and base_name(column.type) == "uuid" else value
 
-    def is_spelled(self, index: int) -> str | None:
-        """Whether the key's text exists in the column's character set at all (CONVERT makes '?' of what does not)."""
-        column, value = self.columns[index], self.value(index)
-        charset = (column.collation or "").partition("_")[0]
-        if not column.collation or not is_text(column.type) or charset == "utf8mb4":
-            return None
-        return f"CONVERT(CONVERT({value} USING {charset}) USING utf8mb4) = {value}"
+    def unspelled(self, indexes: Iterable[int]) -> str:
+        """A query for the ordinals of rows with a key that its column's character set has no characters for, which
+        CONVERT would make '?' of: they equal no row. "" where there can be none."""
+        found = []
+        for index in indexes:
+            charset = (self.columns[index].collation or "").partition("_")[0]
+            if charset and charset != "utf8mb4" and is_text(self.columns[index].type):
+                value = self.value(index)
+                found.append(f"CONVERT(CONVERT({value} USING {charset}) USING utf8mb4) <> {value}")
+        return f"SELECT {ORDINAL} FROM {quote(self.name)} s WHERE {' OR '.join(found)}" if found else ""
 
 
 def checked(table: Table, rows: pa.Table) -> tuple[Column, ...]:
