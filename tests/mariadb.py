@@ -70,7 +70,13 @@ def copy_database(server: str, name: str, template: str) -> None:
     """All tables of the database `template`, with their rows, in a new one."""
     execute(server, f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
     inside = with_database(server, name)
-    tables = [r["name"] for r in query(server, f"SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{template}'")]
+    tables = [
+        r["name"]
+        for r in query(
+            server,
+            f"SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{template}'",
+        )
+    ]
     made = [query(server, f"SHOW CREATE TABLE `{template}`.`{t}`")[0]["Create Table"] for t in tables]
     execute(
         inside,

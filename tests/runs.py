@@ -19,6 +19,8 @@ import psycopg
 import pyarrow.parquet as pq
 from migrate.cli import main
 
+from tests import mariadb
+
 PARAGRAPH_LIMIT = 1200  # an error is a paragraph, not a page
 
 
@@ -62,6 +64,10 @@ class Db:
     def is_sqlite(self) -> bool:
         return self.url.startswith("sqlite:")
 
+    @property
+    def is_mysql(self) -> bool:
+        return self.url.startswith("mysql:")
+
     def run(self, *statements: str) -> None:
         """All statements, committed together."""
         if self.is_sqlite:
@@ -72,6 +78,9 @@ class Db:
                         connection.execute(statement)
             finally:
                 connection.close()
+            return
+        if self.is_mysql:
+            mariadb.execute(self.url, *statements)
             return
         with psycopg.connect(self.url) as server:
             for statement in statements:
@@ -102,6 +111,8 @@ class Db:
                 return connection.execute(query).fetchall()
             finally:
                 connection.close()
+        if self.is_mysql:
+            return [tuple(row.values()) for row in mariadb.query(self.url, query)]
         with psycopg.connect(self.url) as server:
             return server.execute(query).fetchall()  # type: ignore[call-overload,no-any-return]
 
