@@ -11,7 +11,7 @@ from functools import cache
 import pymysql
 from pymysql.constants import ER
 
-from migrate.errors import Busy, Drift, GateClosed, MigrateError, Unreachable
+from migrate.errors import Busy, Drift, GateClosed, MigrateError, Transient, Unreachable
 
 _CODES = {
     "db_unique": (1022, 1062, 1169, 1557, 1586),
@@ -106,6 +106,7 @@ def reject_code(error: SqlError) -> str | None:
     return "db_other" if error.state == "45000" else None
 
 
+_PASSING = frozenset({1020, 1040, 1203, 1213})  # the same work may go through in a moment
 _WHOLE = {
     1020: "Another session wrote the same rows: run the same command again.",
     1021: "The server's disk is full: make room, then run the same command again.",
@@ -131,7 +132,7 @@ def raised(error: SqlError, doing: str, *, where: str = "", grant: str = "") -> 
     """The error to raise for a statement that failed as a whole. `grant` is the right that `doing` needs."""
     number, name, server = error.number, condition(error.number), error.server
     if error.lost:
-        return Unreachable(
+        return Transient(
             f"the connection to {server} was lost while {doing}",
             where=where,
             kept="What was committed stays; the open transaction is rolled back by the server.",
@@ -143,7 +144,8 @@ def raised(error: SqlError, doing: str, *, where: str = "", grant: str = "") -> 
             f"{server} does not allow {doing}", where=where, hint=f"Let an administrator run: {right}."
         )
     if number in _WHOLE:
-        return Unreachable(
+        kind = Transient if number in _PASSING else Unreachable
+        return kind(
             f"{server} could not go on while {doing} ({number} {name})", where=where, hint=_WHOLE[number]
         )
     if number in _GONE:

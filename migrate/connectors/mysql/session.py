@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import Any
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ from migrate.connectors.mysql.errors import SqlError, from_driver, raised
 from migrate.connectors.mysql.types import Server
 from migrate.connectors.mysql.url import mask, parameters
 from migrate.connectors.mysql.wire import Columns, Rows
-from migrate.errors import MigrateError, Unreachable, UsageError
+from migrate.errors import MigrateError, Transient, Unreachable, UsageError
 
 Value = str | bytes | None
 Row = tuple[Any, ...]
@@ -82,6 +83,7 @@ class Session:
         self.warnings = 0  # of the last statement
         self.broken = False  # the connection must not be used again
         self._number = 0
+        self._one_at_a_time = Lock()  # a question and its answer; several threads may look into one catalogue
         oldest = _OLDEST[self.server.name]
         if self.server.version < oldest:
             self.close()
@@ -141,9 +143,10 @@ class Session:
     def _ask(self, sql: str | bytes) -> Any:
         connection = self._connection
         try:
-            connection._execute_command(COMMAND.COM_QUERY, sql)
-            result: Any = MySQLResult(connection)
-            result.read()
+            with self._one_at_a_time:
+                connection._execute_command(COMMAND.COM_QUERY, sql)
+                result: Any = MySQLResult(connection)
+                result.read()
         except (pymysql.MySQLError, OSError, RuntimeError, AttributeError, IndexError) as error:
             raise self._failed(error) from None
         except BaseException:
@@ -278,7 +281,8 @@ def _connect_error(error: Exception, arguments: Mapping[str, Any]) -> MigrateErr
             f"the connection failed ({number or type(error).__name__})",
             "Check the URL and the server.",
         )
-    return Unreachable(f"cannot connect to MySQL or MariaDB: {what}", where=where, hint=hint)
+    kind = Transient if number in (1040, 1053, 2002, 2003, 2006, 2013) else Unreachable
+    return kind(f"cannot connect to MySQL or MariaDB: {what}", where=where, hint=hint)
 
 
 @contextmanager

@@ -147,8 +147,16 @@ class MysqlTarget:
         return MysqlTransaction(self._writer(), self._done)
 
     def _writer(self) -> Session:
-        if self._idle:
-            return self._idle.pop()
+        """A session that nobody else uses (several threads may ask); one that was lost while it waited is left out."""
+        while True:
+            try:
+                session = self._idle.pop()
+            except IndexError:
+                break
+            with suppress(SqlError):
+                session.execute("DO 1")
+                return session
+            session.close()
         session = Session(self._url, WRITING)
         with translated("pinning the session's settings", where=self.url):
             # what PostgreSQL does too; a binary log that is kept by statement allows only the default

@@ -2,7 +2,7 @@
 
 pymysql reads a result value by value: 3 µs each. Here the bytes of many rows are taken from its socket at
 once; where each value lies is worked out column by column in numpy, and Arrow copies the columns out of them
-(docs/decisions/0023). What is used of pymysql beyond its interface is all in this file and in `session`.
+(docs/decisions/0025). What is used of pymysql beyond its interface is all in this file and in `session`.
 
 The format: dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_row.html
 """
