@@ -15,7 +15,7 @@ from migrate.connectors.mysql import read, session
 from migrate.connectors.mysql.session import Session
 from migrate.connectors.mysql.url import mask, parameters
 from migrate.connectors.mysql.wire import Rows
-from migrate.errors import Drift, Unreachable, UsageError
+from migrate.errors import Drift, Transient, UsageError
 
 from tests import mariadb
 from tests.connectors.mysql_world import filled, opened
@@ -139,12 +139,17 @@ def test_a_result_that_is_not_read_to_its_end_leaves_the_snapshot_usable(my_data
 
 
 def test_a_connection_that_ends_while_rows_come_is_an_error(my_database: str) -> None:
-    filled(my_database, *T)
+    """More rows than may be on their way already."""
+    filled(
+        my_database,
+        "CREATE TABLE t (id int PRIMARY KEY, v longtext)",
+        "INSERT INTO t SELECT seq, REPEAT('x', 1000000) FROM seq_1_to_40",
+    )
     with opened(my_database) as target, target.snapshot(["t"]) as snapshot:
         rows = snapshot.read("t")
         next(rows)
         snapshot._reader._connection._sock.shutdown(2)
-        with pytest.raises(Unreachable) as caught:
+        with pytest.raises(Transient) as caught:
             list(rows)
         assert caught.value.exit_code == 5
 

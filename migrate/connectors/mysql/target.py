@@ -39,6 +39,7 @@ class MysqlTarget:
     """`migrate.connectors.protocol.Target`; as a Source only its reading half is used."""
 
     engine = "mysql"
+    parallel_writers = True
 
     def __init__(self, url: str) -> None:
         self._url, self.url = url, mask(url)
