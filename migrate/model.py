@@ -214,6 +214,9 @@ class Manifest:
     code_version: str = ""
     audit_head: str = ""
     format: int = 1
+    versions: Mapping[str, str] = field(
+        default_factory=dict
+    )  # object → its version, where the store keeps versions
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +17,8 @@ from migrate.stores import names
 
 class LocalStore:
     """Implements `Store`. The folder itself may be a symbolic link, nothing below it may."""
+
+    at_once = 1
 
     def __init__(self, folder: Path) -> None:
         """Makes the folder if it is missing. Raises Unreachable."""
@@ -91,6 +93,15 @@ class LocalStore:
         with durable.disk_errors("Listing the objects", start):
             found = [path.relative_to(self.folder).as_posix() for path in _walk(start)]
         return sorted(name for name in found if name.startswith(prefix))
+
+    def version(self, name: str) -> str:
+        self._existing(name)
+        return ""
+
+    def at(self, versions: Mapping[str, str]) -> LocalStore:
+        """A folder keeps no versions: what a manifest says of them is of no use here, hashes tell what is wrong."""
+        del versions
+        return self
 
     def delete(self, name: str) -> None:
         path = self._path(name)

@@ -8,6 +8,7 @@ Corrupt. Nothing is retried here: a wrapper may, around the calls that say idemp
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -15,6 +16,7 @@ from typing import BinaryIO, Protocol
 
 class Store(Protocol):
     location: str  # safe to show
+    at_once: int  # how many calls at the same time make it faster; every store stands any number
 
     def put_file(self, name: str, path: Path, *, sha256: str, link: bool = False) -> None:
         """The file's bytes under `name`, durable and whole when it returns; replaces. Idempotent.
@@ -58,6 +60,15 @@ class Store(Protocol):
     def list(self, prefix: str = "") -> list[str]:
         """Names that begin with `prefix`, sorted; also what others put there under names that no other
         call accepts, and symbolic links (never followed)."""
+        ...
+
+    def version(self, name: str) -> str:
+        """What the store calls the bytes that are under `name` now; empty where it keeps no versions. Corrupt where
+        `name` is missing."""
+        ...
+
+    def at(self, versions: Mapping[str, str]) -> Store:
+        """The same store, reading the names in `versions` as they were then, whatever was put over them since."""
         ...
 
     def delete(self, name: str) -> None:

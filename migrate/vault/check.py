@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from migrate import canon
 from migrate.arrow import arrow_schema
@@ -89,9 +90,11 @@ def _objects(backup: Backup) -> Iterator[str]:
 def _bytes(backup: Backup) -> Iterator[str]:
     expected = {layout.object_name(sha): sha for sha in layout.objects_of(backup.manifest)}
     expected[layout.schema_name(backup.manifest.id)] = backup.manifest.schema_digest
-    for name, sha256 in expected.items():
-        if object_sha256(backup.store, name) != sha256:
-            yield f"{name} has another SHA-256"
+    with ThreadPoolExecutor(backup.store.at_once, thread_name_prefix="hash") as pool:
+        hashes = pool.map(lambda name: object_sha256(backup.store, name), expected)
+        for (name, sha256), found in zip(expected.items(), hashes, strict=True):
+            if found != sha256:
+                yield f"{name} has another SHA-256"
 
 
 def _rows(backup: Backup) -> Iterator[str]:

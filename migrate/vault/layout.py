@@ -121,6 +121,9 @@ def contradictions(manifest: Manifest) -> list[str]:
             return [*problems, "a part's path is not its SHA-256"]
         if ref.bytes < 0 or sizes.setdefault(ref.sha256, ref.bytes) != ref.bytes:
             problems.append("one object has two sizes")
+    own = {object_name(sha256) for sha256 in sizes} | {schema_name(manifest.id)}
+    if manifest.versions.keys() - own or any(not 0 < len(v) <= 1024 for v in manifest.versions.values()):
+        problems.append("it names versions of objects that are not its own")
     for file in manifest.files:
         if not _is_plain_name(file.name):
             problems.append("a file's name leads elsewhere")

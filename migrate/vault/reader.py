@@ -111,6 +111,7 @@ def open_backup(store: Store, id_: str) -> Backup:
     layout.checked_id(id_)
     data = store.read_bytes(layout.manifest_name(id_), limit=layout.MANIFEST_LIMIT)
     manifest = layout.load_manifest(data, id_)
+    store = store.at(manifest.versions)
     schema_bytes = store.read_bytes(layout.schema_name(id_), limit=layout.SCHEMA_LIMIT)
     if hashlib.sha256(schema_bytes).hexdigest() != manifest.schema_digest:
         raise Corrupt("the schema is not the one that the manifest names.", where=layout.schema_name(id_))

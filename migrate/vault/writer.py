@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,10 +51,9 @@ def write_backup(
             store.read_bytes(layout.manifest_name(id_), limit=layout.MANIFEST_LIMIT), id_
         )
 
-    for ref, path in parts:
-        _store_object(store, ref, path, link=True)
-    for file in files:
-        _store_object(store, file, Path(file.path), link=False)
+    _store_objects(
+        store, [*((ref, path, True) for ref, path in parts), *((f, Path(f.path), False) for f in files)]
+    )
     _put(store, layout.schema_name(id_), schema_bytes)
     failpoints.hit("vault.schema.stored")
     _put(store, layout.checksums_name(id_), layout.checksums(complete))
@@ -62,11 +62,20 @@ def write_backup(
     for sha256, size in layout.objects_of(complete).items():
         if store.size(layout.object_name(sha256)) != size:
             raise Corrupt("an object changed while the backup was written.", where=layout.object_name(sha256))
+    complete = replace(complete, versions=_versions(store, complete))
     failpoints.hit("vault.manifest.before")
     if not store.put_if_absent(layout.manifest_name(id_), layout.dump_manifest(complete)):
         raise UsageError(f"another backup named {id_} was written at the same time.")
     failpoints.hit("vault.manifest.stored")
     return complete
+
+
+def _versions(store: Store, complete: Manifest) -> dict[str, str]:
+    names = [
+        *(layout.object_name(sha256) for sha256 in layout.objects_of(complete)),
+        layout.schema_name(complete.id),
+    ]
+    return {name: version for name in names if (version := store.version(name))}
 
 
 def _table_digests(schema: Schema, parts: Sequence[PartRef]) -> dict[str, str]:
@@ -96,10 +105,25 @@ def _is_there_already(store: Store, complete: Manifest) -> bool:
     if not store.exists(name):
         return False
     there = layout.load_manifest(store.read_bytes(name, limit=layout.MANIFEST_LIMIT), complete.id)
-    same = replace(there, created_at=complete.created_at, audit_head=complete.audit_head)
+    same = replace(there, created_at=complete.created_at, audit_head=complete.audit_head, versions={})
     if same != complete:
         raise UsageError(f"there is a backup named {complete.id} already, with other content.")
     return True
+
+
+def _store_objects(store: Store, objects: Sequence[tuple[PartRef | FileRef, Path, bool]]) -> None:
+    """One after the other, or several at the same time; the first that fails ends it, once those under way are done."""
+    if store.at_once <= 1:
+        for ref, path, link in objects:
+            _store_object(store, ref, path, link=link)
+        return
+    with ThreadPoolExecutor(store.at_once, thread_name_prefix="store") as pool:
+        running = [pool.submit(_store_object, store, ref, path, link=link) for ref, path, link in objects]
+        try:
+            for done in running:
+                done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _store_object(store: Store, ref: PartRef | FileRef, path: Path, *, link: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +17,7 @@ class FaultyStore:
     def __init__(self, inner: Store, *, fail_at: int = 0, after: bool = False) -> None:
         self.inner, self.fail_at, self.after, self.calls = inner, fail_at, after, 0
         self.log: list[str] = []
-        self.location = inner.location
+        self.location, self.at_once = inner.location, 1
 
     def _before(self, what: str) -> None:
         self.calls += 1
@@ -74,6 +75,13 @@ class FaultyStore:
     def list(self, prefix: str = "") -> list[str]:
         self._before(f"list {prefix}")
         return self.inner.list(prefix)
+
+    def version(self, name: str) -> str:
+        self._before(f"version {name}")
+        return self.inner.version(name)
+
+    def at(self, versions: Mapping[str, str]) -> Store:
+        return self if not versions else self.inner.at(versions)
 
     def delete(self, name: str) -> None:
         self._before(f"delete {name}")

@@ -11,12 +11,16 @@ import pytest
 from migrate.errors import Corrupt, UsageError
 from migrate.stores.local import LocalStore
 from migrate.stores.protocol import Store
+from migrate.stores.s3 import S3Store
 
 from tests.stores.faulty import FaultyStore
+from tests.stores.servers import s3_location
 
 STORES: dict[str, Callable[[Path], Store]] = {
     "local": lambda folder: LocalStore(folder / "vault"),
     "faulty wrapper that never fails": lambda folder: FaultyStore(LocalStore(folder / "vault")),
+    "s3": lambda folder: S3Store(s3_location()),
+    "s3 with versions": lambda folder: S3Store(s3_location(versions=True)),
 }
 
 

@@ -115,4 +115,4 @@ def test_locations(tmp_path: Path) -> None:
     assert open_store("backups", base=tmp_path).location == str((tmp_path / "backups").resolve())
     assert open_store(f"file://{tmp_path}/x", base=Path("/")).location == str((tmp_path / "x").resolve())
     with pytest.raises(UsageError):
-        open_store("s3://bucket", base=tmp_path)
+        open_store("gs://bucket", base=tmp_path)

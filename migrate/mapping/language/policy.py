@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from migrate.mapping.environment import LATER_SCHEMES
 from migrate.mapping.model import (
     Backup,
     Keep,
@@ -23,7 +22,6 @@ from migrate.mapping.shapes import (
     Share,
     Whole,
     Words,
-    later,
 )
 from migrate.mapping.tree import Node, Path_
 
@@ -32,11 +30,14 @@ class VaultPlace(Words):
     def read(self, node: Node, reading: Reading, path: Path_) -> Any:
         value = super().read(node, reading, path)
         scheme = re.match(r"(\w+)://", value) if isinstance(value, str) else None
-        if scheme and scheme[1] not in LATER_SCHEMES:
+        if scheme and scheme[1] != "s3":
             return reading.wrong(
-                "wrong_value", node.at, "`to` is a folder, not an address", "for example backups/"
+                "wrong_value",
+                node.at,
+                "`to` is a folder or a bucket, not an address",
+                "for example backups/ or s3://BUCKET/PREFIX",
             )
-        return reading.wrong("later", node.at, later(f"{scheme[1]}://")) if scheme else value
+        return value
 
 
 KEEP = Record(
