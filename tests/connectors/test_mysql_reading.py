@@ -122,6 +122,19 @@ def test_f21_a_schema_that_changed_all_the_same_is_noticed(
         assert caught.value.where == "t"
 
 
+def test_triggers_that_a_user_is_not_shown_are_not_taken_for_none(my_database: str) -> None:
+    filled(my_database, *T, "CREATE TRIGGER quiet BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 'x'")
+    with reader_of(my_database) as url, opened(url) as target:
+        table = target.schema(["t"]).table("t")
+        assert table.triggers == ()
+        assert any("GRANT TRIGGER" in note for note in table.not_carried)
+        user = url.split("//")[1].split(":")[0]
+        mariadb.execute(my_database, f"GRANT TRIGGER ON `{mariadb.name_of(my_database)}`.* TO '{user}'@'%'")
+        with opened(url) as again:
+            table = again.schema(["t"]).table("t")
+    assert (table.triggers, table.not_carried) == (("quiet",), ())
+
+
 def test_a_result_that_is_not_read_to_its_end_leaves_the_snapshot_usable(my_database: str) -> None:
     filled(my_database, *T)
     with opened(my_database) as target, target.snapshot(["t"]) as snapshot:

@@ -201,3 +201,23 @@ def test_a_wrong_password_is_one_clear_paragraph(
     is_one_clear_paragraph(text, "does not let this user in", "Check user and password")
     assert "canary" not in text
     assert "pymysql" not in text
+
+
+def test_a_source_key_that_is_too_long_for_a_key_of_innodb(
+    make_my_database: Callable[[], str], tmp_path: Path
+) -> None:
+    world = World(
+        tmp_path,
+        Db(f"sqlite:///{tmp_path}/source.db"),
+        Db(make_my_database()),
+        entities="\n  notes:\n    from: notes\n    key: name\n    into: notes\n    fields: {body: body}\n",
+    )
+    world.source.run("CREATE TABLE notes (name TEXT PRIMARY KEY, body TEXT)")
+    world.target.run("CREATE TABLE notes (id char(36) PRIMARY KEY, body text)")
+    world.source.fill("notes", [("ü" * 500, "a"), ("b", "b")])
+    assert world.run()["state"] == "verified"
+    world.source.fill("notes", [("ü" * 600, "c")])
+    text = world.says(code=2)
+    is_one_clear_paragraph(text, "source_key has to fit", "566 characters")
+    assert "ü" not in text
+    assert len(world.target.rows("SELECT * FROM notes")) == 2

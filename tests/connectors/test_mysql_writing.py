@@ -212,6 +212,28 @@ def test_without_rights_the_grant_is_named(my_database: str) -> None:
         mariadb.execute(my_database, f"DROP USER '{user}'@'%'")
 
 
+@pytest.mark.parametrize("files", [True, False])
+def test_a_row_that_is_larger_than_a_packet(my_database: str, files: bool) -> None:
+    """As a file it goes in; as a statement it would end the connection, so it is told before."""
+    filled(my_database, "CREATE TABLE t (id int PRIMARY KEY, v longblob)")
+    with opened(my_database) as target:
+        table = target.schema(["t"]).table("t")
+        transaction = target.begin()
+        transaction._session.takes_files &= files
+        value = b"x" * (transaction._session.max_packet + 5)
+        rows = table_of(table, [{"id": 1, "v": value}])
+        if not transaction._session.takes_files:
+            with pytest.raises(Unreachable) as caught:
+                transaction.insert(table, rows, stop_after=0)
+            assert "max_allowed_packet" in caught.value.hint
+            return
+        assert transaction.insert(table, rows, stop_after=0) == []
+        transaction.commit()
+        with target.snapshot(["t"]) as snapshot:
+            (batch,) = snapshot.read("t", ["v"])
+        assert batch.column(0)[0].as_py() == value
+
+
 def test_more_refusals_than_allowed_stop_the_part(my_database: str) -> None:
     filled(my_database, "CREATE TABLE t (id int PRIMARY KEY, v float)")
     with opened(my_database) as target, pytest.raises(TooManyQuarantined):
@@ -231,6 +253,17 @@ MESSAGES: dict[str, tuple[Exception, str | None, str]] = {
     "not null": (IntegrityError(1048, "Column 'c' cannot be null"), "db_not_null", "c"),
     "text": (DataError(1366, "Incorrect string value: 'canary' for column `d`.`t`.`c` at row 1"), "db_value", "c"),
     "date": (DataError(1292, "Incorrect datetime value: 'canary'"), "db_value", ""),
+    "a value that looks like a name": (
+        DataError(1292, "Truncated incorrect datetime value: 'CONSTRAINT `canary` FOREIGN KEY'"),
+        "db_value",
+        "",
+    ),
+    "a value that looks like a column": (
+        DataError(1366, "Incorrect string value: 'for column 'canary' at row 1' for column `d`.`t`.`c` at row 1"),
+        "db_value",
+        "c",
+    ),
+    "row too wide": (OperationalError(1118, "Row size too large. canary"), "db_value", ""),
     "too long": (DataError(1406, "Data too long for column 'c' at row 3"), "db_value", "c"),
     "trigger": (OperationalError(1644, "canary may not"), "db_other", ""),
     "syntax": (OperationalError(1064, "near 'canary'"), None, ""),

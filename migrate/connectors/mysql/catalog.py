@@ -53,6 +53,11 @@ WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE NOT IN ('BASE TABLE', 'SYSTEM VER
 UNION ALL SELECT LOWER(ROUTINE_TYPE), ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE()
 UNION ALL SELECT 'event', EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = DATABASE()
 ORDER BY 1, 2"""
+# Who has no right to make triggers is not shown which there are.
+_SEES_TRIGGERS = """
+SELECT 1 FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'TRIGGER'
+UNION ALL SELECT 1 FROM information_schema.SCHEMA_PRIVILEGES
+WHERE PRIVILEGE_TYPE = 'TRIGGER' AND DATABASE() LIKE TABLE_SCHEMA LIMIT 1"""
 OF_COLUMN = "COLUMN "  # how the SQL of a check begins that belongs to a column's own declaration
 
 
@@ -65,6 +70,7 @@ class _Parts:
     keys: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     checks: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     triggers: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    sees_triggers: bool = True
 
 
 def is_ours(table: str) -> bool:
@@ -115,6 +121,7 @@ def _read(session: Session, wanted: Sequence[str] | None, positions: bool) -> Sc
         ):
             for row in session.rows(sql):
                 into[row[0]].append(row)
+        parts.sees_triggers = bool(session.rows(_SEES_TRIGGERS))
     refused: dict[str, list[str]] = {}
     made: list[Table] = []
     for name, row in found.items():
@@ -214,6 +221,8 @@ def _table(session: Session, row: Row, columns: list[Column], parts: _Parts) -> 
         for c in columns
         if c.generated and c.generated.endswith("VIRTUAL")
     ]
+    if not parts.sees_triggers and not is_ours(name):
+        notes.append("triggers, if there are any: this user is not shown them (GRANT TRIGGER)")
     primary: tuple[str, ...] = ()
     uniques: list[Unique] = []
     indexes: list[Index] = []

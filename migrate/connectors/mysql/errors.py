@@ -19,6 +19,8 @@ _CODES = {
     "db_check": (3819, 4025),
     "db_not_null": (1048, 1138, 1263, 1364),
     "db_value": (
+        139,
+        1118,
         1264,
         1265,
         1292,
@@ -45,14 +47,26 @@ _LOST = frozenset(
 )
 _DENIED = frozenset({1044, 1045, 1095, 1142, 1143, 1227, 1370, 1698})
 _GONE = frozenset({1049, 1051, 1054, 1109, 1146, 1412, 1932})
-_PLACES = (
-    re.compile(r".*for key '(?:[^'.]*\.)?([^'.]+)'$", re.DOTALL),
-    re.compile(r".*CONSTRAINT `((?:[^`]|``)+)`", re.DOTALL),
-    re.compile(r"Check constraint '([^']+)' is violated"),
-    re.compile(r"Column '([^']+)' cannot be null"),
-    re.compile(r"Field '([^']+)' doesn't have a default"),
-    re.compile(r".*for column (?:`(?:[^`]|``)*`\.`(?:[^`]|``)*`\.)?[`']([^`']+)[`'] at row \d+$", re.DOTALL),
+_OF_COLUMN = re.compile(
+    r".*for column (?:`(?:[^`]|``)*`\.`(?:[^`]|``)*`\.)?[`']([^`']+)[`'] at row \d+$", re.DOTALL
 )
+# Where the server puts a name, by our code: each pattern ends or begins where no value can stand.
+_PLACES: dict[str, tuple[re.Pattern[str], ...]] = {
+    "db_unique": (re.compile(r".*for key '(?:[^'.]*\.)?([^'.]+)'$", re.DOTALL),),
+    "db_foreign_key": (re.compile(r"[^(]*\(.*, CONSTRAINT `((?:[^`]|``)+)` FOREIGN KEY", re.DOTALL),),
+    "db_check": (
+        re.compile(r"CONSTRAINT `((?:[^`]|``)+)` failed for"),
+        re.compile(r"Check constraint '([^']+)' is violated"),
+    ),
+    "db_not_null": (
+        re.compile(r"Column '([^']+)' cannot be null$"),
+        re.compile(r"Field '([^']+)' doesn't have a default"),
+    ),
+    "db_value": (
+        re.compile(r"(?:Data too long|Out of range value|Data truncated) for column '([^']+)' at"),
+        _OF_COLUMN,
+    ),
+}
 
 
 class SqlError(Exception):
@@ -88,13 +102,10 @@ def from_driver(error: Exception, server: str) -> SqlError:
 
 
 def _place(number: int, text: str) -> str:
-    if reject_code(SqlError(number)) is None:
-        return ""
-    for pattern in _PLACES:
+    for pattern in _PLACES.get(_REJECTS.get(number, ""), ()):
         if found := pattern.match(text):
             return found[1].replace("``", "`").rpartition(".")[2]
-    found = re.search(r"CONSTRAINT `((?:[^`]|``)+)`", text) if number in (1451, 1452, 4025) else None
-    return found[1].replace("``", "`") if found else ""
+    return ""
 
 
 def reject_code(error: SqlError) -> str | None:
@@ -115,7 +126,7 @@ _WHOLE = {
     1040: "The server has no free connection: raise max_connections or close others, then run again.",
     1041: "The server is out of memory: run the same command again when it has recovered.",
     1114: "A table or the server's disk is full: make room, then run the same command again.",
-    1153: "A row is larger than the server's max_allowed_packet: raise it.",
+    1153: "A row is larger than the server's max_allowed_packet: raise that, or allow local_infile.",
     1203: "The user has too many connections: raise max_user_connections or close others, then run again.",
     1205: "Another session holds a lock on it for too long: run the same command again later.",
     1213: "The server broke a deadlock with another session: run the same command again.",

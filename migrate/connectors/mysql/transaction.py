@@ -13,12 +13,12 @@ import pyarrow.compute
 
 from migrate import failpoints
 from migrate.connectors.bisect import Refusal, bisect, too_many
-from migrate.connectors.mysql.catalog import META_PREFIX
+from migrate.connectors.mysql.catalog import META_PREFIX, is_ours
 from migrate.connectors.mysql.errors import SqlError, raised, reject_code
 from migrate.connectors.mysql.read import account, read_table, select_list
 from migrate.connectors.mysql.session import Session, literal, quote
 from migrate.connectors.mysql.write import ORDINAL, Stage, checked, clear_away, fill, unstorable
-from migrate.errors import MigrateError, Unreachable
+from migrate.errors import MigrateError, Unreachable, UsageError
 from migrate.model import Rejected, Table
 
 pc: Any = pyarrow.compute  # its stubs know neither literals nor null arrays
@@ -28,6 +28,7 @@ FENCE = f"{META_PREFIX}fence"
 # Set as the transaction begins. It is gone with it, however that comes about: a deadlock, a DDL statement.
 _BEGUN = "migrate_begun"
 _ROWS = "migrate_rows"
+_TOO_LONG = 1406
 
 
 def _whole(method: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -124,6 +125,13 @@ class MysqlTransaction:
                 code = reject_code(error)
                 if code is None:
                     raise self._raised(error, table, right) from None
+                if error.number == _TOO_LONG and is_ours(table.name):
+                    raise UsageError(
+                        f"a row's key is too long for a table of ours, where {error.place} has to fit into a key of InnoDB",
+                        where=table.name,
+                        kept="The transaction of this part is rolled back; nothing of it was written.",
+                        hint="Give the entity a shorter key: 566 characters are enough in any case.",
+                    ) from None
                 self._run(f"ROLLBACK TO SAVEPOINT {_ROWS}", table)
                 return Refusal(code, error.place)
             return None

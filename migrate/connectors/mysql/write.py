@@ -17,6 +17,7 @@ import pyarrow.compute
 from migrate.arrow import layout
 from migrate.connectors.mysql import ddl
 from migrate.connectors.mysql.encode import LOAD_FORMAT, file_of, tuples_of
+from migrate.connectors.mysql.errors import SqlError
 from migrate.connectors.mysql.session import Session, quote
 from migrate.connectors.mysql.types import base_name, fraction_digits, is_text, labels_of
 from migrate.errors import MigrateError, Unreachable
@@ -118,6 +119,8 @@ def insert_rows(session: Session, head: str, rows: pa.Table, types: Sequence[Typ
         if len(body) + len(head) > session.max_packet - 1024 and piece.num_rows > 1:
             step = piece.num_rows // 2
             continue
+        if len(body) + len(head) > session.max_packet:  # sent, it would end the connection
+            raise SqlError(1153, server=session.server.name)
         written += session.execute(head.encode() + body)
         warnings += session.warnings
         start += piece.num_rows
