@@ -41,8 +41,11 @@ def execute(url: str, *statements: str) -> None:
         connection.close()
 
 
-def query(url: str, text: str) -> list[dict[str, Any]]:
-    connection = connect(url, cursorclass=pymysql.cursors.DictCursor)
+def query(url: str, text: str, *, plain: bool = False) -> list[dict[str, Any]]:
+    """`plain`: values as the server's own texts."""
+    encoders = {k: v for k, v in pymysql.converters.conversions.items() if not isinstance(k, int)}
+    more = {"conv": encoders} if plain else {}
+    connection = connect(url, cursorclass=pymysql.cursors.DictCursor, **more)
     try:
         with connection.cursor() as cursor:
             cursor.execute("SET time_zone = '+00:00'")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.fidelity import files, postgres
+from tests.fidelity import files, mysql, postgres
 from tests.fidelity.case import Case
 from tests.fidelity.trial import Became
 
@@ -15,6 +15,7 @@ COMMAND = "python -m tests.fidelity"
 NAMES = {
     "postgresql": "PostgreSQL",
     "sqlite": "SQLite",
+    "mysql": "MariaDB",
     "csv": "CSV",
     "jsonl": "JSON lines",
     "parquet": "Parquet",
@@ -45,6 +46,9 @@ Rules that hold for several types:
 - SQLite has no dates: they are ISO text, years 0001 to 9999. It keeps numbers of `NUMERIC` and `DECIMAL` columns exactly to 15 digits, so larger
   declared ones are refused; `DECIMAL_TEXT(p, s)` keeps them all. It has neither NaN nor, in a column of numbers, a negative zero.
 - A value of a declared type is written to SQLite in the one spelling of its type (`respelled`): a uuid in lower case, a moment in UTC.
+- MariaDB is tried under `mysql://`. Zero dates, days that no month has, and times below zero or beyond a day travel as text: a backup has them
+  exactly, a target's date or time only what is one (`nulls` or a function of the mapping says what becomes of the rest). It has no NaN, no infinity
+  and no negative zero, and no `timestamp` before 1970 or after 2038.
 - A timestamp without a zone becomes a moment only by a stated `timezone`.
 """
 _TABLE = "| type | values | into | becomes |\n|---|---|---|---|"
@@ -68,6 +72,8 @@ def _refused() -> str:
         "A table with a column of such a type cannot be read; convert the column, or leave the table out.\n\n"
         f"- PostgreSQL: {', '.join(f'`{t}`' for t in postgres.REFUSED)} and every type that is not on this page "
         "(`pair` is a composite type).\n"
+        f"- MySQL and MariaDB: {', '.join(f'`{t}`' for t in mysql.REFUSED)} and all other geometry, vectors, and tables of other engines than "
+        "InnoDB. Texts of a character set from which UTF-8 leads back to other bytes are refused when they are read.\n"
         f"- Parquet: {', '.join(f'`{t}`' for t in files.REFUSED)}. A timestamp finer than a microsecond is refused when it is read."
     )
 

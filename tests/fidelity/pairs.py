@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from tests.fidelity import files, postgres, sqlite
+from tests.fidelity import files, mysql, postgres, sqlite
 from tests.fidelity.case import Case
-from tests.fidelity.places import Files, Place, Postgres, Sqlite
+from tests.fidelity.places import Files, Mysql, Place, Postgres, Sqlite
 from tests.fidelity.trial import Became, tried
 
 CASES: dict[str, Sequence[Case]] = {
@@ -16,24 +17,35 @@ CASES: dict[str, Sequence[Case]] = {
     "csv": files.CSV,
     "jsonl": files.JSON,
     "parquet": tuple(t.case for t in files.PARQUET),
+    "mysql": mysql.CASES,
 }
 TARGETS = ("postgresql", "sqlite")
-PAIRS = [(source, target) for source in CASES for target in TARGETS]
+PAIRS = [
+    *((source, target) for source in CASES for target in TARGETS),
+    ("mysql", "mysql"),
+    ("postgresql", "mysql"),
+]
+Make = Mapping[str, Callable[[], str]]  # engine with servers → makes an empty database, and gives its URL
 
 
-def place(engine: str, folder: Path, name: str, make_postgres: Callable[[], str]) -> Place:
-    if engine == "postgresql":
-        return Postgres(make_postgres())
+def cases(source: str, target: str) -> Sequence[Case]:
+    if (source, target) != ("postgresql", "mysql"):
+        return CASES[source]
+    chosen = (c for c in postgres.CASES if c.type in mysql.FROM_POSTGRES)
+    return [replace(c, into={"mysql": (mysql.FROM_POSTGRES[c.type],)}) for c in chosen]
+
+
+def place(engine: str, folder: Path, name: str, make: Make) -> Place:
+    if engine in make:
+        return (Postgres if engine == "postgresql" else Mysql)(make[engine]())
     return Sqlite(folder / f"{name}.db") if engine == "sqlite" else Files(folder / "exports", engine)
 
 
-def try_pair(
-    source: str, target: str, folder: Path, make_postgres: Callable[[], str]
-) -> tuple[list[Became], frozenset[str]]:
+def try_pair(source: str, target: str, folder: Path, make: Make) -> tuple[list[Became], frozenset[str]]:
     """What became of every value, and what this machine's servers have not got."""
-    first, second = (place(e, folder, n, make_postgres) for e, n in ((source, "source"), (target, "target")))
+    first, second = (place(e, folder, n, make) for e, n in ((source, "source"), (target, "target")))
     assert not isinstance(second, Files)
-    copy = second if isinstance(first, Files) else place(source, folder, "restored", make_postgres)
+    copy = second if isinstance(first, Files) else place(source, folder, "restored", make)
     assert not isinstance(copy, Files)
-    found = tried(folder, first, second, copy, CASES[source])
+    found = tried(folder, first, second, copy, cases(source, target))
     return found, first.without() | second.without()

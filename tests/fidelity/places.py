@@ -14,6 +14,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests import mariadb
 from tests.fidelity import postgres
 from tests.fidelity.case import Case
 from tests.fidelity.files import PARQUET
@@ -97,6 +98,38 @@ class Postgres:
     kept = said
 
 
+class Mysql:
+    engine = "mysql"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def run(self, *statements: str) -> None:
+        """With standard quotes; any value may be stored."""
+        modes = "SET SESSION sql_mode = 'ANSI_QUOTES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'"
+        mariadb.execute(self.url, modes, "SET SESSION time_zone = '+00:00'", *statements)
+
+    def prepare(self) -> None: ...
+
+    def without(self) -> frozenset[str]:
+        return frozenset()
+
+    def said(self, table: str, column: str) -> dict[int, str | None]:
+        kind = mariadb.query(
+            self.url,
+            "SELECT DATA_TYPE AS kind, COLUMN_TYPE AS whole FROM information_schema.COLUMNS "
+            f"WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '{table}' AND COLUMN_NAME = '{column}'",
+        )[0]
+        exact = {"float": f"CAST({column} AS DOUBLE)", "bit": f"{column}+0"}.get(kind["kind"], column)
+        if "binary" in kind["kind"] or "blob" in kind["kind"]:
+            exact = f"CONCAT('\\\\x', LOWER(HEX({column})))"
+        rows = mariadb.query(self.url, f"SELECT id, CONCAT({exact}) AS said FROM {table}", plain=True)
+        zone = "+00" if kind["kind"] == "timestamp" else ""
+        return {int(r["id"]): None if r["said"] is None else str(r["said"]) + zone for r in rows}
+
+    kept = said
+
+
 class Files:
     """A folder with one file, `things`, of one kind: csv, jsonl or parquet."""
 
@@ -157,4 +190,5 @@ def _content(value: str) -> str:
     return str(json.loads(value)) if value.startswith('"') else value
 
 
-Place = Sqlite | Postgres | Files
+Server = Sqlite | Postgres | Mysql
+Place = Server | Files

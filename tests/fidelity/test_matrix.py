@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.fidelity import files, page, postgres
-from tests.fidelity.pairs import CASES, PAIRS, try_pair
+from tests.fidelity.pairs import PAIRS, cases, try_pair
 from tests.fidelity.places import Postgres, Sqlite
 from tests.runs import Db, World
 
@@ -22,22 +22,24 @@ from tests.runs import Db, World
 @pytest.mark.fineprint(22)
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_p8_p11_p15_no_value_is_changed_silently_and_the_page_says_what_becomes_of_it(
-    tmp_path: Path, make_pg_database: Callable[[], str], source: str, target: str
+    tmp_path: Path, request: pytest.FixtureRequest, source: str, target: str
 ) -> None:
-    found, without = try_pair(source, target, tmp_path, make_pg_database)
+    names = {"postgresql": "make_pg_database", "mysql": "make_my_database"}
+    make = {e: lambda n=n: request.getfixturevalue(n)() for e, n in names.items()}
+    found, without = try_pair(source, target, tmp_path, make)
     changed = [(b.lane.case.type, b.lane.into, v) for b in found for v in b.values if v.startswith("changed")]
     assert changed == []
     assert [b.lane.case.type for b in found if not b.copied] == []
     for became in found:
         assert not became.refused or became.lane.column in became.refused
         assert became.refused or len(became.values) == len(became.lane.case.values)
-    wanted = list(page.committed(source, target, without, CASES[source]))
+    wanted = list(page.committed(source, target, without, cases(source, target)))
     assert page.section(source, target, found).splitlines() == wanted, f"run: {page.COMMAND}"
 
 
 def test_the_page_is_whole() -> None:
     """Every section is on it, in its place, and nothing else."""
-    sections = {pair: "\n".join(page.committed(*pair, frozenset(), CASES[pair[0]])) for pair in PAIRS}
+    sections = {pair: "\n".join(page.committed(*pair, frozenset(), cases(*pair))) for pair in PAIRS}
     assert page.PAGE.read_text(encoding="utf-8") == page.whole(sections), f"run: {page.COMMAND}"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fidelity.case import Case, Said
-from tests.fidelity.places import Files, Place, Postgres, Sqlite
+from tests.fidelity.places import Files, Place, Server
 from tests.runs import Db, World
 
 TABLE = "things"
@@ -40,7 +40,7 @@ def lanes_of(cases: Sequence[Case], engine: str, without: frozenset[str]) -> lis
     found: list[Lane] = []
     row = 0
     for case in cases:
-        for into in case.into[engine] if case.needs not in without or not case.needs else ():
+        for into in case.into.get(engine, ()) if case.needs not in without or not case.needs else ():
             ids = tuple(range(row + 1, row + 1 + len(case.values)))
             found.append(Lane(case, into, f"c{len(found)}", ids))
             row += len(ids)
@@ -48,7 +48,7 @@ def lanes_of(cases: Sequence[Case], engine: str, without: frozenset[str]) -> lis
 
 
 def tried(
-    folder: Path, source: Place, target: Sqlite | Postgres, restored: Sqlite | Postgres, cases: Sequence[Case]
+    folder: Path, source: Place, target: Server, restored: Server, cases: Sequence[Case]
 ) -> list[Became]:
     """`restored`: an empty database of the source's engine, into which the source's backup goes."""
     for place in (source, target):
@@ -94,9 +94,12 @@ def _fill(source: Place, lanes: Sequence[Lane]) -> None:
 
 
 def _scratch(source: Place, target: Place) -> str:
-    server = next((p.url for p in (target, source) if p.engine == "postgresql"), None)
-    sides = [s for s, p in (("source", source), ("target", target)) if p.engine == "postgresql"]
-    return f"scratch: {{{', '.join(f'{s}: {json.dumps(server)}' for s in sides)}}}" if sides else ""
+    """Restore tests are made on the target's server where it is of the engine, else beside the source."""
+    servers = {p.engine: p.url for p in (source, target) if p.engine in ("postgresql", "mysql")}
+    sides = [
+        (s, servers[p.engine]) for s, p in (("source", source), ("target", target)) if p.engine in servers
+    ]
+    return f"scratch: {{{', '.join(f'{s}: {json.dumps(url)}' for s, url in sides)}}}" if sides else ""
 
 
 def _entities(lanes: Sequence[Lane]) -> str:
@@ -147,7 +150,7 @@ def _values(world: World, source: Place, target: Place, found: Mapping[str, Beca
                 became.values.append(f"set aside ({', '.join(aside[id_])})")
             elif exact and before[id_] == after[id_]:
                 became.values.append("exact")
-            elif exact and source.engine == "postgresql":
+            elif exact and source.engine != "sqlite":
                 became.values.append(f"changed: {was[id_]!r:.60} is {now[id_]!r:.60}")
             elif _same(case.said, case.said, was[id_], now[id_]):
                 became.values.append("respelled" if exact else "exact")
@@ -166,9 +169,7 @@ def _same(before: Said, after: Said, was: str | None, now: str | None) -> bool:
         return False
 
 
-def _copies(
-    world: World, source: Sqlite | Postgres, restored: Sqlite | Postgres, found: Mapping[str, Became]
-) -> None:
+def _copies(world: World, source: Server, restored: Server, found: Mapping[str, Became]) -> None:
     """The backup of the source, out of the vault into an empty database, and what that says."""
     listed = world.command("backup", "list", "--json").document
     backup = next(b["id"] for b in listed if b["role"] == "source")
