@@ -28,7 +28,9 @@ _START_SECONDS = 60.0
 
 def connect(url: str, **more: Any) -> Any:
     """A plain pymysql connection in autocommit mode, with the server's own settings."""
-    return pymysql.connect(**parameters(url), charset="utf8mb4", autocommit=True, **more)
+    return pymysql.connect(
+        **{"ssl_disabled": True} | parameters(url), charset="utf8mb4", autocommit=True, **more
+    )
 
 
 def execute(url: str, *statements: str) -> None:
