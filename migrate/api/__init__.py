@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from migrate.api.quarantined import quarantine, quarantine_export
     from migrate.api.rows import trace
     from migrate.api.runs import demo, plan, report, rollback, run, runs, status, verify
+    from migrate.api.vault import backup_create, backup_prune
 
 _HOMES = {
     "backups": ("backup_check", "backup_restore", "backup_show", "backups"),
+    "vault": ("backup_create", "backup_prune"),
     "databases": ("doctor", "profile", "schema"),
     "mappings": ("dictionary", "examples"),
     "preview": ("preview",),
@@ -39,6 +41,8 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "backup_check",
+    "backup_create",
+    "backup_prune",
     "backup_restore",
     "backup_show",
     "backups",

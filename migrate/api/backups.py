@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from migrate.api.places import find_home, ledger_of
-from migrate.connectors.registry import drop_scratch, engine_of, open_restore_place, open_scratch
-from migrate.errors import Corrupt, UsageError
-from migrate.model import Verdict
+from migrate.api.places import ledger_of
+from migrate.api.proofs import place_of, prove
+from migrate.connectors.registry import open_restore_place
+from migrate.errors import UsageError
 from migrate.stores.protocol import Store
-from migrate.stores.registry import open_store
 from migrate.vault.check import HIGHEST, check_backup
 from migrate.vault.reader import Backup, list_backups, open_backup
 from migrate.vault.restore import restore_test
-from migrate.vault.verdicts import PROVEN, is_proven, put_verdicts, verdicts
-
-
-def _store(store: str | None, home: Path | None) -> Store:
-    """The vault named, or `backups/` beside the `.migrate` folder, or below the current one."""
-    if store is not None:
-        return open_store(store, base=Path.cwd())
-    try:
-        base = find_home(home).parent
-    except UsageError:
-        base = Path.cwd()
-    return open_store("backups/", base=base)
+from migrate.vault.verdicts import is_proven, verdicts
 
 
 def backups(*, store: str | None = None, home: Path | None = None) -> list[dict[str, Any]]:
     """Newest first, by recorded time."""
-    place = _store(store, home)
+    place = place_of(store, home)
     found: list[dict[str, Any]] = []
     for info in list_backups(place):
         manifest = info.manifest
@@ -76,7 +62,7 @@ def _named(place: Store, given: str) -> str:
 
 def backup_show(id: str, *, store: str | None = None, home: Path | None = None) -> dict[str, Any]:
     """Manifest, tables, what is not carried, and every verdict so far."""
-    place = _store(store, home)
+    place = place_of(store, home)
     backup = open_backup(place, _named(place, id))
     manifest = asdict(replace(backup.manifest, parts=(), files=()))
     for name in ("parts", "files"):
@@ -115,25 +101,12 @@ def backup_check(
 
     `scratch`: a server of the backup's engine where databases may be made; SQLite and files need none.
     Raises UsageError where a server's backup has none, Unreachable where the scratch cannot be made."""
-    place = _store(store, home)
+    place = place_of(store, home)
     name = _named(place, id)
     known = _on_record(name, home)
-    found = check_backup(place, name, min(level, HIGHEST), known_sha256=known)
     if level <= HIGHEST:
-        return [asdict(v) for v in found]
-    try:
-        backup = open_backup(place, name)
-    except Corrupt:  # what L0 said already; there is nothing to keep verdicts beside
-        return [asdict(v) for v in found]
-    failed = [v.check for v in found if not v.passed]
-    if failed:  # a backup that was proven once is so no longer
-        found.append(Verdict(PROVEN, False, "restored and equal", "not restored", ", ".join(failed)))
-    else:
-        restored = _restored_in_scratch(backup, scratch, trusted=known == backup.manifest_sha256)
-        # L0 and L1 come first in a restore test too; once is enough
-        found += [v for v in restored if not (v.passed and v.check.startswith(("L0", "L1")))]
-    put_verdicts(place, backup, found)
-    return [asdict(v) for v in found]
+        return [asdict(v) for v in check_backup(place, name, level, known_sha256=known)]
+    return [asdict(v) for v in prove(place, name, scratch, known=known)]
 
 
 def _on_record(id_: str, home: Path | None) -> str:
@@ -145,32 +118,6 @@ def _on_record(id_: str, home: Path | None) -> str:
         return ""
 
 
-def _restored_in_scratch(backup: Backup, url: str | None, *, trusted: bool) -> list[Verdict]:
-    """`trusted`: this ledger wrote the manifest, so that its SQL expressions may run (F26)."""
-    engine = backup.manifest.engine
-    needed = "sqlite" if engine == "files" else engine
-    if url is None and needed != "sqlite":
-        raise UsageError(
-            f"a backup of {engine} is restored on a server of its own kind, and none was named",
-            where=backup.manifest.id,
-            kept="Nothing was changed.",
-            hint=f"Give --scratch {engine}://…, a server where a database may be made and dropped.",
-        )
-    if url is not None and engine_of(url) != needed:
-        raise UsageError(
-            f"a backup of {engine} is not restored in {engine_of(url)}", where=backup.manifest.id
-        )
-    # The same name for the same backup: what a killed check left is found by the next one, and dropped.
-    name = f"migrate_check_{hashlib.sha256(backup.manifest.id.encode()).hexdigest()[:12]}"
-    with tempfile.TemporaryDirectory(prefix="migrate-check-") as folder:
-        drop_scratch(engine, url, folder=Path(folder), name=name)
-        scratch = open_scratch(engine, url, folder=Path(folder), name=name, run="backup check")
-        try:
-            return restore_test(backup, scratch, trusted=trusted)
-        finally:
-            scratch.drop()
-
-
 def backup_restore(
     id: str,
     into: str,
@@ -180,7 +127,7 @@ def backup_restore(
     home: Path | None = None,
 ) -> dict[str, Any]:
     """Restore into an empty database and compare every value. Raises UsageError where it is not empty (P27)."""
-    place = _store(store, home)
+    place = place_of(store, home)
     backup = _chosen(open_backup(place, _named(place, id)), tables)
     database = open_restore_place(into, base=Path.cwd())
     try:

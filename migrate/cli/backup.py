@@ -1,4 +1,4 @@
-"""The vault: migrate backup list | show | check | restore."""
+"""The vault: migrate backup create | list | show | check | restore | prune."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from migrate.cli.outcome import code_of_verdicts
-from migrate.cli.session import Session, command, finish, group, not_built
+from migrate.cli.session import Session, command, finish, group
 
-app = group("List, check and restore backups.")
+app = group("Make, list, check and restore backups.")
 
 Id = Annotated[str, typer.Argument(metavar="BACKUP", help="A backup's id, its beginning, or: latest.")]
 Store = Annotated[
@@ -101,13 +101,72 @@ def restore(
     finish(int(document.get("exit_code", code_of_verdicts(verdicts) if verdicts else 0)))
 
 
-def _later(name: str) -> None:
-    @command(app, name, hidden=True, context_settings={"ignore_unknown_options": True})
-    def refuse(
-        session: Session, rest: Annotated[list[str] | None, typer.Argument(hidden=True)] = None
-    ) -> None:
-        raise not_built(f"backup {name}")
+@command(app, "create")
+def create(
+    session: Session,
+    what: Annotated[
+        str, typer.Argument(metavar="URL|PATH", help="A database's URL, a SQLite file, or a folder of files.")
+    ],
+    table: Annotated[
+        list[str] | None, typer.Option(metavar="TABLE", help="Only this table; several times.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What the backup is called after; default: the database's name.")
+    ] = None,
+    scratch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="For PostgreSQL, MySQL and MariaDB: a server where the backup may be restored to prove it.",
+        ),
+    ] = None,
+    prove: Annotated[bool, typer.Option(help="Restore the backup at once and compare every value.")] = True,
+    store: Store = None,
+) -> None:
+    """Back up a database, with or without a migration, and prove at once that it restores.
+
+    Ends with 3 where it does not restore. A server's backup needs --scratch for that, or --no-prove.
+
+    Examples:
+
+        migrate backup create sqlite:///crm.db
+
+        migrate backup create postgresql://backup@crm/prod --scratch postgresql://backup@spare/postgres
+    """
+    with session.at_work() as progress:
+        document = session.api.backup_create(
+            what,
+            tables=tuple(table or ()),
+            system=name,
+            scratch=scratch,
+            prove_it=prove,
+            store=store,
+            home=session.home,
+            progress=progress,
+        )
+    from migrate.cli import views
+
+    session.answer(document, lambda console: views.created(console, document))
+    finish(code_of_verdicts(document["verdicts"]) if prove else 0)
 
 
-for _name in ("create", "prune"):
-    _later(_name)
+@command(app, "prune")
+def prune(
+    session: Session,
+    keep: Annotated[
+        int, typer.Option(min=1, help="How many backups of each system and role stay; the newest do.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them. Without it nothing is removed.")] = False,
+    store: Store = None,
+) -> None:
+    """Show which old backups may go, and with --yes remove them. The last proven one always stays.
+
+    Examples:
+
+        migrate backup prune --keep 7
+    """
+    with session.at_work():
+        document = session.api.backup_prune(keep=keep, really=yes, store=store, home=session.home)
+    from migrate.cli import views
+
+    session.answer(document, lambda console: views.pruned(console, document))

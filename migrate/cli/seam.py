@@ -105,6 +105,23 @@ class Api(Protocol):
         home: Path | None = None,
     ) -> list[dict[str, Any]]: ...
 
+    def backup_create(
+        self,
+        what: str,
+        *,
+        tables: Sequence[str] = (),
+        system: str | None = None,
+        scratch: str | None = None,
+        prove_it: bool = True,
+        store: str | None = None,
+        home: Path | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]: ...
+
+    def backup_prune(
+        self, *, keep: int, really: bool = False, store: str | None = None, home: Path | None = None
+    ) -> dict[str, Any]: ...
+
     def backup_restore(
         self,
         id: str,

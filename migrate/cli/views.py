@@ -195,6 +195,41 @@ def restored(console: Console, document: Document) -> None:
     verdicts(console, document.get("verdicts") or ())
 
 
+def created(console: Console, document: Document) -> None:
+    size = f"{_count(document.get('tables') or [])} tables, {_count(document.get('rows'))} rows, {_count(document.get('bytes'))} bytes"
+    line(console, f"Backup {document.get('backup')}: {size}.", "bold")
+    for note in document.get("not_carried") or ():
+        line(console, f"  not carried: {note}")
+    if document.get("proven"):
+        line(console, "Restored at once and compared, every value is equal.", "bold green")
+    elif document.get("proven") is None:
+        line(
+            console,
+            f"Not proven. Prove it: migrate backup check {document.get('backup')} --level 5",
+            "bold yellow",
+        )
+    else:
+        line(console, "It does not restore to what was read.", "bold red")
+        verdicts(console, [v for v in document.get("verdicts") or () if not v.get("passed")])
+
+
+def pruned(console: Console, document: Document) -> None:
+    removed, dry = document.get("removed") or (), document.get("dry_run")
+    for one in removed:
+        line(console, f"{'would go' if dry else 'removed'}: {one}")
+    for one in document.get("kept") or ():
+        line(console, f"stays: {one.get('backup')}, {one.get('why')}")
+    size = f"{_count(document.get('objects'))} objects, {_count(document.get('bytes'))} bytes"
+    if dry:
+        line(
+            console,
+            f"{len(removed):,} backups and {size} would go. Nothing was removed: give --yes.",
+            "bold",
+        )
+    else:
+        line(console, f"{len(removed):,} backups and {size} removed.", "bold")
+
+
 def profile(console: Console, document: Document) -> None:
     """One line per column; --json has everything."""
     for name, found in document.items():

@@ -1,0 +1,71 @@
+"""A backup of any database or folder of files, with no migration around it."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from migrate import __version__, canon, failpoints
+from migrate.connectors.protocol import Database
+from migrate.errors import UsageError
+from migrate.model import Manifest
+from migrate.stores.protocol import Store
+from migrate.vault.capture import capture
+from migrate.vault.writer import write_backup
+
+
+def create(
+    database: Database,
+    store: Store,
+    *,
+    system: str,
+    tables: Sequence[str],
+    folder: Path,
+    advance: Callable[[int], None],
+    workers: int = 1,
+) -> Manifest:
+    """All `tables` (all user tables where none is named) as of one snapshot. `folder` is private, and emptied again.
+
+    Parts that the vault has already are not stored a second time. Raises UsageError for a table that is not there or
+    where there is none, what `capture` and `write_backup` raise; then there is no backup."""
+    there = database.schema(list(tables) or None).table_names
+    missing = [name for name in tables if name not in there]
+    if missing:
+        raise UsageError(f"there is no table {', '.join(missing)}", where=database.url)
+    if not there:
+        raise UsageError("there is no table to back up", where=database.url)
+    try:
+        taken = capture(
+            database, there, folder / "rows", advance=advance, point="create.capture", workers=workers
+        )
+        failpoints.hit("create.captured")
+        now = datetime.now(UTC)
+        return write_backup(
+            store,
+            manifest=Manifest(
+                id=f"{now:%Y%m%d-%H%M%S}-{system}-{secrets.token_hex(2)}",
+                role="source",
+                run="",
+                system=system,
+                engine=database.engine,
+                snapshot=taken.snapshot,
+                snapshot_at=taken.taken_at,
+                created_at=now.isoformat(timespec="microseconds"),
+                mapping="",
+                mapping_digest="",
+                schema_digest="",
+                algorithm=canon.ALGORITHM,
+                parts=tuple(taken.outputs),
+                digests=dict(taken.digests),
+                files=taken.files,
+                code_version=__version__,
+            ),
+            schema=taken.schema,
+            parts=[(p, folder / "rows" / p.path) for p in taken.outputs],
+            files=taken.files,
+        )
+    finally:
+        shutil.rmtree(folder / "rows", ignore_errors=True)

@@ -1,0 +1,127 @@
+"""Backups with no migration around them: made, proven, listed, restored, pruned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from migrate.cli import main
+
+from tests.runs import Db, Done, command, is_one_clear_paragraph
+
+
+@pytest.fixture
+def crm(tmp_path: Path) -> Db:
+    found = Db(f"sqlite:///{tmp_path}/crm.db")
+    found.run(
+        "CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT NOT NULL, boss INTEGER REFERENCES people(id))",
+        "CREATE TABLE notes(id INTEGER PRIMARY KEY, body)",
+        "CREATE TRIGGER t AFTER INSERT ON notes BEGIN SELECT 1; END",
+    )
+    found.fill("people", [(1, "Ada", None), (2, "Bob", 1)])
+    found.fill("notes", [(1, "x"), (2, 2.5), (3, None)])
+    return found
+
+
+def backup(folder: Path, *arguments: str) -> Done:
+    return command(
+        "backup", *arguments, "--store", str(folder / "vault"), "--home", str(folder / ".migrate"), "--json"
+    )
+
+
+def test_a_database_is_backed_up_proven_and_restored(crm: Db, tmp_path: Path) -> None:
+    done = backup(tmp_path, "create", str(crm.path))
+    assert done.code == 0, done.out
+    made = done.document
+    assert made["proven"] is True
+    assert made["rows"] == 5
+    assert sorted(made["tables"]) == ["notes", "people"]
+    assert any("trigger" in note for note in made["not_carried"])
+    assert made["verdicts"][-1]["check"] == "L5"
+    (listed,) = backup(tmp_path, "list").document
+    assert listed["id"] == made["backup"]
+    assert listed["proven"]
+    into = Db(f"sqlite:///{tmp_path}/again.db")
+    assert backup(tmp_path, "restore", "latest", "--into", into.url).code == 0
+    for table in ("people", "notes"):
+        query = f"SELECT *, typeof(body) FROM {table}" if table == "notes" else f"SELECT * FROM {table}"
+        assert into.rows(query) == crm.rows(query)
+    assert not [p for p in (tmp_path / ".migrate" / "work").rglob("*") if p.is_file()]  # no rows stay behind
+
+
+def test_a_second_backup_of_the_same_rows_stores_nothing_again(crm: Db, tmp_path: Path) -> None:
+    backup(tmp_path, "create", str(crm.path), "--no-prove")
+    objects = {p.name for p in (tmp_path / "vault" / "objects").iterdir()}
+    crm.fill("notes", [(4, "new")])
+    assert backup(tmp_path, "create", str(crm.path), "--no-prove").code == 0
+    assert (
+        len({p.name for p in (tmp_path / "vault" / "objects").iterdir()} - objects) == 1
+    )  # the changed table
+
+
+def test_a_server_is_backed_up_and_proven_on_another(pg_database: str, tmp_path: Path) -> None:
+    source = Db(pg_database)
+    source.run("CREATE TABLE people(id int PRIMARY KEY, name text)", "INSERT INTO people VALUES (1, 'Ada')")
+    done = backup(tmp_path, "create", pg_database, "--scratch", pg_database, "--name", "prod")
+    assert done.code == 0, done.out
+    assert done.document["proven"] is True
+    assert "-prod-" in done.document["backup"]
+
+
+def test_what_cannot_be_proven_is_not_even_begun(pg_database: str, tmp_path: Path) -> None:
+    Db(pg_database).run("CREATE TABLE people(id int PRIMARY KEY)")
+    done = backup(tmp_path, "create", pg_database)
+    assert done.code == 2
+    assert "--no-prove" in done.error["hint"]
+    assert not (tmp_path / "vault").exists()
+    done = backup(tmp_path, "create", pg_database, "--no-prove")
+    assert done.code == 0
+    assert done.document["proven"] is None
+    assert not backup(tmp_path, "list").document[0]["proven"]
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "word"),
+    [("nowhere.db", 5, "no such file"), ("text.txt", 2, "database"), ("sqlite:///{}/none.db", 5, "none.db")],
+)
+def test_what_is_no_database_is_said_so(what: str, code: int, word: str, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("x")
+    given = what.format(tmp_path) if "{}" in what else str(tmp_path / what)
+    done = command("backup", "create", given, "--store", str(tmp_path / "v"), "--home", str(tmp_path / "h"))
+    assert done.code == code, done.err
+    is_one_clear_paragraph(done.err, word)
+
+
+def test_a_table_that_is_not_there_makes_no_backup(crm: Db, tmp_path: Path) -> None:
+    done = backup(tmp_path, "create", str(crm.path), "--table", "peple")
+    assert done.code == 2
+    assert "peple" in done.error["message"]
+    assert backup(tmp_path, "list").document == []
+
+
+@pytest.mark.promise(29)
+def test_pruning_shows_first_and_never_takes_the_last_proven_one(crm: Db, tmp_path: Path) -> None:
+    proven = backup(tmp_path, "create", str(crm.path)).document["backup"]
+    others = []
+    for n in range(10, 13):
+        crm.fill("notes", [(n, "more")])
+        others.append(backup(tmp_path, "create", str(crm.path), "--no-prove").document["backup"])
+    shown = backup(tmp_path, "prune", "--keep", "1").document
+    assert shown["dry_run"]
+    assert shown["removed"] == others[:2]
+    assert {k["backup"] for k in shown["kept"]} == {proven, others[-1]}
+    assert len(backup(tmp_path, "list").document) == 4
+    assert backup(tmp_path, "prune", "--keep", "1", "--yes").document["removed"] == others[:2]
+    assert {b["id"] for b in backup(tmp_path, "list").document} == {proven, others[-1]}
+    into = f"sqlite:///{tmp_path}/again.db"
+    assert backup(tmp_path, "restore", proven, "--into", into).code == 0
+
+
+def test_people_read_what_happened(crm: Db, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--store", str(tmp_path / "vault"), "--home", str(tmp_path / ".migrate")]
+    assert main(["backup", "create", str(crm.path), *where]) == 0
+    assert main(["backup", "create", str(crm.path), "--no-prove", *where]) == 0
+    assert main(["backup", "prune", "--keep", "1", *where]) == 0
+    out = capsys.readouterr().out
+    for words in ("every value is equal", "Not proven", "not carried", "Nothing was removed: give --yes"):
+        assert words in out
