@@ -15,7 +15,7 @@ from migrate.connectors.mysql import read, session
 from migrate.connectors.mysql.session import Session
 from migrate.connectors.mysql.url import mask, parameters
 from migrate.connectors.mysql.wire import Rows
-from migrate.errors import Drift, Transient, UsageError
+from migrate.errors import Drift, Transient, Unreachable, UsageError
 
 from tests import mariadb
 from tests.connectors.mysql_world import filled, opened
@@ -285,6 +285,17 @@ def test_urls_that_say_too_little_or_too_much(url: str) -> None:
     with pytest.raises(UsageError) as caught:
         parameters(url)
     assert "canary" not in str(caught.value)
+
+
+def test_only_what_may_pass_is_tried_again() -> None:
+    """A host that does not exist stays so; one that does not answer may be starting."""
+    with pytest.raises(Unreachable) as caught:
+        Session("mysql://u:canary@no-such-host.invalid/d?connect_timeout=5")
+    assert not isinstance(caught.value, Transient)
+    assert "host name" in caught.value.hint
+    with pytest.raises(Transient) as refused:
+        Session("mysql://u:canary@127.0.0.1:1/d")
+    assert "canary" not in f"{caught.value} {refused.value}"
 
 
 def test_passwords_are_masked() -> None:

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
+from socket import gaierror
 from threading import Lock
 from typing import Any
 
@@ -299,7 +300,10 @@ def _connect_error(error: Exception, arguments: Mapping[str, Any]) -> MigrateErr
             f"the connection failed ({number or type(error).__name__})",
             "Check the URL and the server.",
         )
-    kind = Transient if number in (1040, 1053, 2002, 2003, 2006, 2013) else Unreachable
+    passing = number in (1040, 1053, 2002, 2003, 2006, 2013)
+    if isinstance(getattr(error, "original_exception", None), gaierror):
+        what, hint, passing = "there is no host of that name", "Check the host name in the URL.", False
+    kind = Transient if passing else Unreachable
     return kind(f"cannot connect to MySQL or MariaDB: {what}", where=where, hint=hint)
 
 
