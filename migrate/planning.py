@@ -136,7 +136,9 @@ def earlier_identities(mapping: Mapping, name: str) -> tuple[Identity, ...]:
     return tuple((was.system or system, was.entity or name) for was in mapping.entities[name].was)
 
 
-_NOT_OF_ROWS = {"name", "source", "was", "max_quarantine", "on_parent_excluded"}
+_NOT_OF_ROWS = {
+    "name", "source", "was", "max_quarantine", "max_gone", "on_parent_excluded", "on_gone", "on_conflict",
+}  # fmt: skip
 
 
 def entity_digest(entity: Entity, table: Table, names: dict[str, str]) -> str:
@@ -182,6 +184,11 @@ def plan_number(digest: str) -> int:
 def limit_of(mapping: Mapping, entity: Entity) -> float:
     """The share of an entity's rows that may be quarantined."""
     return mapping.policy.max_quarantine if entity.max_quarantine is None else entity.max_quarantine
+
+
+def limit_of_gone(mapping: Mapping, entity: Entity) -> float:
+    """The share of an entity's loaded rows that a run may flag or delete because they are gone at the source."""
+    return mapping.policy.max_gone if entity.max_gone is None else entity.max_gone
 
 
 def may_be_quarantined(mapping: Mapping, entity: Entity, rows: int) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from migrate.api.backups import backup_check, backup_restore, backup_show, backups
     from migrate.api.databases import doctor, profile, schema
+    from migrate.api.gone import gone
     from migrate.api.mappings import dictionary, examples
     from migrate.api.preview import preview
     from migrate.api.quarantined import quarantine, quarantine_export
@@ -21,6 +22,7 @@ _HOMES = {
     "backups": ("backup_check", "backup_restore", "backup_show", "backups"),
     "vault": ("backup_create", "backup_prune"),
     "databases": ("doctor", "profile", "schema"),
+    "gone": ("gone",),
     "mappings": ("dictionary", "examples"),
     "preview": ("preview",),
     "quarantined": ("quarantine", "quarantine_export"),
@@ -50,6 +52,7 @@ __all__ = [
     "dictionary",
     "doctor",
     "examples",
+    "gone",
     "plan",
     "preview",
     "profile",

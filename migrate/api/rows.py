@@ -16,7 +16,9 @@ from migrate.api.places import context_of
 from migrate.api.quarantined import reasons_of
 from migrate.context import Context
 from migrate.errors import UsageError
-from migrate.report.terminal import change
+from migrate.report.terminal import GONE, change
+from migrate.state.conflicts import conflicts_file
+from migrate.state.gone import gone_rows
 from migrate.state.identity import names_now
 from migrate.state.left_out import excluded_files
 from migrate.state.quarantine import with_originals
@@ -37,7 +39,8 @@ def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[
         wanted = source_key(key)
         rids = _rids(ctx, entity, wanted)
         crosswalk = _crosswalk(ctx, entity, wanted)
-        if not rids and crosswalk is None:
+        gone = _gone(ctx, entity, wanted)
+        if not rids and crosswalk is None and not gone:
             raise UsageError(f"the run has no row of {entity} with key {wanted}")
         story: list[dict[str, str]] = []
         for rid, where in rids.items():
@@ -49,8 +52,10 @@ def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[
                 }
             )
             story.append({"stage": "transform", "what": where, "where": entity})
+        story += _both_sides(ctx, entity, list(rids))
         story += _events(ctx, entity, list(rids))
         story += _rejects(ctx, entity, list(rids))
+        story += gone
         target = None
         if crosswalk is not None:
             into = ctx.plan.entities[entity].into
@@ -78,6 +83,36 @@ def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[
             "sources": [_source_row(ctx, entity, rid) for rid in rids],
             "target": target,
         }
+
+
+def _gone(ctx: Context, entity: str, key: str) -> list[dict[str, str]]:
+    """A row of an earlier run that is no longer at the source: what was decided about it."""
+    rows = gone_rows(ctx, entity)
+    found = rows.filter(pc.equal(rows["key"], key)).to_pylist()
+    return [
+        {
+            "stage": "transform",
+            "what": f"gone at the source: {GONE.get(row['verdict'], row['verdict'])}",
+            "where": f"{ctx.plan.entities[entity].into} {row['tkey']}",
+        }
+        for row in found
+    ]
+
+
+def _both_sides(ctx: Context, entity: str, rids: list[int]) -> list[dict[str, str]]:
+    path = conflicts_file(ctx, entity)
+    if not path.exists():
+        return []
+    rows = pq.read_table(path, columns=["rid", "outcome"])
+    found = rows.filter(pc.is_in(rows["rid"], pa.array(rids, pa.int64()))).to_pylist()
+    return [
+        {
+            "stage": "transform",
+            "what": f"changed at the source and edited in the target: {row['outcome']} (on_conflict)",
+            "where": entity,
+        }
+        for row in found
+    ]
 
 
 def _table(ctx: Context, entity: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from migrate import __version__
-from migrate.cli import backup, later, mapping, migration, quarantine, sources, undo
+from migrate.cli import backup, gone, later, mapping, migration, quarantine, sources, undo
 from migrate.cli.session import Debug, Home, Json, LogJson, Verbose, common_session, group
 
 app = group(
@@ -50,6 +50,7 @@ everywhere.__doc__ = app.info.help
 
 app.add_typer(migration.app)
 app.add_typer(undo.app)
+app.add_typer(gone.app)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(mapping.app)
 app.add_typer(sources.app)

@@ -14,7 +14,7 @@ from migrate.cli.keys import line_of
 from migrate.errors import Corrupt
 from migrate.report.clean import clean
 from migrate.report.document import quarantine_counts, read_report
-from migrate.report.terminal import line, mark, path, row, run_summary, table
+from migrate.report.terminal import GONE, line, mark, path, row, run_summary, since_the_last_run, table
 
 Document = Mapping[str, Any]
 
@@ -63,6 +63,13 @@ def plan(console: Console, document: Document) -> None:
     console.print(made)
     for name, entity in (document.get("entities") or {}).items():
         _outlook(console, name, entity)
+    both = ("kept", "overwritten")
+    entities = document.get("entities") or {}
+    since_the_last_run(
+        console,
+        {n: {k: e[k] for k in both if e.get(k)} for n, e in entities.items()},
+        {n: {"gone": e.get("gone"), **_planned(e)} for n, e in entities.items()},
+    )
     _listed(console, "Tables", list(_tables(document.get("tables") or {})), style="bold")
     _problems(console, document.get("problems") or ())
     reasons = (document.get("dictionary") or {}).get("reasons") or ()
@@ -71,6 +78,12 @@ def plan(console: Console, document: Document) -> None:
     _listed(console, "Glossary", [f"{word}: {means}" for word, means in words], style="bold")
     if document.get("rehearsal"):
         _rehearsal(console, document["rehearsal"])
+
+
+def _planned(entity: Document) -> dict[str, Any]:
+    """What a plan says of gone rows, in the words of the summary."""
+    deleted, flagged = int(entity.get("gone_deleted") or 0), int(entity.get("gone_flagged") or 0)
+    return {"delete": deleted, "flag": flagged, "keep": int(entity.get("gone") or 0) - deleted - flagged}
 
 
 def _outlook(console: Console, name: str, entity: Document) -> None:
@@ -267,11 +280,12 @@ def rollback(console: Console, document: Document) -> None:
         line(console, "Rolled back: the target equals its backup from before the load.", "bold green")
     else:
         line(console, "Rolled back, but the target differs from its backup; see below.", "bold yellow")
-    made = table(
-        console, "entity", "delete", "restore", "conflicts", numbers=("delete", "restore", "conflicts")
-    )
+    entities = (document.get("entities") or {}).values()
+    back = ["bring_back"] if any(e.get("bring_back") for e in entities) else []
+    counts = ["delete", "restore", *back, "conflicts"]
+    made = table(console, "entity", *counts, numbers=counts)
     for name, entity in (document.get("entities") or {}).items():
-        row(made, name, *(_count(entity.get(c)) for c in ("delete", "restore", "conflicts")))
+        row(made, name, *(_count(entity.get(c)) for c in counts))
     console.print(made)
     _listed(
         console,
@@ -323,6 +337,20 @@ def quarantine(console: Console, found: Sequence[Document], *, limit: int) -> No
             console,
             f"... and {len(found) - limit:,} more; --limit N or --json lists them, export writes them to files.",
         )
+
+
+def gone(console: Console, found: Sequence[Document], *, limit: int) -> None:
+    if not found:
+        line(console, "No loaded row is gone at the source.", "bold green")
+        return
+    line(console, f"{len(found):,} loaded rows are gone at the source", "bold")
+    made = table(console, "entity", "key", "target", "decided")
+    for one in found[:limit]:
+        what = str(one.get("decided"))
+        row(made, one.get("entity"), one.get("key"), one.get("target_key"), GONE.get(what, what))
+    console.print(made)
+    if len(found) > limit:
+        line(console, f"... and {len(found) - limit:,} more; --limit N or --json lists them.")
 
 
 def quarantined_rows(console: Console, found: Sequence[Document]) -> None:

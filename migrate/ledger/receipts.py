@@ -7,7 +7,7 @@ The crosswalk carries what F12 asks for from day one: `source_hash`, `plan` (fir
 entity's plan digest) and `target_hash` (the mapped target columns after the last pass), and
 `row_hash` (the whole target row after the last pass), by which undo notices edits made since. `mapped`
 says which columns the `target_hash` of a plan is over; `renamed` under which names the crosswalk knew
-rows before a mapping said `was`.
+rows before a mapping said `was`; `placed` into which tables the rows of an entity went.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from migrate.model import Column, Kind, Table, Type
 
-LAYOUT = 2  # 2: mapped, renamed
+LAYOUT = 3  # 2: mapped, renamed; 3: placed, and rows that are flagged or deleted because they are gone
 
 _TEXT = Type(Kind.TEXT)
 _INT = Type(Kind.INT, bits=64)
@@ -56,7 +56,7 @@ _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
             _column("entity", _TEXT),
             _column("source_key", _TEXT),
             _column("target_key", _TEXT),
-            _column("origin", _TEXT),  # insert | update | link
+            _column("origin", _TEXT),  # insert | update | link | flag: as gone at the source
             _column("run", _TEXT),
             _column("plan", _INT),
             _column("source_hash", _HASH),
@@ -69,7 +69,9 @@ _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
         (
             _column("run", _TEXT),
             _column("part", _TEXT),
-            _column("kind", _TEXT),  # rows: before-images of updated rows | crosswalk: its own entries before
+            # rows: before-images of updated rows | crosswalk: its own entries before
+            # gone: rows that were deleted because they are gone at the source | forgotten: their crosswalk entries
+            _column("kind", _TEXT),
             _column("entity", _TEXT),
             _column("target_table", _TEXT),
             _column("row_count", _INT),
@@ -95,6 +97,14 @@ _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
             _column("renamed_at", _TEXT),
         ),
         ("run", "old_system", "old_entity"),
+    ),
+    "placed": (
+        (
+            _column("system", _TEXT),
+            _column("entity", _TEXT),
+            _column("target_table", _TEXT),
+        ),
+        ("system", "entity", "target_table"),
     ),
     "reject": (
         (

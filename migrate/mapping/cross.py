@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from migrate.mapping import expr
+from migrate.mapping.cross_gone import check_conflicts, check_gone
 from migrate.mapping.cross_references import check_parents, check_values, targets_of
 from migrate.mapping.cross_roads import check_roads
 from migrate.mapping.cross_tests import check_tests
@@ -37,6 +38,8 @@ def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None
         check_existing(entity, path, names.of("entities", name, "fields"), reading)
         check_target_sets(entity, path, reading)
         check_parents(entity, path, reading)
+        check_conflicts(entity, path, reading)
+        check_gone(name, entities, sources, names.of("split"), names.of(*path, "fields"), reading)
         joined = names.of(*path, "with")
         _expression(entity.where, (*path, "where"), reading, joined)
         for column, value in entity.match.items():

@@ -89,6 +89,9 @@ class Backup(Strict):
 
 class Policy(Strict):
     max_quarantine: float = 0.02  # share of `in`; text "2%" or "0.02"
+    max_gone: float = (
+        0.05  # share of an entity's loaded rows that a run may delete or flag because they are gone
+    )
     unmapped: Literal["error", "warn", "ignore"] = "warn"
     lossy: Literal["error", "quarantine", "allow"] = "error"
     target_drift: Literal["refresh", "stop"] = "refresh"
@@ -404,7 +407,8 @@ class Entity(Strict):
     `let`: working values in the order of the file, which rules, fields, `match` and `key` see like columns.
     `on_parent_excluded`: what happens with a row that refers to one left out by rule; None: as its `missing` says.
     `existing`: field, or "default" for those not named → what happens to it in rows that are in the target already.
-    `was`: names under which earlier runs knew these rows, the newest first."""
+    `was`: names under which earlier runs knew these rows, the newest first.
+    `on_conflict`: what happens with a row that changed at the source and was edited in the target since its load."""
 
     name: str
     source: str = "source"  # name of the source
@@ -427,6 +431,9 @@ class Entity(Strict):
     let: dict[str, Field] = Key(default_factory=dict)
     fields: dict[str, Field] = Key(default_factory=dict)
     on_parent_excluded: Literal["quarantine", "exclude", "empty"] | None = None
+    on_gone: OnGone = Key(default_factory=lambda: OnGone())
+    on_conflict: Literal["quarantine", "keep", "overwrite"] = "quarantine"
+    max_gone: float | None = None
     max_quarantine: float | None = None
     examples: tuple[Example, ...] = Key(default=(), exclude=True)
     why: str | None = Key(default=None, exclude=True)
@@ -444,6 +451,14 @@ class Entity(Strict):
     def on_existing(self, field: str) -> Existing:
         """What happens to a field of rows that are in the target already."""
         return self.existing.get(field, self.existing.get("default", "overwrite"))
+
+
+class OnGone(Strict):
+    """What happens with a loaded row whose source row is gone. With `flag`: the field `flag` gets `value`."""
+
+    then: Literal["keep", "flag", "delete"] = "keep"
+    flag: str | None = None
+    value: str | None = None
 
 
 class LeftBehind(Strict):

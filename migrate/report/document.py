@@ -38,7 +38,8 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
 
     `facts`: the run's shape (`run`, `mapping`, `state`, `stages`, `balances`, `verdicts`) and, where known,
     `tables` (source table → what became of its rows, as `migrate.state.accounts` tells it), `joins` (ENTITY.JOIN → rows,
-    used, unused), `kept` (rows that a rollback left alone), `started`, `ended` (ISO 8601 UTC or datetime), `exit_code`, `plan`,
+    used, unused), `kept` (rows that a rollback left alone), `gone` (entity → known, gone, left_out, verdict → rows of earlier runs), `conflicts`
+    (entity → kept, overwritten, quarantined: rows that changed on both sides), `started`, `ended` (ISO 8601 UTC or datetime), `exit_code`, `plan`,
     `dictionary` (as `migrate.report.dictionary.brief` gives it), `glossary`, `checks` (evidence of `migrate.rules.totals`), `quarantine` (dicts of entity, field,
     code, count), `events` (name → count), `profile` (masked by whoever made it), `backups`, `timings`
     (name → seconds), `peak_mb`, `environment`. Raises UsageError where the run's shape is incomplete."""
@@ -60,6 +61,8 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
             str(facts["state"]), balances, verdicts, edited=sum(_mapping(facts.get("edited")).values())
         ),
         "edited": {str(k): int(v) for k, v in sorted(_mapping(facts.get("edited")).items()) if v},
+        "gone": plain(_mapping(facts.get("gone"))),
+        "conflicts": plain(_mapping(facts.get("conflicts"))),
         "gates": lamps(verdicts),
         "balances": balances,
         "total": total(balances),

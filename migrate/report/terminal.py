@@ -109,6 +109,7 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     _before_and_after(console, known.get("checks") or ())
     _needs_a_human(console, known)
     _changed_on_the_way(console, known.get("events") or {})
+    since_the_last_run(console, known.get("conflicts") or {}, known.get("gone") or {})
     _stages(console, known.get("stages") or ())
     if known.get("report"):
         path(console, "Report", known["report"])
@@ -286,6 +287,45 @@ def _changed_on_the_way(console: Console, events: Mapping[str, Any]) -> None:
     console.print(made)
     if len(counts) > _TOP:
         line(console, f"... and {len(counts) - _TOP} more kinds, see the report.")
+
+
+# What became of rows that are gone at the source; the words that `migrate gone` and the summary use.
+GONE = {
+    "deleted": "deleted",
+    "delete": "to be deleted",
+    "flag": "to be flagged",
+    "flagged": "flagged",
+    "keep": "kept, as on_gone says",
+    "linked": "kept: only linked",
+    "not_ours": "kept: was there before we wrote to it",
+    "edited": "kept: edited in the target since the load",
+    "referenced": "kept: other rows refer to it",
+    "shared": "kept: another source row is known as the same target row",
+    "target_gone": "gone in the target too",
+    "target_changed": "kept: changed while the run was on",
+    "key_unknown": "kept: a row of the source has no readable key, and might be it",
+}
+
+
+def since_the_last_run(
+    console: Console, conflicts: Mapping[str, Mapping[str, int]], gone: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """What an earlier run loaded and what has become of it since, entity by entity, on a line each."""
+    for name, counts in conflicts.items():
+        told = ", ".join(f"{int(n):,} {what}" for what, n in counts.items() if n)
+        if told:
+            line(console, f"{name}: changed at the source and edited in the target: {told}")
+    for name, counts in gone.items():
+        total_ = int(counts.get("gone") or 0)
+        ended: Mapping[str, Any] = counts.get("ended") or {k: v for k, v in counts.items() if k in GONE}
+        if total_:
+            told = ", ".join(f"{int(n):,} {GONE.get(what, what)}" for what, n in ended.items() if n)
+            line(console, f"{name}: {total_:,} loaded rows are gone at the source: {told}")
+        if counts.get("left_out"):
+            line(
+                console,
+                f"{name}: {int(counts['left_out']):,} loaded rows are left out by rule now; they stay as they are",
+            )
 
 
 def _stages(console: Console, stages: Sequence[Mapping[str, Any]]) -> None:

@@ -18,6 +18,8 @@ from migrate.context import Context
 from migrate.report.dictionary import brief, data_dictionary
 from migrate.report.document import build_report, write_report
 from migrate.stages.result import Result
+from migrate.state.conflicts import conflict_counts
+from migrate.state.counts import gone_counts
 from migrate.state.quarantine import SPLIT
 from migrate.state.unused import unused_problems
 from migrate.vault.capture import table_folder
@@ -59,6 +61,10 @@ def facts(ctx: Context, *, state: str, exit_code: int = 0) -> dict[str, Any]:
         "checks": [v.evidence for v in verdicts if "whole" in v.evidence],
         "quarantine": quarantined(ctx),
         "edited": known.get("edited") or {},
+        "gone": gone_counts(ctx),
+        "conflicts": {
+            name: counts for name in ctx.mapping.entities if (counts := conflict_counts(ctx, name))
+        },
         "events": _events(ctx),
         "plan": _plan(ctx),
         "dictionary": brief(data_dictionary(ctx.mapping)),

@@ -34,6 +34,7 @@ from migrate.parts import RID_SHIFT, write_rows
 from migrate.planning import limit_of, may_be_quarantined, plan_number, yielding_columns
 from migrate.stages.result import Result
 from migrate.stages.roads import are_whole, make_roads, quarantined_by_splits
+from migrate.state.gone import decide_gone, gone_file, refuse_too_many
 from migrate.state.identity import first_names
 from migrate.state.lookups import table_lookups
 from migrate.state.proven import known_crosswalk, source_rows, target_rows
@@ -124,14 +125,18 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
         write_quarantine(ctx, name, rows[name])
     counts = {name: road.count for name, road in rows.items()}
     ctx.ledger.put_run_facts(ctx.run, {"transform": _facts(settled, counts)})
+    gone = decide_gone(ctx, known)
+    ctx.ledger.put_run_facts(ctx.run, {"gone": gone})
     _gates(ctx, settled, counts, [*stops, *settled.stops])
+    refuse_too_many(ctx, gone)
     quarantined_by_splits(ctx)
     _check_totals(ctx, foreseen(ctx, declared, known))
     decided = [
         ctx.folder / "transform" / name / f"{kind}.parquet"
         for name in ctx.entities
-        for kind in ("settled", "quarantine", "left_out", "patches", "links", "events")
+        for kind in ("settled", "quarantine", "left_out", "patches", "links", "conflicts", "events")
     ]
+    decided += [path for name in gone if (path := gone_file(ctx, name)).exists()]
     ctx.ledger.put_checkpoint(
         ctx.run,
         NAME,
@@ -301,6 +306,8 @@ def _road(
         match_references=match_references(entity),
         required=frozenset(required),
         by_content=entity.key_is_content,
+        on_conflict=entity.on_conflict,
+        tells_pointed=entity.on_gone.then == "delete",
         on_parent_excluded=entity.on_parent_excluded,
         yields={f: entity.on_existing(f) for f in yielding_columns(entity)},
         hashes={plan: hash_.column for plan, hash_ in earlier.items()},

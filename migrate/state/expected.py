@@ -14,7 +14,10 @@ from migrate.plan_model import Plan
 from migrate.state.counts import entity_counts
 
 FILE = "expected.json"
-_COUNTS = ("rows", "inserts", "updates", "links", "unchanged", "quarantined", "excluded")
+_COUNTS = (
+    "rows", "inserts", "updates", "links", "unchanged", "quarantined", "excluded",
+    "kept", "overwritten", "gone", "gone_flagged", "gone_deleted",
+)  # fmt: skip
 _MORE = 5  # differences named in one message
 
 

@@ -20,6 +20,7 @@ from migrate.mapping.language.road import (
 from migrate.mapping.language.words import identifier
 from migrate.mapping.model import (
     Entity,
+    OnGone,
     Was,
 )
 from migrate.mapping.reference_shapes import (
@@ -46,22 +47,7 @@ from migrate.mapping.shapes import (
 )
 from migrate.mapping.tree import Node, Pairs, Path_, Text
 
-_ENTITY_LATER = frozenset(
-    [
-        *(
-            "create",
-            "on_gone",
-            "on_conflict",
-        ),
-        *(
-            "duplicates",
-            "consent",
-            "retention",
-            "known_as",
-            "when",
-        ),
-    ]
-)
+_ENTITY_LATER = frozenset(["create", "duplicates", "consent", "retention", "known_as", "when"])
 
 
 def _key(value: Any, node: Node, reading: Reading, path: Path_) -> Any:
@@ -108,6 +94,31 @@ _WAS = Many(
     ),
     "{system: …, entity: …}, or a list of them, the newest first",
     single=True,
+)
+
+
+def _gone(value: Any, node: Node, reading: Reading, path: Path_) -> Any:
+    if value == "flag":
+        return reading.wrong(
+            "wrong_value",
+            node.at,
+            "`on_gone: flag` does not say which column gets which value",
+            "for example on_gone: {flag: status, value: gone}",
+        )
+    return OnGone(then=value)
+
+
+_ON_GONE = ByKind(
+    Then(Choice(("keep", "flag", "delete")), _gone),
+    pairs=Record(
+        "on_gone",
+        {
+            "flag": Key(TARGET_COLUMN, "The field that says of a row that it is gone.", required=True),
+            "value": Key(Words("a value", raw=True), "What it says then.", required=True),
+        },
+        finish=lambda values, node, reading, path: OnGone(then="flag", **values),
+    ),
+    words="keep, delete, or {flag: COLUMN, value: TEXT}",
 )
 _MATCH = ByKind(
     Then(TARGET_COLUMN, lambda value, node, reading, path: {value: None}),
@@ -169,6 +180,12 @@ ENTITY = Record(
             Choice.of(Entity, "on_parent_excluded"),
             "What happens with a row that refers to one left out by rule: quarantine, exclude (it is left out too), empty (the reference is emptied); by default as `missing` of the reference says.",
         ),
+        "on_gone": Key(_ON_GONE, "What happens to loaded rows whose source row is gone: keep (default), delete, or {flag: COLUMN, value: TEXT}."),
+        "on_conflict": Key(
+            Choice.of(Entity, "on_conflict"),
+            "What happens to a row that changed at the source and was edited in the target since it was loaded: quarantine (default), keep, overwrite.",
+        ),
+        "max_gone": Key(Share(), "The entity's own limit; see policy."),
         "max_quarantine": Key(Share(), "The entity's own limit; see policy."),
         "examples": Key(EXAMPLES, "Tests of the mapping, carried out by migrate test without any database."),
         "why": Key(WHY, WHY_DOC),

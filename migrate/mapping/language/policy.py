@@ -61,6 +61,10 @@ POLICY = Record(
     "policy",
     {
         "max_quarantine": Key(Share(), "More rows in quarantine than this share stop the run before load."),
+        "max_gone": Key(
+            Share(),
+            "More loaded rows gone at the source than this share stop the run before load, where `on_gone` would act on them.",
+        ),
         "unmapped": Key(
             Choice.of(Policy, "unmapped"),
             "Filled source columns and tables that nothing uses and left_behind does not name.",

@@ -16,13 +16,14 @@ from migrate.context import Context
 from migrate.errors import Corrupt, UsageError
 from migrate.ledger.receipts import LAYOUT, meta_table, meta_tables
 from migrate.model import Schema
-from migrate.planning import owned_columns, plan_number, state_columns
+from migrate.planning import identity_of, owned_columns, plan_number, state_columns
 from migrate.retry import retried
 from migrate.stages.load.all_parts import allowed_refusals, digest, first_pass, too_many
 from migrate.stages.load.assign import assign
 from migrate.stages.load.cascade import cascade
 from migrate.stages.load.emptied import write_emptied
 from migrate.stages.load.gate import TargetDrifted, check_gate, check_schema, check_target
+from migrate.stages.load.gone import act_on_gone, anything_gone
 from migrate.stages.load.links import link_part
 from migrate.stages.load.names import mapped_columns, rename
 from migrate.stages.load.parts import Lane
@@ -60,7 +61,10 @@ def run(ctx: Context) -> Result:
         check_counts(ctx)
     rename(session, renames(ctx))
     failpoints.hit("load.assigned")
+    tables = {name: declared.table(e.into) for name, e in ctx.mapping.entities.items()}
+    act_on_gone(ctx, session, tables, "first")
     rows = _load(ctx, session, _lanes(ctx, session, declared))
+    act_on_gone(ctx, session, tables, "last")
     write_rejects(ctx, _all_rejects(ctx))
     ctx.ledger.put_checkpoint(ctx.run, NAME, "done", inputs, [], {"rows": rows})
     failpoints.hit("load.checkpointed")
@@ -82,7 +86,8 @@ def _check_staged(ctx: Context, inputs: str) -> None:
 def _nothing_to_write(ctx: Context) -> bool:
     """Every row is as an earlier run left it."""
     counts = settled_counts(ctx)
-    return all(set(counts[name]["operations"]) <= {"unchanged"} for name in ctx.entities)
+    quiet = all(set(counts[name]["operations"]) <= {"unchanged"} for name in ctx.entities)
+    return quiet and not anything_gone(ctx)
 
 
 def _nothing(ctx: Context, inputs: str) -> Result:
@@ -134,6 +139,8 @@ def _register(ctx: Context, session: Session) -> None:
         for name, entity in ctx.entities.items():
             number = plan_number(ctx.plan.entities[name].digest)
             rows.append(("mapped", {"plan": number, "columns": mapped_columns(owned_columns(entity))}))
+            system, _ = identity_of(ctx.mapping, name)
+            rows.append(("placed", {"system": system, "entity": name, "target_table": entity.into}))
         for name, row in rows:
             table = meta_table(name, session.target.meta)
             new = pa.Table.from_pylist([row], arrow_schema(table.columns))

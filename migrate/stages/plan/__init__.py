@@ -33,6 +33,7 @@ from migrate.stages.plan.checks import (
     impossible_cycle,
     where_is,
 )
+from migrate.stages.plan.gone import check_gone
 from migrate.stages.plan.ordering import Order, load_order
 from migrate.stages.plan.references import check_lookups, check_matches, check_references
 from migrate.stages.plan.totals import check_totals
@@ -87,6 +88,7 @@ def held_against(
             _, found = compile_entity(mapping, name, road.table, table, now=now, joined=road.beside)
             problems += found
         problems += check_keys(mapping, target) + check_totals(mapping, target)
+        problems += check_gone(mapping, sources, target)
         if not problems:
             problems += check_references(mapping, target)
         if engine == "sqlite" and not problems:

@@ -21,6 +21,14 @@ from migrate.errors import Busy, Drift, GateClosed, MigrateError, UsageError
 from migrate.ledger.receipts import meta_table
 from migrate.model import Verdict
 from migrate.planning import state_columns
+from migrate.stages.rollback.returned import (
+    anything_missing,
+    bring_back,
+    close_cycles,
+    deleted,
+    plan_returns,
+    still_missing,
+)
 from migrate.stages.rollback.victims import Conflict, Undo, chunks, decide, images, key_table
 from migrate.state.identity import renamed_rows
 from migrate.state.proven import proven_backups
@@ -71,6 +79,7 @@ def rollback(
     backup = _backup(ctx)
     undos = decide(ctx, declared, only, force)
     _refuse_dependants(ctx, only)
+    plan_returns(ctx, {u.entity: u for u in undos})
     if not preview:
         ctx.ledger.audit("rollback started", ctx.run, {"only": list(only), "force": list(force)})
         _execute(ctx, undos)
@@ -84,7 +93,12 @@ def rollback(
     result = RolledBack(
         preview=preview,
         entities={
-            u.entity: {"delete": len(u.deletes), "restore": len(u.restores), "conflicts": len(u.conflicts)}
+            u.entity: {
+                "delete": len(u.deletes),
+                "restore": len(u.restores),
+                "bring_back": len(u.returns),
+                "conflicts": len(u.conflicts),
+            }
             for u in undos
         },
         conflicts=conflicts[:SHOWN],
@@ -151,8 +165,12 @@ def _execute(ctx: Context, undos: Sequence[Undo]) -> None:
             ctx.progress.advance(len(keys))
         for keys in chunks(sorted(undo.linked)):
             _committed(work, lambda t, undo=undo, keys=keys: _forget(ctx, t, undo, keys))
+    waiting += _bring_back(work)
     while waiting:  # values that rows hand on to one another come free one after the other
-        left = _restore(work)
+        restoring = _restore(work)
+        left = restoring + _bring_back(work)
+        if left >= waiting and not restoring:
+            break  # what is not back is listed as conflicts
         if left >= waiting:
             raise GateClosed(
                 f"{left} rows could not be given back their earlier values: the database refuses them",
@@ -160,7 +178,21 @@ def _execute(ctx: Context, undos: Sequence[Undo]) -> None:
                 hint="Something took their unique values since; free them and run the rollback again.",
             )
         waiting = left
+    by_name = {u.entity: u for u in undos}
+    for one in deleted(ctx, by_name):
+        _committed(work, lambda t, one=one: close_cycles(ctx, t, one))
+    still_missing(ctx, by_name)
     _restore_crosswalk(work)
+
+
+def _bring_back(steps: Steps) -> int:
+    """Rows that the run deleted, parents first; how many the database refused so far."""
+    refused: list[int] = []
+    chunks_ = list(deleted(steps.ctx, {u.entity: u for u in steps.undos}))
+    order = {name: i for i, name in enumerate(steps.ctx.plan.order)}
+    for one in sorted(chunks_, key=lambda one: order[one.undo.entity]):
+        _committed(steps, lambda t, one=one: refused.append(bring_back(steps.ctx, t, one)))
+    return sum(refused)
 
 
 @dataclass(frozen=True)
@@ -386,6 +418,9 @@ def _mark(ctx: Context) -> None:
 
 def _left(ctx: Context, undos: Sequence[Undo]) -> bool:
     """Has this run rows of entities that were not undone? Then it stays a later run for those before it (F33)."""
+    named = {u.entity for u in undos}
+    if any(row["entity"] not in named for row, _ in images(ctx, "gone")) and anything_missing(ctx):
+        return True
     undone = {u.identity for u in undos}
     for rows in meta_rows(ctx.target, "crosswalk", ["run", "system", "entity"]):
         mine = rows.filter(pc.equal(rows["run"], ctx.run)).group_by(["system", "entity"]).aggregate([])

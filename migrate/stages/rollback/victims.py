@@ -48,6 +48,9 @@ class Undo:
     inserted: dict[str, str] = field(default_factory=dict)  # target key → source key
     updated: dict[str, str] = field(default_factory=dict)
     linked: list[str] = field(default_factory=list)  # source keys
+    returns: set[str] = field(
+        default_factory=set
+    )  # target keys of rows that the run deleted, to be brought back
     conflicts: dict[str, Conflict] = field(default_factory=dict)
     forced: bool = False  # edits since the load do not keep its rows
 

@@ -33,6 +33,7 @@ from migrate.planning import at_least_columns, compared_columns, owned_columns
 from migrate.retry import retried
 from migrate.stages.result import Result
 from migrate.stages.verify.balance import balance_of, read_crosswalk
+from migrate.stages.verify.gone import gone_of
 from migrate.stages.verify.kept import unchanged_of
 from migrate.stages.verify.set_by_target import kept, kept_type, must_be_filled, set_by_target
 from migrate.stages.verify.totals import totals_of
@@ -69,6 +70,7 @@ def run(ctx: Context) -> Result:
             verdicts += _orphans(ctx, name, table, declared, expected[name])
             verdicts.append(unchanged_of(ctx, name, expected[name], _found_path(ctx, name), crosswalk))
             verdicts.append(balance_of(ctx, name, expected[name], crosswalk))
+            verdicts += gone_of(ctx, target, name, table, _found_path(ctx, name), crosswalk)
             rows += pq.read_metadata(expected[name]).num_rows
             ctx.progress.advance(pq.read_metadata(expected[name]).num_rows)
         verdicts += totals_of(ctx, declared, expected, crosswalk)

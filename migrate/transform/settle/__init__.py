@@ -22,12 +22,12 @@ from migrate.duck import count, literal, workspace
 from migrate.parts import RID_SHIFT, stream_rows
 from migrate.transform.settle.doubles import one_row_per_match
 from migrate.transform.settle.named import resolve_named
-from migrate.transform.settle.operations import decide_operations, leave_to_target, one_writer
+from migrate.transform.settle.operations import FLAGGED, decide_operations, leave_to_target, one_writer
 from migrate.transform.settle.references import resolve_lookups, resolve_references
 from migrate.transform.settle.road import Road, Settled, Stranger, provisional
 from migrate.transform.settle.tables import collect, doubles_among, keys_and_uniques, strangers_among
 
-__all__ = ["Road", "Settled", "Stranger", "provisional", "settle"]
+__all__ = ["FLAGGED", "Road", "Settled", "Stranger", "provisional", "settle"]
 
 
 def settle(
@@ -41,7 +41,7 @@ def settle(
     out: Path,
     temp: Path,
 ) -> Settled:
-    """Decide all rows of all `roads` and write `out/ENTITY/{settled,quarantine,left_out,patches,links,events}.parquet`.
+    """Decide all rows of all `roads` and write `out/ENTITY/{settled,quarantine,left_out,patches,links,conflicts,events}.parquet`.
 
     `systems`: entity → source system, also of entities that have no road in this run but whose rows an
     earlier run may have loaded. `names`: entity → its first name, where it was renamed. `runs`: earlier runs of this
@@ -51,7 +51,8 @@ def settle(
     quarantine: rid, key, fields, codes, details (lists). left_out: rid, key, reason: rows that went with a parent that a
     rule left out. patches: rid, field, item, value (text or null): what replaces a reference or a lookup.
     links: rid, field, item, parent, parent_key: the row that a reference of `Road.compared` means. events: rid, field,
-    code, original. `item` is 0 where a field holds one reference.
+    code, original. conflicts: rid, key, tkey, outcome (kept|overwritten|quarantined): rows that changed on both sides. pointed (where `Road.tells_pointed`): key, of rows
+    that are not there and that rows of this run refer to all the same. `item` is 0 where a field holds one reference.
     """
     with workspace(temp) as db:
         collect(db, roads, crosswalk)
@@ -95,6 +96,9 @@ def _write(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], out: Path) -> S
                 FROM patch WHERE entity = {name} AND {_in("rid")} AND rid NOT IN ({bad}) GROUP BY rid, field, item ORDER BY rid, field, item""",
             "links": f"""SELECT rid, field, item, parent, parent_key FROM edge WHERE entity = {name}
                 AND {_in("rid")} AND field IN ({_texts(road.compared)}) AND rid NOT IN ({bad}) ORDER BY rid, field, item""",
+            "conflicts": f"""SELECT c.rid, s.key, c.tkey, c.outcome FROM conflict c
+                JOIN state s ON s.entity = c.entity AND s.rid = c.rid WHERE c.entity = {name} AND {_in("c.rid")} AND {_in("s.rid")}
+                AND (c.outcome = 'quarantined' OR c.rid NOT IN ({bad})) ORDER BY c.rid""",
             "events": f"SELECT rid, field, code, original FROM event WHERE entity = {name} AND {_in('rid')} ORDER BY rid, field, code",
         }
         pieces = _pieces(db, name)
@@ -103,6 +107,14 @@ def _write(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], out: Path) -> S
             tables = (db.sql(select.replace(_HERE, piece)).to_arrow_table() for piece in pieces)
             stream_rows(tables, folder / f"{file}.parquet", point="transform.settled")
             failpoints.hit(f"transform.settled.{file}")
+        if road.tells_pointed:
+            sql = (
+                f"SELECT DISTINCT e.parent_key AS key FROM edge e "
+                f"ANTI JOIN state s ON s.entity = e.parent AND s.key = e.parent_key WHERE e.parent = {name} ORDER BY key"
+            )
+            stream_rows(
+                iter([db.sql(sql).to_arrow_table()]), folder / "pointed.parquet", point="transform.settled"
+            )
         quarantined[road.entity] = count(db, f"SELECT count(DISTINCT rid) FROM bad WHERE entity = {name}")
         operations[road.entity] = dict(
             db.execute(

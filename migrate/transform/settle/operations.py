@@ -70,6 +70,7 @@ def _known(db: duckdb.DuckDBPyConnection, road: Road, target: Path) -> None:
     edited = f"(x.target_hash IS NOT NULL AND x.target_hash IS DISTINCT FROM {stands})"
     again = f"CASE WHEN {road.updates} AND NOT {edited} THEN 'recheck' ELSE 'unchanged' END"
     changed = "'update'" if road.updates else "'changed_since_load'"
+    conflict = {"keep": "'kept'", "overwrite": changed}.get(road.on_conflict, "'edited_in_target'")
     linked = f"({road.write == 'link'} OR ({road.write == 'add_or_link'} AND x.origin = 'link'))"
     db.execute(
         f"""
@@ -77,17 +78,26 @@ def _known(db: duckdb.DuckDBPyConnection, road: Road, target: Path) -> None:
         SELECT g.rid, x.target_key AS tkey, {linked} AS linked,
                CASE WHEN t.tkey IS NULL THEN 'target_gone'
                     WHEN {linked} THEN 'unchanged'
+                    WHEN x.origin = '{FLAGGED}' THEN CASE WHEN {edited} THEN {conflict} ELSE {changed} END
                     WHEN x.source_hash = g.hash AND x.plan = {road.plan} THEN 'unchanged'
                     WHEN x.source_hash IN (g.base, g.hash) AND x.plan = {provisional(road.plan)} THEN {again}
-                    WHEN {edited} THEN 'edited_in_target'
-                    ELSE {changed} END AS verdict
+                    WHEN {edited} THEN {conflict}
+                    ELSE {changed} END AS verdict, {edited} AS edited
         FROM {good(road.entity)} g
         JOIN xw x ON x.system = {system} AND x.entity = {name} AND x.source_key = g.key
         LEFT JOIN {parquet([target])} t ON t.tkey = x.target_key;
-        INSERT INTO op SELECT {name}, rid, verdict, tkey, TRUE FROM known WHERE verdict IN ('unchanged', 'update', 'recheck');
-        INSERT INTO bad SELECT {name}, rid, '', verdict, '' FROM known WHERE verdict NOT IN ('unchanged', 'update', 'recheck');
+        INSERT INTO op SELECT {name}, rid, CASE verdict WHEN 'kept' THEN 'unchanged' ELSE verdict END, tkey, TRUE
+        FROM known WHERE verdict IN ('unchanged', 'kept', 'update', 'recheck');
+        INSERT INTO bad SELECT {name}, rid, '', verdict, ''
+        FROM known WHERE verdict NOT IN ('unchanged', 'kept', 'update', 'recheck');
+        INSERT INTO conflict
+        SELECT {name}, rid, tkey, CASE verdict WHEN 'kept' THEN 'kept' WHEN 'update' THEN 'overwritten' ELSE 'quarantined' END
+        FROM known WHERE edited AND verdict IN ('kept', 'update', 'edited_in_target');
         """
     )
+
+
+FLAGGED = "flag"  # the crosswalk's `origin` of a row that was flagged as gone: should it come back, it is written anew
 
 
 def _stands(road: Road) -> str:
@@ -145,6 +155,8 @@ def leave_to_target(db: duckdb.DuckDBPyConnection, road: Road, target: Path | No
             db.execute(f"{into} FROM op o WHERE o.entity = {name} AND o.op = 'link'")
             if target is not None:
                 db.execute(f"{into} FROM known o WHERE o.linked AND o.verdict = 'unchanged'")
+        if target is not None and road.on_conflict == "keep":
+            db.execute(f"{into} FROM known o WHERE o.verdict = 'kept'")
         rule = road.yields.get(fld)
         if rule is None or target is None:
             continue

@@ -36,6 +36,8 @@ class Road:
     required: frozenset[str] = frozenset()  # fields that may not end empty
     by_content: bool = False  # rows are known by their content: equal ones get a number each
     on_parent_excluded: str | None = None  # quarantine | exclude | empty; None: as `missing` says
+    tells_pointed: bool = False  # are keys asked for that rows refer to and that no row has?
+    on_conflict: str = "quarantine"  # quarantine | keep | overwrite: changed here, and edited in the target
     yields: Mapping[str, str] = field(
         default_factory=dict
     )  # field → keep | fill_empty, in rows that are there

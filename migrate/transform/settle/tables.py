@@ -35,6 +35,8 @@ def collect(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], crosswalk: Pat
         CREATE TABLE told(entity VARCHAR, rid BIGINT, field VARCHAR, text VARCHAR, identity VARCHAR);
         CREATE TABLE left_out(entity VARCHAR, rid BIGINT, key VARCHAR, reason VARCHAR);
         CREATE TABLE moot(entity VARCHAR, rid BIGINT, field VARCHAR);
+        -- Known rows that changed at the source and were edited in the target: kept | overwritten | quarantined.
+        CREATE TABLE conflict(entity VARCHAR, rid BIGINT, tkey VARCHAR, outcome VARCHAR);
         CREATE TABLE xw(system VARCHAR, entity VARCHAR, source_key VARCHAR, target_key VARCHAR, origin VARCHAR,
                         plan BIGINT, source_hash BLOB, target_hash BLOB, run VARCHAR);
         """
