@@ -317,7 +317,7 @@ def since_the_last_run(
             line(console, f"{name}: changed at the source and edited in the target: {told}")
     for name, counts in gone.items():
         total_ = int(counts.get("gone") or 0)
-        ended: Mapping[str, Any] = counts.get("ended") or {k: v for k, v in counts.items() if k in GONE}
+        ended: Any = counts.get("ended") or {k: v for k, v in counts.items() if k in GONE}
         if total_:
             told = ", ".join(f"{int(n):,} {GONE.get(what, what)}" for what, n in ended.items() if n)
             line(console, f"{name}: {total_:,} loaded rows are gone at the source: {told}")

@@ -94,8 +94,8 @@ def test_everything_is_undone_and_proven(world: World) -> None:
 
     preview = undo(world, "--preview")
     assert preview["preview"] is True
-    assert preview["entities"]["accounts"] == {"delete": 3, "restore": 1, "conflicts": 0}
-    assert preview["entities"]["contacts"] == {"delete": 3, "restore": 0, "conflicts": 0}
+    assert preview["entities"]["accounts"] == {"delete": 3, "restore": 1, "bring_back": 0, "conflicts": 0}
+    assert preview["entities"]["contacts"] == {"delete": 3, "restore": 0, "bring_back": 0, "conflicts": 0}
     assert state(world) == loaded
     assert our_rows(world, "crosswalk") == 8
 
