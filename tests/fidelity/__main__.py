@@ -47,6 +47,10 @@ def main() -> int:
             if without:
                 print(f"this server has no {', '.join(sorted(without))}: use one that has", file=sys.stderr)
                 return 5
+            wrong = [(b.lane.case.type, v) for b in found for v in b.values if v.startswith("changed")]
+            if wrong:
+                print(f"{source} into {target}: {wrong}", file=sys.stderr)
+                return 3
             sections[source, target] = section(source, target, found)
             print(f"{source} into {target}: {len(found)} columns")
     finally:

@@ -69,7 +69,7 @@ def loose(value: str) -> object:
 
 
 def truth(value: str) -> object:
-    return {"true": True, "false": False, "1": True, "0": False}[value]
+    return {"true": True, "false": False, "1": True, "0": False}.get(value, value)
 
 
 def moment(value: str) -> object:

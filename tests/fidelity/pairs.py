@@ -22,17 +22,17 @@ CASES: dict[str, Sequence[Case]] = {
 TARGETS = ("postgresql", "sqlite")
 PAIRS = [
     *((source, target) for source in CASES for target in TARGETS),
-    ("mysql", "mysql"),
-    ("postgresql", "mysql"),
+    *((source, "mysql") for source in CASES),
 ]
 Make = Mapping[str, Callable[[], str]]  # engine with servers → makes an empty database, and gives its URL
 
 
 def cases(source: str, target: str) -> Sequence[Case]:
-    if (source, target) != ("postgresql", "mysql"):
+    """Those of a source; into MariaDB by what they would go into on PostgreSQL."""
+    if target != "mysql" or source == "mysql":
         return CASES[source]
-    chosen = (c for c in postgres.CASES if c.type in mysql.FROM_POSTGRES)
-    return [replace(c, into={"mysql": (mysql.FROM_POSTGRES[c.type],)}) for c in chosen]
+    chosen = [(c, mysql.FROM_POSTGRES.get(c.into["postgresql"][0])) for c in CASES[source]]
+    return [replace(c, into={"mysql": (into,)}) for c, into in chosen if into is not None]
 
 
 def place(engine: str, folder: Path, name: str, make: Make) -> Place:

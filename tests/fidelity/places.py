@@ -90,10 +90,11 @@ class Postgres:
     def said(self, table: str, column: str) -> dict[int, str | None]:
         with psycopg.connect(self.url) as connection:
             connection.execute(SETTINGS)
-            rows: Sequence[tuple[int, str | None]] = connection.execute(
-                f'SELECT id, "{column}"::text FROM "{table}"'.encode()
+            rows: Sequence[tuple[int, str | None, str]] = connection.execute(
+                f'SELECT id, "{column}"::text, pg_typeof("{column}")::text FROM "{table}"'.encode()
             ).fetchall()
-        return dict(rows)
+        # the cast of a plain address adds its length, which PostgreSQL itself does not show
+        return {i: v.removesuffix("/128").removesuffix("/32") if v and t == "inet" else v for i, v, t in rows}
 
     kept = said
 
@@ -173,7 +174,7 @@ class Files:
         size = max(i for ids, _ in columns.values() for i in ids)
         arrays: dict[str, Any] = {"id": pa.array(range(1, size + 1), pa.int64())}
         for name, (ids, case) in columns.items():
-            typed = next(t for t in PARQUET if t.case is case)
+            typed = next(t for t in PARQUET if (t.case.type, t.case.values) == (case.type, case.values))
             values: list[Any] = [None] * size
             for i, value in zip(ids, typed.values, strict=True):
                 values[i - 1] = value

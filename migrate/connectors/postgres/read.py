@@ -74,6 +74,8 @@ def read_expression(name: str, type_: Type, *, infinite: bool = True) -> str:
             if type_.native in ("", "text") or type_.native.startswith("character varying")
             else f"{name}::text"
         )
+    if type_.kind is Kind.OPAQUE and type_.native == "inet":
+        return f"textin(inet_out({name}))"  # a cast would add /32 to a plain address, which nobody writes
     return f"{name}::text" if type_.kind in (Kind.UUID, Kind.JSON, Kind.OPAQUE) else name
 
 
