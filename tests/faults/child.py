@@ -1,6 +1,7 @@
 """What runs in a forked process: one command, with failpoints armed, in parts of a few rows.
 
-The fork server imports this module once; a command then costs no imports.
+The fork server imports this module once, and with it all that a command loads only when it needs it: a command
+then costs no imports. What it still had to import is told in `Ended.imported`.
 """
 
 from __future__ import annotations
@@ -8,18 +9,26 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import migrate.connectors.mysql.scratch
-import migrate.connectors.postgres.scratch
-import migrate.connectors.sqlite.scratch
-import migrate.vault.restore  # noqa: F401
 import pytest  # noqa: F401 - a child of `python -m pytest` imports it again, which preloading makes cheap
 from migrate import api, failpoints, parts
 from migrate.cli.failure import failure_of
+
+for _lazy in (
+    "adbc_driver_postgresql.dbapi", "encodings.utf_8_sig", "importlib.readers", "migrate.api.runs",
+    "migrate.connectors.bisect", "migrate.connectors.mysql.scratch", "migrate.connectors.postgres.pieces",
+    "migrate.connectors.postgres.scratch", "migrate.connectors.postgres.violations",
+    "migrate.connectors.sqlite.references", "migrate.connectors.sqlite.scratch",
+    "migrate.connectors.sqlite.violations", "numpy.ma", "psycopg", "pwd", "pyarrow.acero",
+    "sqlalchemy.dialects.sqlite",
+):  # fmt: skip
+    import_module(_lazy)
 
 ROWS_PER_PART = 3
 TIMEOUT = 120.0
@@ -29,10 +38,12 @@ _context: Any = None
 
 @dataclass(frozen=True)
 class Ended:
-    """`code`: the process' exit code, negative for a signal; `answer`: what the command returned, or its error."""
+    """`code`: the process' exit code, negative for a signal; `answer`: what the command returned, or its error;
+    `imported`: modules of the program and of its libraries that were loaded only now."""
 
     code: int
     answer: Mapping[str, Any]
+    imported: Sequence[str] = ()
 
 
 def server() -> Any:
@@ -68,7 +79,7 @@ def ended(process: Any, answer: Path | None = None) -> Ended:
         process.join()
         raise AssertionError(f"the command did not end within {TIMEOUT} s")
     text = answer.read_text() if answer is not None and answer.exists() else ""
-    return Ended(process.exitcode, json.loads(text) if text else {})
+    return Ended(process.exitcode, **(json.loads(text) if text else {"answer": {}}))
 
 
 def command(what: str, mapping: Path, *, arm: str = "", log: Path | None = None, since: str = "") -> Ended:
@@ -101,7 +112,7 @@ def _main(what: str, mapping: str, arm: str, since: str, log: str | None, answer
         _arm_from(since, arm)
     else:
         failpoints.arm(arm, log)
-    code = 0
+    code, known = 0, set(sys.modules)
     result: Mapping[str, Any]
     try:
         if what == "run":
@@ -116,7 +127,8 @@ def _main(what: str, mapping: str, arm: str, since: str, log: str | None, answer
 
             result = {**result, "traceback": traceback.format_exc()}
     failpoints.arm()
-    Path(answer).write_text(json.dumps(result, default=str))
+    imported = sorted(m for m in set(sys.modules) - known if m.split(".")[0] not in sys.stdlib_module_names)
+    Path(answer).write_text(json.dumps({"answer": result, "imported": imported}, default=str))
     os._exit(code)
 
 

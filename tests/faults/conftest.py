@@ -36,6 +36,7 @@ class Base:
     loaded: World  # a template: the world after the run
     rollback_passed: list[str]
     before: dict[str, Any]  # the target's rows before the run
+    imported: list[str]  # modules that the run and its rollback had to load, see child.py
     made: list[str] = field(default_factory=list)
 
     def world(self, template: World | None = None) -> AbstractContextManager[World]:
@@ -65,7 +66,10 @@ def _base(engine: str, place: Path, make: Callable[[], str]) -> Base:
         undo = place / "undo"
         undone = world.rollback(log=undo)
         assert undone.code == 0, undone.answer
-    return Base(template, place, name, child.passings(log), standing, loaded, child.passings(undo), before)
+        imported = [*done.imported, *undone.imported]
+    return Base(
+        template, place, name, child.passings(log), standing, loaded, child.passings(undo), before, imported
+    )
 
 
 @pytest.fixture(scope="session")

@@ -108,6 +108,12 @@ def test_p21_every_passing_of_every_point(bases: Callable[[str], Base], engine: 
     assert not wrong
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_hundreds_of_commands_need_is_imported_once(bases: Callable[[str], Base], engine: str) -> None:
+    """The modules to be named at the top of child.py; each command would load them again."""
+    assert bases(engine).imported == []
+
+
 def undone(base: Base, point: str, nth: int) -> str:
     """Empty, or what is wrong once a rollback was killed there and started again."""
     with base.world(base.loaded) as world:
