@@ -36,6 +36,7 @@ from migrate.stages.report import quarantined
 from migrate.stages.transform import transform
 from migrate.state.accounts import accounts, with_names
 from migrate.state.counts import entity_counts, settled_counts
+from migrate.state.created import declared_target
 from migrate.state.expected import digests_of
 from migrate.state.outlook import outlook
 from migrate.state.proven import extracted_rows
@@ -55,6 +56,20 @@ def dry_run(
     mapping = load_mapping(path)
     with workplace(mapping, home) as place:
         return _dry(mapping, place, progress)
+
+
+def planned_ddl(
+    path: Path | str, *, home: Path | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """What a run would create in the target, as SQL for review; only catalogues are read."""
+    mapping = load_mapping(path)
+    with (
+        workplace(mapping, home) as place,
+        opened(mapping, home=place, progress=progress, hold=False) as opening,
+    ):
+        ctx, _ = opening
+        run_stage(ctx, STAGES[0])
+        return {"mapping": mapping.name, "digest": ctx.plan.digest, "ddl": list(ctx.plan.ddl)}
 
 
 @contextmanager
@@ -128,6 +143,7 @@ def counted(ctx: Context, problems: list[dict[str, str]]) -> dict[str, Any]:
         "digest": ctx.plan.digest,
         "digests": digests_of(ctx.plan),
         "order": list(ctx.plan.order),
+        "ddl": list(ctx.plan.ddl),
         "deferred": {n: list(e.deferred) for n, e in ctx.plan.entities.items() if e.deferred},
         "entities": _merged(entity_counts(ctx), outlook(ctx)),
         "tables": with_names(ctx, tables),
@@ -135,7 +151,7 @@ def counted(ctx: Context, problems: list[dict[str, str]]) -> dict[str, Any]:
         "quarantine": quarantine_counts(quarantined(ctx)),
         "problems": [*ctx.plan.problems, *unused_problems(ctx), *problems, *lost],
         "left_behind": [item.model_dump() for item in ctx.mapping.left_behind],
-        "dictionary": brief(data_dictionary(ctx.mapping, ctx.target.schema(ctx.plan.touched))),
+        "dictionary": brief(data_dictionary(ctx.mapping, declared_target(ctx))),
         "glossary": dict(ctx.mapping.glossary),
     }
 
@@ -153,7 +169,7 @@ def _assigned(ctx: Context) -> None:
     """What would be written, row by row decided as load does it: an update that changes nothing is none (P2)."""
     assign(
         replace(ctx, target=cast(Target, _Unreserved(ctx.target))),
-        ctx.target.schema(ctx.plan.touched),
+        declared_target(ctx),
         ctx.plan.digest,
     )
 

@@ -25,6 +25,7 @@ from migrate.mapping.model import Mapping
 from migrate.model import RunInfo
 from migrate.planning import scratch_url
 from migrate.stages import STAGE_NAMES
+from migrate.state.created import made_by
 from migrate.state.records import written_parts
 from migrate.stores.registry import open_store
 
@@ -132,10 +133,12 @@ def _resumable(ctx: Context, fresh: bool) -> str | None:
     )
     if same and not fresh:
         return last.run
-    if written_parts(replace(ctx, run=last.run)):
+    before = replace(ctx, run=last.run)
+    created = made_by(before)
+    if created or written_parts(before):
         what = "--fresh was given" if same else "the mapping changed"
         raise Drift(
-            f"{what}, but run {last.run} is unfinished and has written to the target",
+            f"{what}, but run {last.run} is unfinished and has {'created tables or columns in' if created else 'written to'} the target",
             kept="Nothing was changed by this command.",
             hint=f"Finish it with the mapping as it was, or undo it with `migrate rollback {last.run}`.",
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from migrate.model import Column, ForeignKey, Index, Kind, Table, Type
+
 
 @dataclass(frozen=True)
 class EntityPlan:
@@ -38,6 +40,10 @@ class Plan:
     shapes: dict[str, dict[str, str]] = field(default_factory=dict)
     # source → tables that nothing reads → rows, as `Database.others` counts them
     unread: dict[str, dict[str, int | None]] = field(default_factory=dict)
+    # What is to be created in the target: whole tables (they have a primary key), and new columns of tables that are
+    # there, each with the indexes and foreign keys that come with them.
+    creates: tuple[Table, ...] = ()
+    ddl: tuple[str, ...] = ()  # the statements, for people
 
     @property
     def digest(self) -> str:
@@ -61,7 +67,31 @@ class Plan:
             return EntityPlan(refs={f: tuple(to) for f, to in facts["refs"].items()}, **plain)
 
         entities = {name: entity(facts) for name, facts in data["entities"].items()}
-        rest = {k: tuples(v) for k, v in data.items() if k not in ("entities", "source_tables")}
+        rest = {k: tuples(v) for k, v in data.items() if k not in ("entities", "source_tables", "creates")}
         return cls(
-            entities=entities, source_tables={k: tuple(v) for k, v in data["source_tables"].items()}, **rest
+            entities=entities,
+            source_tables={k: tuple(v) for k, v in data["source_tables"].items()},
+            creates=tuple(_table(t) for t in data.get("creates", ())),
+            **rest,
         )
+
+
+def _table(data: dict[str, Any]) -> Table:
+    """A table as `creates` has it: columns, key, foreign keys and indexes, nothing else."""
+
+    def columns(found: dict[str, Any], *names: str) -> dict[str, Any]:
+        return {**found, **{n: tuple(found[n]) for n in names}}
+
+    return Table(
+        name=data["name"],
+        columns=tuple(Column(**{**c, "type": _type(c["type"])}) for c in data["columns"]),
+        primary_key=tuple(data["primary_key"]),
+        foreign_keys=tuple(ForeignKey(**columns(f, "columns", "ref_columns")) for f in data["foreign_keys"]),
+        indexes=tuple(Index(**columns(i, "columns")) for i in data["indexes"]),
+    )
+
+
+def _type(data: dict[str, Any]) -> Type:
+    item = data["item"]
+    kind, labels = Kind(data["kind"]), tuple(data["labels"])
+    return Type(**{**data, "kind": kind, "labels": labels, "item": None if item is None else _type(item)})

@@ -186,7 +186,10 @@ def _rejects(ctx: Context, entity: str, rids: list[int]) -> list[dict[str, str]]
 def _target_row(ctx: Context, entity: str, key: str) -> dict[str, Any] | None:
     from migrate.stages.rollback.victims import key_table
 
-    table = ctx.target.schema([ctx.plan.entities[entity].into]).table(ctx.plan.entities[entity].into)
+    there = ctx.target.schema([ctx.plan.entities[entity].into]).tables
+    if not there:
+        return None  # the run created the table, and its rollback dropped it
+    table = there[0]
     transaction = ctx.target.begin()
     try:
         found = transaction.fetch(table, table.primary_key, key_table(table, [key]), list(table.column_names))

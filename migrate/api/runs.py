@@ -10,7 +10,7 @@ from migrate import rehearsal
 from migrate.api.places import context_of, ledger_of, run_id
 from migrate.context import Context, Progress
 from migrate.demo.generate import generate
-from migrate.dry_run import dry_run
+from migrate.dry_run import dry_run, planned_ddl
 from migrate.errors import MigrateError, UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.records import UNFINISHED
@@ -58,13 +58,17 @@ def plan(
     mapping: Path | str,
     *,
     rehearse: bool = False,
+    ddl: bool = False,
     home: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Check the mapping against both live schemas and count, from an extracted copy, what a run would do.
 
     `rehearse`: carry it out in a proven scratch copy of the target, so that its constraints speak.
+    `ddl`: only say what would be created in the target, as SQL: {mapping, digest, ddl}; no row is read.
     Changes nothing in either database; the copies are gone afterwards."""
+    if ddl:
+        return planned_ddl(mapping, home=home, progress=progress)
     if rehearse:
         return rehearsal.rehearse(mapping, home=home, progress=progress)
     return dry_run(mapping, home=home, progress=progress)

@@ -58,6 +58,12 @@ def plan(
             help="Also load into a proven scratch copy of the target, so that its constraints speak.",
         ),
     ] = False,
+    ddl: Annotated[
+        bool,
+        typer.Option(
+            "--ddl", help="Print the SQL of what the run would create in the target (create: if_missing)."
+        ),
+    ] = False,
 ) -> None:
     """Check a mapping against both databases and say what a run would do; changes nothing in either.
 
@@ -68,9 +74,14 @@ def plan(
         migrate plan mappings/acme.yaml --out plan.json
 
         migrate plan mappings/acme.yaml --rehearse
+
+        migrate plan mappings/acme.yaml --ddl
     """
+    short = ddl and out is None and not rehearse  # nothing else was asked for, so no row is read
     with session.at_work() as progress:
-        document = session.api.plan(mapping, rehearse=rehearse, home=session.home, progress=progress)
+        document = session.api.plan(
+            mapping, rehearse=rehearse, ddl=short, home=session.home, progress=progress
+        )
     if out is not None:
         try:
             out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
@@ -78,7 +89,8 @@ def plan(
             raise UsageError("the plan cannot be written there.", where=str(out)) from error
     from migrate.cli import views
 
-    session.answer(document, lambda console: views.plan(console, document))
+    view = views.ddl if ddl else views.plan
+    session.answer(document, lambda console: view(console, document))
     finish(int(document.get("exit_code", 0)))
 
 

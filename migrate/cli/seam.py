@@ -38,6 +38,7 @@ class Api(Protocol):
         mapping: Path | str,
         *,
         rehearse: bool = False,
+        ddl: bool = False,
         home: Path | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Any]: ...

@@ -70,6 +70,8 @@ def plan(console: Console, document: Document) -> None:
         {n: {k: e[k] for k in both if e.get(k)} for n, e in entities.items()},
         {n: {"gone": e.get("gone"), **_planned(e)} for n, e in entities.items()},
     )
+    statements = [" ".join(str(s).split()) for s in document.get("ddl") or ()]
+    _listed(console, "To be created in the target (--ddl prints only this)", statements, style="bold")
     _listed(console, "Tables", list(_tables(document.get("tables") or {})), style="bold")
     _problems(console, document.get("problems") or ())
     reasons = (document.get("dictionary") or {}).get("reasons") or ()
@@ -84,6 +86,12 @@ def _planned(entity: Document) -> dict[str, Any]:
     """What a plan says of gone rows, in the words of the summary."""
     deleted, flagged = int(entity.get("gone_deleted") or 0), int(entity.get("gone_flagged") or 0)
     return {"delete": deleted, "flag": flagged, "keep": int(entity.get("gone") or 0) - deleted - flagged}
+
+
+def ddl(console: Console, document: Document) -> None:
+    """The SQL alone, so that it can be piped into a review."""
+    statements = document.get("ddl") or ["-- nothing is to be created in the target"]
+    console.print("\n\n".join(map(str, statements)), markup=False, highlight=False, soft_wrap=True)
 
 
 def _outlook(console: Console, name: str, entity: Document) -> None:
@@ -292,6 +300,9 @@ def rollback(console: Console, document: Document) -> None:
         "Conflicts: rows that somebody changed after the load are kept (--force TABLE undoes them too)",
         document.get("conflicts") or (),
     )
+    word = "would be dropped" if document.get("preview") else "dropped"
+    for one in document.get("created") or ():
+        line(console, f"{one['what']}, created by this run: {one['reason'] or word}.")
     _listed(console, "Differences to the backup", proof.get("differences") or ())
     for names in document.get("renamed") or ():
         old, new = (f"{names.get(f'{o}entity')} ({names.get(f'{o}system')})" for o in ("old_", ""))

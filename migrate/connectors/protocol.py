@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from migrate.model import FileRef, Rejected, Schema, Table
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 COUNTED = 100_000  # rows of a table that nothing reads; beyond that it is enough to know that there are many
 
@@ -144,6 +147,16 @@ class Target(Database, Protocol):
 
     def create_tables(self, tables: Sequence[Table], *, constraints: bool = True) -> None:
         """Create those that are missing (idempotent), in own transactions: never called inside a part."""
+        ...
+
+    def changing(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction for statements that create or drop tables (`migrate.connectors.creation`), committed at the
+        end; driver errors inside become ours. Where DDL is not transactional each statement stands at once."""
+        ...
+
+    def check_rights(self, new: Sequence[str], changed: Sequence[str], referred: Sequence[str]) -> None:
+        """May this user create the tables `new`, add columns to `changed`, refer to `referred`? Raises Unreachable
+        that names the right."""
         ...
 
     def hold(self) -> AbstractContextManager[None]:

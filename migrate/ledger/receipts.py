@@ -7,7 +7,8 @@ The crosswalk carries what F12 asks for from day one: `source_hash`, `plan` (fir
 entity's plan digest) and `target_hash` (the mapped target columns after the last pass), and
 `row_hash` (the whole target row after the last pass), by which undo notices edits made since. `mapped`
 says which columns the `target_hash` of a plan is over; `renamed` under which names the crosswalk knew
-rows before a mapping said `was`; `placed` into which tables the rows of an entity went.
+rows before a mapping said `was`; `placed` into which tables the rows of an entity went; `created` which tables and columns
+of the target a run made.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable
 
 from migrate.model import Column, Kind, Table, Type
 
-LAYOUT = 3  # 2: mapped, renamed; 3: placed, and rows that are flagged or deleted because they are gone
+LAYOUT = 4  # 2: mapped, renamed; 3: placed, and rows that are flagged or deleted because they are gone; 4: created
 
 _TEXT = Type(Kind.TEXT)
 _INT = Type(Kind.INT, bits=64)
@@ -105,6 +106,18 @@ _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
             _column("target_table", _TEXT),
         ),
         ("system", "entity", "target_table"),
+    ),
+    "created": (
+        (
+            _column("run", _TEXT),
+            _column("position", _INT),
+            _column("kind", _TEXT),  # table | column | index | reference
+            _column("target_table", _TEXT),
+            _column("name", _TEXT),
+            _column("state", _TEXT),  # making | made | dropped | kept
+            _column("noted_at", _TEXT),
+        ),
+        ("run", "position"),
     ),
     "reject": (
         (

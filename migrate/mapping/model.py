@@ -406,6 +406,7 @@ class Entity(Strict):
     field of that name, value None here). `write` is filled in by rule: add, or add_or_update where match is given.
     `let`: working values in the order of the file, which rules, fields, `match` and `key` see like columns.
     `on_parent_excluded`: what happens with a row that refers to one left out by rule; None: as its `missing` says.
+    `create`: whether the target table, and columns of it, are created where they are missing.
     `existing`: field, or "default" for those not named → what happens to it in rows that are in the target already.
     `was`: names under which earlier runs knew these rows, the newest first.
     `on_conflict`: what happens with a row that changed at the source and was edited in the target since its load."""
@@ -425,6 +426,7 @@ class Entity(Strict):
     one_per: tuple[str, ...] = ()
     match: dict[str, str | None] = Key(default_factory=dict)
     write: Literal["link", "add", "add_or_link", "update", "add_or_update"] = "add"
+    create: Literal["if_missing"] | None = None
     existing: dict[str, Existing] = Key(default_factory=dict)
     was: tuple[Was, ...] = ()
     target_sets: dict[str, str] = Key(default_factory=dict)  # column → any | at_least | not_null

@@ -95,6 +95,8 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     line(
         console, sentence(state, balances, verdicts, edited=sum((known.get("edited") or {}).values())), style
     )
+    if known.get("created"):
+        line(console, f"Created in the target: {', '.join(map(str, known['created']))}.")
     if known.get("kept"):
         line(
             console,

@@ -18,6 +18,7 @@ from migrate.parts import read_part, stream_rows
 from migrate.planning import digest_of, schema_digest, what_changed
 from migrate.retry import retried
 from migrate.stages.result import Result
+from migrate.state.created import tables_there, without
 from migrate.state.identity import in_names_of
 from migrate.state.proven import CROSSWALK
 from migrate.vault.capture import Capture, capture, read_capture
@@ -52,17 +53,18 @@ def backup_target(ctx: Context) -> int:
     """The touched tables of the target into the vault; how many rows."""
     taken = retried(partial(capture_target, ctx), note=ctx.progress.note)
     failpoints.hit("backup.target.captured")
-    touched = ctx.plan.touched
+    touched = [name for name in ctx.plan.touched if name in taken.parts]  # the others are yet to be created
     _store(ctx, "target", "target", "target", ctx.target.engine, taken, ctx.folder / "target", touched)
     return sum(p.rows for name in touched for p in taken.parts[name])
 
 
 def capture_target(ctx: Context) -> Capture:
-    """The touched tables and, in the same snapshot, our own crosswalk as earlier runs left it."""
+    """The touched tables and, in the same snapshot, our own crosswalk as earlier runs left it. Tables that this run is
+    to create are not there, and there is nothing of them to back up."""
     folder = ctx.room("target")
     crosswalk = ctx.target.meta("crosswalk")
-    touched = ctx.plan.touched
-    declared = ctx.target.schema(touched)
+    touched = tables_there(ctx)
+    declared = without(ctx.target.schema(ctx.plan.touched), ctx.plan.creates)
     if schema_digest(declared) != ctx.plan.target_schema:
         raise Drift(
             "the target's tables are no longer as they were planned: "

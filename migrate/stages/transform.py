@@ -34,6 +34,7 @@ from migrate.parts import RID_SHIFT, write_rows
 from migrate.planning import limit_of, may_be_quarantined, plan_number, yielding_columns
 from migrate.stages.result import Result
 from migrate.stages.roads import are_whole, make_roads, quarantined_by_splits
+from migrate.state.created import declared_target
 from migrate.state.gone import decide_gone, gone_file, refuse_too_many
 from migrate.state.identity import first_names
 from migrate.state.lookups import table_lookups
@@ -94,7 +95,7 @@ def damaged_parts(ctx: Context, inputs: str) -> list[str]:
 
 def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: str) -> Result:
     """All entities of the run, from `sources` (by name) against the state of the `target`."""
-    declared = ctx.target.schema(ctx.plan.touched)
+    declared = declared_target(ctx)
     known = known_crosswalk(ctx)
     rows = make_roads(ctx, sources)
     lookups = table_lookups(ctx, sources)

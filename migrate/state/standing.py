@@ -164,10 +164,19 @@ def _find_columns(find: Find) -> list[str]:
 def _declared_rows(ctx: Context, target: Rows, declared: Table) -> Iterator[pa.Table]:
     """The backed-up rows of a target table in its declared types; a table without rows gives one batch without rows,
     for that what earlier runs loaded is gone has to be seen."""
+    schema = arrow_schema(declared.columns)
+    yield schema.empty_table()
+    if declared.name not in target.schema.table_names:
+        return  # it is yet to be created
     stored = target.schema.table(declared.name)
-    yield arrow_schema(declared.columns).empty_table()
     for ref in target.parts[declared.name]:
-        yield ctx.target.as_declared(target.read(ref), stored, declared)
+        rows = ctx.target.as_declared(target.read(ref), stored, declared)
+        for column in schema.names:
+            if column not in rows.column_names:  # so is the column, and no row has a value
+                rows = rows.append_column(
+                    schema.field(column), pa.nulls(len(rows), schema.field(column).type)
+                )
+        yield rows
 
 
 def _keys(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psycopg
@@ -35,6 +35,9 @@ from migrate.connectors.postgres.write import one_array, staged
 from migrate.connectors.protocol import COUNTED
 from migrate.errors import Busy, GateClosed, UsageError
 from migrate.model import Column, Kind, Schema, Table, Type
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 KEYS = f"{META}.keys"
 _HOLD = 0x6D69677261746531  # "migrate1": advisory locks are numbers, one space per database
@@ -152,6 +155,17 @@ class PostgresTarget:
                 side.execute(sql.encode())
             failpoints.hit("postgres.create.done")
         failpoints.hit("postgres.create.committed")
+
+    def changing(self) -> AbstractContextManager[sa.Connection]:
+        from migrate.connectors.postgres.creation import changing  # sqlalchemy, wanted only here
+
+        return changing(self._url)
+
+    def check_rights(self, new: Sequence[str], changed: Sequence[str], referred: Sequence[str]) -> None:
+        from migrate.connectors.postgres.creation import check_rights
+
+        with translated("looking at rights", where=self.url):
+            check_rights(self._side(), new, changed, referred)
 
     # -- one run at a time ------------------------------------------------------------------------
 

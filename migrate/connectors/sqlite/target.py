@@ -6,9 +6,9 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,9 @@ from migrate.connectors.sqlite.snapshot import SqliteSnapshot, open_snapshot
 from migrate.connectors.sqlite.write import SqliteTransaction
 from migrate.errors import Busy, Unreachable, UsageError
 from migrate.model import Schema, Table
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 LOCK_SUFFIX = ".migrate-lock"
 _LARGEST = 2**63 - 1
@@ -89,6 +92,21 @@ class SqliteTarget:
                     connection.execute(create_table(table, constraints=constraints, if_missing=True))
                     for statement in create_indexes(table) if constraints else ():
                         connection.execute(statement)
+
+    def changing(self) -> AbstractContextManager[sa.Connection]:
+        from migrate.connectors.sqlite.creation import changing  # sqlalchemy, wanted only here
+
+        return changing(self.path)
+
+    def check_rights(self, new: Sequence[str], changed: Sequence[str], referred: Sequence[str]) -> None:
+        del new, changed, referred
+        if not os.access(self.path, os.W_OK):
+            raise Unreachable(
+                "the database cannot be written, so no table can be created in it",
+                where=self.url,
+                kept="Nothing was read or changed.",
+                hint="Give write permission on the file and its folder.",
+            )
 
     @contextmanager
     def hold(self) -> Iterator[None]:

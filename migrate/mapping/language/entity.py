@@ -47,7 +47,7 @@ from migrate.mapping.shapes import (
 )
 from migrate.mapping.tree import Node, Pairs, Path_, Text
 
-_ENTITY_LATER = frozenset(["create", "duplicates", "consent", "retention", "known_as", "when"])
+_ENTITY_LATER = frozenset(["duplicates", "consent", "retention", "known_as", "when"])
 
 
 def _key(value: Any, node: Node, reading: Reading, path: Path_) -> Any:
@@ -65,6 +65,11 @@ def _entity(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) 
     said_of_shapes(values, node, reading, path)
     if "write" not in values:
         values["write"] = "add_or_update" if node.get("match") is not None else "add"
+    if values.get("create") and values["write"] == "link":
+        hint = "take `create` out, or let it bring rows: write: add_or_link"
+        return reading.wrong(
+            "conflict", node.at, "`write: link` writes no row, so there is nothing to create for it", hint
+        )
     defaults = values.pop("defaults", {})
     entity = build(Entity, {**values, "name": str(path[-1])}, node, reading)
     return with_defaults(entity, defaults) if isinstance(entity, Entity) else entity
@@ -161,6 +166,9 @@ ENTITY = Record(
             required=True,
         ),
         "into": Key(TABLE, "The target table.", required=True),
+        "create": Key(
+            Choice.of(Entity, "create"), "if_missing: the target table, or columns of it, that `fields` name and that are not there are created before the load."
+        ),
         "match": Key(_MATCH, "Target columns that decide whether a row is there already."),
         "write": Key(
             Choice.of(Entity, "write"), "link (found, never created), add, add_or_link, update (never created), or add_or_update (default where `match` is given)."

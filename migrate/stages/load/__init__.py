@@ -1,4 +1,4 @@
-"""Load: gate → our tables and fence → keys and expectations → parts, once each → second pass for cycles."""
+"""Load: gate → our tables and fence → tables and columns of `create` → keys and expectations → parts, once each → second pass for cycles."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from migrate.retry import retried
 from migrate.stages.load.all_parts import allowed_refusals, digest, first_pass, too_many
 from migrate.stages.load.assign import assign
 from migrate.stages.load.cascade import cascade
+from migrate.stages.load.create import create_missing, created_notes
 from migrate.stages.load.emptied import write_emptied
 from migrate.stages.load.gate import TargetDrifted, check_gate, check_schema, check_target
 from migrate.stages.load.gone import act_on_gone, anything_gone
@@ -30,6 +31,7 @@ from migrate.stages.load.parts import Lane
 from migrate.stages.load.receipts import Session, Work, once
 from migrate.stages.result import Result
 from migrate.state.counts import settled_counts
+from migrate.state.created import declared_target, of_this_run
 from migrate.state.expected import check_counts
 from migrate.state.identity import renames
 from migrate.state.lost import lost_values
@@ -53,9 +55,10 @@ def run(ctx: Context) -> Result:
     declared = check_schema(ctx)
     started = written_parts(ctx)
     if not started:
-        verdicts += (check_target(ctx, backups["target"].manifest.digests),)
+        verdicts += (check_target(ctx, backups["target"]),)
     _check_staged(ctx, inputs)
     session = retried(partial(_open_session, ctx), note=ctx.progress.note)
+    declared = retried(partial(create_missing, ctx, session.fence, declared), note=ctx.progress.note)
     retried(partial(assign, ctx, declared, inputs), note=ctx.progress.note)
     if not started:
         check_counts(ctx)
@@ -68,7 +71,7 @@ def run(ctx: Context) -> Result:
     write_rejects(ctx, _all_rejects(ctx))
     ctx.ledger.put_checkpoint(ctx.run, NAME, "done", inputs, [], {"rows": rows})
     failpoints.hit("load.checkpointed")
-    return Result(rows=rows, verdicts=verdicts)
+    return Result(rows=rows, verdicts=verdicts, notes=created_notes(ctx))
 
 
 def _check_staged(ctx: Context, inputs: str) -> None:
@@ -84,7 +87,9 @@ def _check_staged(ctx: Context, inputs: str) -> None:
 
 
 def _nothing_to_write(ctx: Context) -> bool:
-    """Every row is as an earlier run left it."""
+    """Every row is as an earlier run left it, and nothing is to be created."""
+    if of_this_run(ctx):
+        return False
     counts = settled_counts(ctx)
     quiet = all(set(counts[name]["operations"]) <= {"unchanged"} for name in ctx.entities)
     return quiet and not anything_gone(ctx)
@@ -92,7 +97,7 @@ def _nothing_to_write(ctx: Context) -> bool:
 
 def _nothing(ctx: Context, inputs: str) -> Result:
     """No write needs no gate (F17); only the run's own folder gets its empty parts, and the crosswalk new names."""
-    assign(ctx, ctx.target.schema(ctx.plan.touched), inputs)
+    assign(ctx, declared_target(ctx), inputs)
     check_counts(ctx)
     wanted = renames(ctx)
     if wanted:

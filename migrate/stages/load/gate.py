@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from migrate import canon, failpoints
 from migrate.context import Context
 from migrate.errors import Corrupt, Drift, GateClosed
 from migrate.model import Schema, Verdict
 from migrate.planning import schema_digest, what_changed
+from migrate.state.created import in_use, made_by, overlay, withdraw, without
 from migrate.state.proven import proven_backups
 from migrate.vault.check import check
+from migrate.vault.reader import Backup
 
 LEVELS = ("L0", "L1", "L2", "L3", "L4", "L5")
 
@@ -55,27 +55,35 @@ def check_gate(ctx: Context) -> tuple[Verdict, ...]:
 
 
 def check_schema(ctx: Context) -> Schema:
-    """The target's catalogue as planned; raises Drift otherwise."""
-    declared = ctx.target.schema(ctx.plan.touched)
-    if schema_digest(declared) != ctx.plan.target_schema:
+    """The target's catalogue as planned, with what is to be created; raises Drift otherwise."""
+    found = ctx.target.schema(ctx.plan.touched)
+    watched = without(found, ctx.plan.creates)
+    if schema_digest(watched) != ctx.plan.target_schema:
         raise Drift(
             "the target's tables are no longer as they were planned: "
-            + what_changed(ctx.plan, "target", declared),
+            + what_changed(ctx.plan, "target", watched),
             where=ctx.target.url,
             kept="Nothing was changed by this command.",
             hint="Run with --fresh to plan anew.",
         )
-    return declared
+    return overlay(found, ctx.plan.creates)
 
 
-def check_target(ctx: Context, digests: Mapping[str, str]) -> Verdict:
-    """The touched tables' rows, read in one snapshot, against the proven backup; raises TargetDrifted."""
+def check_target(ctx: Context, backup: Backup) -> Verdict:
+    """The touched tables' rows, read in one snapshot, against the proven backup; raises TargetDrifted.
+
+    What a try of this run that was killed created is empty, or it is Drift; where the backup has to be taken anew it
+    is dropped first, so that no backup ever holds it."""
+    _check_created(ctx)
     changed = []
-    with ctx.target.snapshot(ctx.plan.touched) as snapshot:
-        for name in ctx.plan.touched:
+    known = {t.name: t for t in backup.schema.tables}
+    with ctx.target.snapshot([n for n in ctx.plan.touched if n in known]) as snapshot:
+        for name, before in known.items():
             table = snapshot.schema.table(name)
-            found = canon.digest(snapshot.read(name), table.types)
-            expected = canon.Digest.parse(digests[name])
+            columns = [c for c in before.column_names if c in table.column_names]
+            types = {c: table.column(c).type for c in columns}
+            found = canon.digest(snapshot.read(name, columns), types)
+            expected = canon.Digest.parse(backup.manifest.digests[name])
             if found != expected:
                 changed.append(name)
     failpoints.hit("load.gate.target_read")
@@ -87,9 +95,23 @@ def check_target(ctx: Context, digests: Mapping[str, str]) -> Verdict:
     )
     ctx.ledger.put_verdict(ctx.run, "load", verdict)
     if changed:
+        withdraw(ctx)
         raise TargetDrifted(
             f"the target changed after its backup: {', '.join(changed)}",
             kept="Nothing was loaded.",
             hint="Run again: the backup is taken and proven anew. Stop other writers if it keeps happening.",
         )
     return verdict
+
+
+def _check_created(ctx: Context) -> None:
+    """Nobody put anything into what a killed try of this run created."""
+    used = in_use(ctx, made_by(ctx)) if ctx.plan.creates else {}
+    if used:
+        said = "; ".join(f"{step.words}: {why}" for step, why in used.items())
+        raise Drift(
+            f"others use what this run has created and not yet filled: {said}",
+            where=ctx.target.url,
+            kept="Nothing was loaded.",
+            hint=f"Take that out and run the same command again; or `migrate rollback {ctx.run}`, which keeps what others use.",
+        )

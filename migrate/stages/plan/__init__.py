@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import dataclass
 
 from migrate import failpoints
+from migrate.connectors.creation import ddl
 from migrate.connectors.registry import open_scratch
 from migrate.context import Context
 from migrate.durable import write_bytes
@@ -14,7 +16,7 @@ from migrate.mapping.model import Mapping
 from migrate.mapping.references import compared_with, referring_columns
 from migrate.mapping.references import references as refs_of  # `references` is a module of this package
 from migrate.mapping.usage import read_tables
-from migrate.model import Schema
+from migrate.model import Schema, Table
 from migrate.plan_model import EntityPlan, Plan
 from migrate.planning import (
     earlier_identities,
@@ -33,11 +35,13 @@ from migrate.stages.plan.checks import (
     impossible_cycle,
     where_is,
 )
+from migrate.stages.plan.creates import creations
 from migrate.stages.plan.gone import check_gone
 from migrate.stages.plan.ordering import Order, load_order
 from migrate.stages.plan.references import check_lookups, check_matches, check_references
 from migrate.stages.plan.totals import check_totals
 from migrate.stages.result import Result
+from migrate.state.created import overlay, without
 from migrate.state.expected import check_made_from
 from migrate.state.identity import first_names
 from migrate.state.records import meta_rows
@@ -55,12 +59,12 @@ def run(ctx: Context) -> Result:
         return Result(resumed=True)
     source_schemas = _source_schemas(ctx)
     target = ctx.target.schema(target_tables(ctx.mapping))
-    problems, warnings, order = held_against(
-        ctx.mapping, source_schemas, target, engine=ctx.target.engine, now=ctx.now
-    )
-    if problems or order is None:
-        raise MappingError(problems, hint="Nothing was read or changed.")
-    plan = _plan(ctx, source_schemas, target, order, warnings)
+    held = held_against(ctx.mapping, source_schemas, target, engine=ctx.target.engine, now=ctx.now)
+    warnings = held.warnings
+    if held.problems or held.order is None:
+        raise MappingError(held.problems, hint="Nothing was read or changed.")
+    _prove_rights(ctx, target, held.creates)
+    plan = _plan(ctx, source_schemas, target, held.creates, held.order, warnings)
     _refuse_missing_parents(ctx, plan)
     _refuse_unread_parents(ctx)
     prove_scratch(ctx)
@@ -72,13 +76,30 @@ def run(ctx: Context) -> Result:
     return Result(notes=tuple(str(w) for w in warnings))
 
 
+@dataclass(frozen=True)
+class Held:
+    """What holding a mapping against both live schemas found. `order` is None where there are problems."""
+
+    problems: list[Problem]
+    warnings: list[Problem]
+    order: Order | None
+    creates: tuple[Table, ...] = ()
+
+
 def held_against(
     mapping: Mapping, sources: dict[str, Schema], target: Schema, *, engine: str, now: str
-) -> tuple[list[Problem], list[Problem], Order | None]:
-    """The mapping held against both live schemas: problems, warnings, and the load order where there are none.
+) -> Held:
+    """The mapping held against both live schemas: problems, warnings, what is to be created, and the load order.
 
     `sources` by name, each with the tables that the mapping names as far as they are there; `engine`: the target's."""
     roads, problems = _roads(mapping, sources)
+    creates: tuple[Table, ...] = ()
+    if all(name in roads for name, entity in mapping.entities.items() if entity.create):
+        creates, found = creations(mapping, roads, target, engine=engine, now=now)
+        problems += found
+    if problems and any(e.create for e in mapping.entities.values()):
+        return Held(problems, [], None)  # what is to be created is not known, so nothing can be said about it
+    target = overlay(target, creates)
     found, warnings = check_tables(mapping, sources, target)
     problems += found
     problems += check_lookups(mapping, target)
@@ -96,7 +117,7 @@ def held_against(
     order = load_order(mapping.entities, edges_of(mapping, target)) if not problems else None
     problems += [impossible_cycle(mapping, cycle) for cycle in (order.impossible if order else ())]
     problems += check_matches(mapping, order.deferred) if order and not problems else []
-    return problems, warnings, order
+    return Held(problems, warnings, order, creates)
 
 
 def _roads(mapping: Mapping, sources: dict[str, Schema]) -> tuple[dict[str, RoadSpec], list[Problem]]:
@@ -205,9 +226,24 @@ def prove_scratch(ctx: Context) -> None:
         ctx.ledger.remove_scratch(name)
 
 
+def _prove_rights(ctx: Context, target: Schema, creates: tuple[Table, ...]) -> None:
+    """What is to be created may be created (F27): found out now, not after the extract."""
+    if creates:
+        new = [t.name for t in creates if t.primary_key or t.indexes]  # both need the right in the schema
+        referred = {f.ref_table for t in creates for f in t.foreign_keys} & set(target.table_names)
+        changed = [t.name for t in creates if not t.primary_key]
+        ctx.target.check_rights(new, changed, sorted(referred - set(changed)))
+
+
 def _plan(
-    ctx: Context, sources: dict[str, Schema], target: Schema, order: Order, warnings: list[Problem]
+    ctx: Context,
+    sources: dict[str, Schema],
+    present: Schema,
+    creates: tuple[Table, ...],
+    order: Order,
+    warnings: list[Problem],
 ) -> Plan:
+    target, watched = overlay(present, creates), without(present, creates)
     entities, names = {}, first_names(ctx)
     for name in order.entities:
         entity = ctx.mapping.entities[name]
@@ -226,7 +262,7 @@ def _plan(
         run=ctx.run,
         mapping_digest=ctx.mapping.digest,
         source_schemas={name: schema_digest(s) for name, s in sources.items()},
-        target_schema=schema_digest(target),
+        target_schema=schema_digest(watched),
         order=order.entities,
         entities=entities,
         source_tables=read_tables(ctx.mapping),
@@ -235,5 +271,7 @@ def _plan(
         now=ctx.now,
         unread=_unread(ctx),
         shapes={k: v for n, s in sources.items() for k, v in shapes_of(f"source:{n}", s).items()}
-        | shapes_of("target", target),
+        | shapes_of("target", watched),
+        creates=creates,
+        ddl=ddl(ctx.target.engine, creates) if creates else (),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import get_close_matches
 
 from migrate.errors import Problem
@@ -40,7 +41,7 @@ def check_tables(
     for name, entity in mapping.entities.items():
         path = f"entities.{name}"
         if entity.into not in target.table_names:
-            problems.append(no_table(mapping, f"{path}.into", entity.into, "target"))
+            problems.append(_no_target_table(mapping, name))
             continue
         table = target.table(entity.into)
         if table.triggers and entity.write != "link":
@@ -59,7 +60,7 @@ def check_tables(
                         "unknown_column",
                         where_is(mapping, f"{path}.match.{column}"),
                         f"{entity.into} has no column {column!r}",
-                        _nearest(column, table.column_names),
+                        _or_create(entity, _nearest(column, table.column_names), column in entity.fields),
                     )
                 )
         problems += _target_sets(mapping, path, entity, table)
@@ -68,6 +69,25 @@ def check_tables(
         if extra != "touched" and extra not in target.table_names:
             problems.append(no_table(mapping, "policy.backup.tables", extra, "target"))
     return problems, warnings
+
+
+def _no_target_table(mapping: Mapping, name: str) -> Problem:
+    entity = mapping.entities[name]
+    found = no_table(mapping, f"entities.{name}.into", entity.into, "target")
+    if entity.create is not None:
+        return replace(
+            found, hint=f"{name} never brings rows (write: {entity.write}), so no table is created for it"
+        )
+    hint = "; or let the run create it: create: if_missing" if entity.inserts else ""
+    return replace(found, hint=found.hint + hint)
+
+
+def _or_create(entity: Entity, hint: str, has_field: bool = True) -> str:
+    """`hint`, and that a column which is missing can be created."""
+    if entity.write == "link" or not has_field:
+        return hint
+    more = "let the run create it: create: if_missing"
+    return hint if entity.create else f"{hint}; or {more}" if hint else more
 
 
 def _map_tables(mapping: Mapping, sources: dict[str, Schema]) -> list[Problem]:

@@ -21,6 +21,7 @@ from migrate.errors import Busy, Drift, GateClosed, MigrateError, UsageError
 from migrate.ledger.receipts import meta_table
 from migrate.model import Verdict
 from migrate.planning import state_columns
+from migrate.stages.rollback.created import created_and_gone, foreseen, undone_tables
 from migrate.stages.rollback.returned import (
     anything_missing,
     bring_back,
@@ -30,6 +31,7 @@ from migrate.stages.rollback.returned import (
     still_missing,
 )
 from migrate.stages.rollback.victims import Conflict, Undo, chunks, decide, images, key_table
+from migrate.state.created import Undone, withdraw
 from migrate.state.identity import renamed_rows
 from migrate.state.proven import proven_backups
 from migrate.state.records import meta_rows, writers
@@ -49,6 +51,7 @@ class RolledBack:
     renamed: list[dict[str, object]] = field(
         default_factory=list
     )  # crosswalk names this run changed: they stay
+    created: list[dict[str, object]] = field(default_factory=list)  # tables and columns this run made
 
     def as_json(self) -> dict[str, object]:
         proof = None
@@ -60,6 +63,7 @@ class RolledBack:
             "conflicts": self.conflicts,
             "proof": proof,
             "renamed": self.renamed,
+            "created": self.created,
         }
 
 
@@ -68,7 +72,8 @@ def rollback(
 ) -> RolledBack:
     """Undo what this run wrote. Raises UsageError where a later run wrote too, or dependants are left out of `only`."""
     declared = ctx.target.schema(ctx.plan.touched)
-    gone = [name for name in ctx.plan.touched if name not in declared.table_names]
+    waiting = created_and_gone(ctx, declared)
+    gone = [name for name in ctx.plan.touched if name not in declared.table_names and name not in waiting]
     if gone:
         raise Drift(
             f"the target has no table {', '.join(gone)} any more",
@@ -80,15 +85,18 @@ def rollback(
     undos = decide(ctx, declared, only, force)
     _refuse_dependants(ctx, only)
     plan_returns(ctx, {u.entity: u for u in undos})
+    created = foreseen(ctx, undos, only) if preview else []
     if not preview:
         ctx.ledger.audit("rollback started", ctx.run, {"only": list(only), "force": list(force)})
         _execute(ctx, undos)
         failpoints.hit("rollback.executed")
+        created = withdraw(ctx, undone_tables(ctx, only))
+        failpoints.hit("rollback.withdrawn")
         if not _left(ctx, undos):
             _mark(ctx)
             ctx.ledger.set_state(ctx.run, "rolled_back")
         failpoints.hit("rollback.marked")
-    proof = None if preview else _prove(ctx, undos, backup)
+    proof = None if preview else _prove(ctx, undos, backup, created)
     conflicts = [asdict(c) for u in undos for c in u.conflicts.values()]
     result = RolledBack(
         preview=preview,
@@ -108,6 +116,7 @@ def rollback(
             for row in renamed_rows(ctx)
             if row["run"] == ctx.run
         ],
+        created=[one.as_json() for one in created],
     )
     if proof is not None:
         ctx.ledger.supersede_verdicts(ctx.run, "rollback")
@@ -441,17 +450,29 @@ def _backup(ctx: Context) -> Backup:
         raise
 
 
-def _prove(ctx: Context, undos: Sequence[Undo], backup: Backup) -> Verdict:
-    """The touched tables against the backup taken before the load; under `--only` those that it names wholly."""
+def _prove(ctx: Context, undos: Sequence[Undo], backup: Backup, created: Sequence[Undone]) -> Verdict:
+    """The touched tables against the backup taken before the load; under `--only` those that it names wholly. A table
+    that was not there then must be gone, a column too."""
     undone = {u.entity for u in undos}
     others = {e.into for name, e in ctx.plan.entities.items() if name not in undone}
     tables = [name for name in ctx.plan.touched if name not in others]
-    differences = []
-    with ctx.target.snapshot(tables) as snapshot:
+    there = ctx.target.schema(tables)
+    before = {t.name: t for t in backup.schema.tables}
+    differences = [f"{one.what} stays: {one.reason}" for one in created if one.reason]
+    told = {one.table for one in created if one.reason}
+    for table in there.tables:
+        new = table.name not in before
+        more = [] if new else [c for c in table.column_names if c not in before[table.name].column_names]
+        if table.name not in told and (new or more):
+            differences.append(f"{table.name}: {', '.join(more) or 'it'} was not there before the load")
+    with ctx.target.snapshot([n for n in tables if n in before]) as snapshot:
         for name in tables:
+            if name not in before:
+                continue
             table = snapshot.schema.table(name)
+            types = {c: t for c, t in table.types.items() if c in before[name].column_names}
             expected = canon.Digest.parse(backup.manifest.digests[name])
-            found = canon.digest(snapshot.read(name), table.types)
+            found = canon.digest(snapshot.read(name, list(types)), types)
             if found != expected:
                 kept = sum(len(u.conflicts) for u in undos if u.table.name == name)
                 why = f"{kept} rows kept as conflicts" if kept else "changed by others since the load"
@@ -460,7 +481,7 @@ def _prove(ctx: Context, undos: Sequence[Undo], backup: Backup) -> Verdict:
         check="rollback equals the backup before the load",
         passed=not differences,
         expected=f"{len(tables)} tables equal",
-        found=f"{len(tables) - len(differences)} equal",
+        found=f"{max(0, len(tables) - len(differences))} equal",
         reason="; ".join(differences),
         evidence={"differences": differences},
     )

@@ -71,6 +71,8 @@ def decide(ctx: Context, declared: Schema, only: Sequence[str], force: Sequence[
     for name in reversed(ctx.plan.order):
         if only and name not in only:
             continue
+        if ctx.plan.entities[name].into not in declared.table_names:
+            continue  # this run created it, and it is dropped already
         table = declared.table(ctx.plan.entities[name].into)
         undos[name] = Undo(name, table, now[name], forced=table.name in force)
         hashes[name] = {}

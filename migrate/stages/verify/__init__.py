@@ -25,7 +25,7 @@ from migrate.connectors.registry import open_target
 from migrate.context import Context
 from migrate.duck import literal, parquet, workspace
 from migrate.durable import atomic_file, write_bytes
-from migrate.errors import GateClosed
+from migrate.errors import Drift, GateClosed
 from migrate.mapping.model import Entity
 from migrate.model import Schema, Table, Verdict
 from migrate.parts import stream_rows
@@ -38,6 +38,7 @@ from migrate.stages.verify.kept import unchanged_of
 from migrate.stages.verify.set_by_target import kept, kept_type, must_be_filled, set_by_target
 from migrate.stages.verify.totals import totals_of
 from migrate.state.accounts import accounts
+from migrate.state.created import declared_target, tables_there
 from migrate.state.identity import names_then
 from migrate.state.loaded import loaded_rows
 from migrate.state.records import Rejected, read_rejected
@@ -53,7 +54,8 @@ def run(ctx: Context) -> Result:
     rows = 0
     target = open_target(ctx.mapping.target.url, base=Path(ctx.mapping.base), work=ctx.home / "work")
     try:
-        declared = target.schema(ctx.plan.touched)
+        declared = declared_target(ctx, target)
+        _refuse_missing(ctx, tables_there(ctx, target))
         rejected = read_rejected(ctx)
         expected = {
             name: _expected(ctx, name, declared.table(e.into), rejected) for name, e in ctx.entities.items()
@@ -92,6 +94,18 @@ def run(ctx: Context) -> Result:
     return Result(rows=rows, verdicts=tuple(verdicts))
 
 
+def _refuse_missing(ctx: Context, there: list[str]) -> None:
+    """Tables that the run created and that somebody, or its own rollback, has dropped."""
+    gone = sorted({e.into for e in ctx.entities.values()} - set(there))
+    if gone:
+        raise Drift(
+            f"the target has no table {', '.join(gone)} any more, which this run created",
+            where=ctx.target.url,
+            kept="Nothing was changed.",
+            hint="A run that was rolled back cannot be verified; run the mapping again.",
+        )
+
+
 def _expected(ctx: Context, name: str, table: Table, rejected: Rejected) -> Path:
     """`verify/ENTITY.expected.parquet`: key (target key), hash, rid, source key of every row that must be there, and
     `s.COLUMN`, what was written to a column of which at least that is asked."""
@@ -121,7 +135,7 @@ def _expected(ctx: Context, name: str, table: Table, rejected: Rejected) -> Path
 
 def _read(ctx: Context, target: Target, declared: Schema) -> None:
     """What stands in the target now, of all entities in one snapshot."""
-    with target.snapshot(ctx.plan.touched) as snapshot:
+    with target.snapshot(tables_there(ctx, target)) as snapshot:
         for name, entity in ctx.entities.items():
             _found(ctx, target, snapshot, declared.table(entity.into), name, entity)
             failpoints.hit("verify.entity_read")
