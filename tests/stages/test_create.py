@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -215,3 +216,52 @@ def test_a_role_without_the_right_is_told_the_grant(
         with psycopg.connect(url, autocommit=True) as server:
             server.execute(f"DROP OWNED BY {role}".encode())
             server.execute(f"DROP ROLE {role}".encode())
+
+
+def test_the_sql_can_be_reviewed_and_changes_nothing(tmp_path: Path) -> None:
+    world = lacking(tmp_path)
+    done = world.command("plan", str(world.mapping), "--ddl")
+    assert done.code == 0
+    assert "ALTER TABLE accounts ADD COLUMN legacy_id INTEGER;" in done.out.splitlines()
+    kept = tmp_path / "plan.json"
+    whole = world.command("plan", str(world.mapping), "--ddl", "--out", str(kept))
+    assert whole.out == done.out
+    statements = json.loads(kept.read_text())["ddl"]
+    assert "\n\n".join(statements) == done.out.rstrip("\n")
+    assert ours(world.target) == ["accounts"]
+    world.run("--plan", str(kept))
+    again = world.command("plan", str(world.mapping), "--ddl")
+    assert (again.code, again.out) == (0, "-- nothing is to be created in the target\n")
+
+
+def test_a_run_of_some_entities_creates_what_they_need(tmp_path: Path) -> None:
+    """Also where there is no row for it; and an undo of some entities drops only what is theirs."""
+    world = lacking(tmp_path)
+    world.source.run("DELETE FROM remarks")
+    first = world.run("--only", "accounts")
+    assert (ours(world.target), columns(world.target, "accounts")) == (
+        ["accounts"],
+        ["id", "name", "legacy_id"],
+    )
+    second = world.run()
+    assert ours(world.target) == ["accounts", "contacts", "notes"]
+    done = world.command("rollback", second["run"], "--only", "notes", "--yes", "--json")
+    assert (done.code, ours(world.target)) == (0, ["accounts", "contacts"]), done.out
+    for run in (second["run"], first["run"]):
+        done = world.command("rollback", run, "--yes", "--json")
+        assert (done.code, done.document["proof"]["passed"]) == (0, True), done.out
+    _is_as_before(world)
+
+
+def test_a_created_table_that_somebody_dropped_is_told(tmp_path: Path) -> None:
+    """A verification and an undo cannot be had; after a rollback a row has no place in the target."""
+    world = lacking(tmp_path)
+    run = world.run()["run"]
+    world.target.run("ALTER TABLE notes RENAME TO elsewhere")
+    for command in (("verify", run), ("rollback", run, "--yes")):
+        done = world.command(*command)
+        assert done.code == 7
+        is_one_clear_paragraph(done.err, "notes", "any more")
+    world.target.run("ALTER TABLE elsewhere RENAME TO notes")
+    assert world.command("rollback", run, "--yes").code == 0
+    assert world.command("trace", run, "contacts", "1", "--json").code == 0
