@@ -17,7 +17,9 @@ from collections.abc import Callable
 
 from migrate.model import Column, Kind, Table, Type
 
-LAYOUT = 4  # 2: mapped, renamed; 3: placed, and rows that are flagged or deleted because they are gone; 4: created
+LAYOUT = (
+    4  # 2: mapped, renamed; 3: placed, and rows that are flagged or deleted because they are gone; 4: created
+)
 
 _TEXT = Type(Kind.TEXT)
 _INT = Type(Kind.INT, bits=64)

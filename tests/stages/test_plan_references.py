@@ -58,12 +58,10 @@ def problems(folder: Path, *fields: str) -> list[str]:
     file = folder / "m.yaml"
     file.write_text(HEAD + "".join(f"      {field}\n" for field in fields), encoding="utf-8")
     mapping = load_mapping(file, {})
-    found, _, _ = held_against(
-        mapping, {"source": SOURCE}, TARGET, engine="postgresql", now="2026-11-20T10:00:00Z"
-    )
+    held = held_against(mapping, {"source": SOURCE}, TARGET, engine="postgresql", now="2026-11-20T10:00:00Z")
     return [
         f"{p.where.removeprefix(f'{file}:')} [{p.code}] {p.message}" + (f" ({p.hint})" if p.hint else "")
-        for p in found
+        for p in held.problems
     ]
 
 
