@@ -7,11 +7,12 @@ import atexit
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -165,7 +166,7 @@ def start_private(server: str, installer: str) -> tuple[str, Callable[[], None]]
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=services.end_with_parent,
+            preexec_fn=partial(services.end_with_parent, signal.SIGTERM),  # it takes SIGINT for nothing
         )
 
     def stop() -> None:

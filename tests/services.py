@@ -200,10 +200,10 @@ def start_private(binaries: Path, locale: str = "C") -> tuple[str, Callable[[], 
     return url, stop
 
 
-def end_with_parent() -> None:
-    """Where the tests are killed, nothing stops the server; Linux can."""
+def end_with_parent(how: signal.Signals = signal.SIGINT) -> None:
+    """Where the tests are killed, nothing stops the server; Linux can. `how`: the signal at which it ends."""
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(1, how)  # PR_SET_PDEATHSIG
 
 
 def sweep(place: Path, prefix: str) -> None:
