@@ -151,7 +151,7 @@ class Target(Database, Protocol):
 
     def changing(self) -> AbstractContextManager[sa.Connection]:
         """A transaction for statements that create or drop tables (`migrate.connectors.creation`), committed at the
-        end; driver errors inside become ours. Where DDL is not transactional each statement stands at once."""
+        end; driver errors inside become ours. Asked of engines in `creation.MODULES` only. Where DDL is not transactional each statement stands at once."""
         ...
 
     def check_rights(self, new: Sequence[str], changed: Sequence[str], referred: Sequence[str]) -> None:

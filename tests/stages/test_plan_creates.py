@@ -68,7 +68,7 @@ WIDE = """
 
 def held(folder: Path, entities: str, engine: str = "sqlite", *tables: Table, more: str = "") -> Held:
     """The mapping held against the source above and a target of these tables; nothing is connected to."""
-    url = "sqlite:///t.db" if engine == "sqlite" else "postgresql://u@localhost/t"
+    url = "sqlite:///t.db" if engine == "sqlite" else f"{engine}://u@localhost/t"
     file = folder / "m.yaml"
     file.write_text(
         "migrate: 1\nname: demo\nsource: {system: old, url: 'sqlite:///s.db', timezone: UTC}\n"
@@ -206,3 +206,16 @@ def test_a_column_that_is_there_with_another_type_is_wrong(tmp_path: Path) -> No
     )
     assert found[0] == "type"
     assert "int never becomes bytes" in found[1]
+
+
+def test_an_engine_in_which_nothing_is_created_yet_says_so(tmp_path: Path) -> None:
+    """Where nothing is missing there is nothing to say."""
+    asking = ONE.replace("into:", "create: if_missing, into:")
+    (found,) = problems(held(tmp_path, asking, "mysql"))
+    message = "tables are not created in mysql targets in this version"
+    assert found == ("create", message, "create the table yourself")
+    there = existing("sqlite")
+    whole = Table(
+        "accounts", (*there.columns, Column("legacy_id", Type(Kind.TEXT, "text"))), primary_key=("id",)
+    )
+    assert problems(held(tmp_path, asking, "mysql", whole)) == []

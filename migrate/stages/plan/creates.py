@@ -32,7 +32,10 @@ def creations(
     if not asking:
         return (), []
     if not creates(engine):
-        path = f"entities.{asking[0]}.create"
+        lacking = [name for name in asking if _lacks(mapping.entities[name], present)]
+        if not lacking:
+            return (), []
+        path = f"entities.{lacking[0]}.create"
         message = f"tables are not created in {engine} targets in this version"
         return (), [Problem("create", where_is(mapping, path), message, "create the table yourself")]
     work = _Work(mapping, present, engine_module(engine))
@@ -48,6 +51,12 @@ def creations(
     tables = dict.fromkeys(mapping.entities[name].into for name in asking)
     made = [work.created(name) for name in tables]
     return tuple(t for t in made if t is not None), list(dict.fromkeys(work.problems))
+
+
+def _lacks(entity: Entity, present: Schema) -> bool:
+    if entity.into not in present.table_names:
+        return True
+    return not set(entity.fields) <= set(present.table(entity.into).column_names)
 
 
 @dataclass
