@@ -89,9 +89,8 @@ class Backup(Strict):
 
 class Policy(Strict):
     max_quarantine: float = 0.02  # share of `in`; text "2%" or "0.02"
-    max_gone: float = (
-        0.05  # share of an entity's loaded rows that a run may delete or flag because they are gone
-    )
+    max_gone: float = 0.05  # share of an entity's loaded rows that a run may flag or delete as gone
+    proof_days: int = 7  # how long the proof of a table's backup holds for the same bytes; 0: not at all
     unmapped: Literal["error", "warn", "ignore"] = "warn"
     lossy: Literal["error", "quarantine", "allow"] = "error"
     target_drift: Literal["refresh", "stop"] = "refresh"

@@ -23,6 +23,7 @@ from migrate.state.counts import gone_counts
 from migrate.state.quarantine import SPLIT
 from migrate.state.unused import unused_problems
 from migrate.vault.capture import table_folder
+from migrate.vault.verdicts import PROVEN
 
 NAME = "report"
 _LIBRARIES = ("pyarrow", "polars", "duckdb", "psycopg", "adbc-driver-postgresql", "pymysql", "sqlalchemy")
@@ -140,8 +141,11 @@ def _profile(ctx: Context) -> dict[str, Any]:
     }
 
 
+def _proven(ctx: Context, manifest_sha256: str) -> bool:
+    return any(v.check == PROVEN and v.passed for _, v in ctx.ledger.verdicts_about(manifest_sha256))
+
+
 def _backups(ctx: Context) -> list[dict[str, Any]]:
-    levels = {v.check.split()[0] for s, v in ctx.ledger.verdicts(ctx.run) if s == "restore-test" and v.passed}
     return [
         {
             "id": b.id,
@@ -152,7 +156,7 @@ def _backups(ctx: Context) -> list[dict[str, Any]]:
             "created_at": b.created_at,
             "rows": b.rows,
             "bytes": b.bytes,
-            "level": "L5" if "L5" in levels else "none",
+            "level": "L5" if _proven(ctx, b.manifest_sha256) else "none",
             "manifest_sha256": b.manifest_sha256,
         }
         for b in ctx.ledger.backups()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from migrate import durable, parts
 from migrate.errors import Corrupt
-from migrate.model import FileRef, Manifest, PartRef, Schema
+from migrate.model import FileRef, Manifest, PartRef, Schema, Table
 from migrate.stores.protocol import Store
 from migrate.vault import layout, schema_json
 
@@ -47,6 +47,18 @@ class Backup:
 
     def rows(self, table: str) -> int:
         return sum(ref.rows for ref in self.parts_by_table[table])
+
+    def only(self, tables: Collection[str]) -> Backup:
+        """A view of some of its tables, to be restored. Not to be checked: the manifest is that of all."""
+        chosen = tuple(t for t in self.schema.tables if t.name in tables)
+        others = {s for t in self.schema.tables if t.name not in tables for s in sequences_of(self.schema, t)}
+        needed = {s for t in chosen for s in sequences_of(self.schema, t)}
+        sequences = tuple(s for s in self.schema.sequences if s.name in needed or s.name not in others)
+        return replace(
+            self,
+            schema=replace(self.schema, tables=chosen, sequences=sequences),
+            manifest=replace(self.manifest, parts=tuple(p for p in self.manifest.parts if p.table in tables)),
+        )
 
     def part(self, ref: PartRef) -> pa.Table:
         """Rows of one part, decoded from bytes read out of the vault whose SHA-256 is the manifest's. Raises Corrupt."""
@@ -85,6 +97,16 @@ class Backup:
                 raise Corrupt("a file came back other than it was.", where=ref.name)
             restored.append(path)
         return restored
+
+
+def sequences_of(schema: Schema, table: Table) -> set[str]:
+    """Names of the sequences that give keys to a table: of a column, or by the table's own name where engines do that."""
+    named = {c.sequence for c in table.columns if c.sequence}
+    return {
+        s.name
+        for s in schema.sequences
+        if s.name in named or s.name == table.name or s.name.startswith(f"{table.name}.")
+    }
 
 
 def list_backups(store: Store) -> list[BackupInfo]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,8 +35,9 @@ def restore_test(
     trusted: bool,
     violations: Sequence[str] | None = None,
     known_sha256: str = "",
+    tables: Collection[str] | None = None,
 ) -> list[Verdict]:
-    """Restores everything into the empty `scratch` and compares. The last verdict is "L5": passed only
+    """Restores everything (or these `tables`, where the others need no proof) into the empty `scratch` and compares. The last verdict is "L5": passed only
     if all others did; its evidence holds the seconds of each phase.
 
     `trusted`: the manifest is one that this ledger wrote or a trusted key signed; otherwise no SQL
@@ -49,6 +50,7 @@ def restore_test(
         verdicts = check(backup, 1, known_sha256=known_sha256)
     if _any_failed(verdicts):
         return [*verdicts, _summary(backup, verdicts, clock)]
+    backup = backup if tables is None else backup.only(tables)
     schema, left_out = (backup.schema, ()) if trusted else without_expressions(backup.schema)
 
     try:

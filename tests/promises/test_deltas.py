@@ -33,7 +33,8 @@ def disarm() -> Iterator[None]:
 
 @pytest.fixture
 def target_url(engine: str, request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue("pg_database")) if engine == "postgresql" else ""
+    databases = {"postgresql": "pg_database", "mariadb": "my_database"}
+    return str(request.getfixturevalue(databases[engine])) if engine in databases else ""
 
 
 def said(entity: str, more: str) -> str:
@@ -492,7 +493,7 @@ _POINTS = [
 ]  # fmt: skip
 
 
-@ENGINES
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql", "mariadb"])
 @pytest.mark.fineprint(13)
 @pytest.mark.promise(9)
 def test_p9_a_run_that_dies_while_it_deletes_goes_on_and_undo_is_whole(
@@ -503,8 +504,8 @@ def test_p9_a_run_that_dies_while_it_deletes_goes_on_and_undo_is_whole(
         tmp_path,
         ["CREATE TABLE things(id INTEGER PRIMARY KEY, parent INTEGER)", "INSERT INTO things VALUES (1, NULL), (2, 3), (3, 2), (4, 1)",
          "CREATE TABLE others(id INTEGER PRIMARY KEY, a TEXT)", "INSERT INTO others VALUES (1, 'x'), (2, 'y')"],
-        ["CREATE TABLE nodes(id TEXT PRIMARY KEY, parent_id TEXT REFERENCES nodes(id), legacy_id TEXT)",
-         "CREATE TABLE flags(id TEXT PRIMARY KEY, a TEXT, state TEXT, legacy_id TEXT)"],
+        ["CREATE TABLE nodes(id VARCHAR(36) PRIMARY KEY, parent_id VARCHAR(36), legacy_id VARCHAR(9), FOREIGN KEY (parent_id) REFERENCES nodes(id))",
+         "CREATE TABLE flags(id VARCHAR(36) PRIMARY KEY, a VARCHAR(9), state VARCHAR(9), legacy_id VARCHAR(9))"],
         TREE + "\n  flags: {from: others, key: id, into: flags, match: [legacy_id], on_gone: {flag: state, value: gone},"
         " fields: {a: a, state: {value: here}, legacy_id: id}}\n",
         target_url=target_url,

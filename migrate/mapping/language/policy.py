@@ -65,6 +65,10 @@ POLICY = Record(
             Share(),
             "More loaded rows gone at the source than this share stop the run before load, where `on_gone` would act on them.",
         ),
+        "proof_days": Key(
+            Whole(0),
+            "How many days the proof of a backup holds for tables that did not change since; 0: every restore is made again.",
+        ),
         "unmapped": Key(
             Choice.of(Policy, "unmapped"),
             "Filled source columns and tables that nothing uses and left_behind does not name.",

@@ -36,6 +36,7 @@ from migrate.state.expected import check_counts
 from migrate.state.identity import renames
 from migrate.state.lost import lost_values
 from migrate.state.proven import proven_backups
+from migrate.state.proving import prove
 from migrate.state.quarantine import write_rejects
 from migrate.state.records import Rejected, meta_rows, read_rejected, written_parts
 from migrate.state.to_load import part_indexes, part_path
@@ -51,7 +52,8 @@ def run(ctx: Context) -> Result:
         return Result(resumed=True)
     if _nothing_to_write(ctx):
         return _nothing(ctx, inputs)
-    verdicts = check_gate(ctx)
+    proofs, _ = prove(ctx)
+    verdicts = (*proofs, *check_gate(ctx))
     declared = check_schema(ctx)
     started = written_parts(ctx)
     if not started:
