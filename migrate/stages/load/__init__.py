@@ -66,7 +66,8 @@ def run(ctx: Context) -> Result:
         check_counts(ctx)
     rename(session, renames(ctx))
     failpoints.hit("load.assigned")
-    tables = {name: declared.table(e.into) for name, e in ctx.mapping.entities.items()}
+    there = declared.table_names  # not those that another run is to create
+    tables = {n: declared.table(e.into) for n, e in ctx.mapping.entities.items() if e.into in there}
     act_on_gone(ctx, session, tables, "first")
     rows = _load(ctx, session, _lanes(ctx, session, declared))
     act_on_gone(ctx, session, tables, "last")

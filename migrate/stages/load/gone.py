@@ -37,7 +37,7 @@ def anything_gone(ctx: Context) -> bool:
 
 
 def act_on_gone(ctx: Context, session: Session, tables: Mapping[str, Table], when: str) -> None:
-    """`tables`: entity → its target table, of all entities of the mapping; `when`: first or last."""
+    """`tables`: entity → its target table, of all entities of the mapping whose table is there; `when`: first or last."""
     if not anything_gone(ctx):
         return
     rows = [gone_rows(ctx, name, "flag", "delete") for name in ctx.entities]
@@ -269,8 +269,8 @@ def _mapped(
 ) -> Iterator[tuple[str, str, str, str]]:
     """References that only the mapping knows, for the target declares no foreign key."""
     first = {str(json.loads(key)[0]): key for key in keys}
-    for other, plan in ctx.plan.entities.items():
-        table = tables[other]
+    for other, table in tables.items():
+        plan = ctx.plan.entities[other]
         for field, parents in plan.refs.items():
             known = (
                 f for f in table.foreign_keys if f.columns == (field,) and f.ref_table == tables[name].name
