@@ -101,7 +101,8 @@ class Scope:
                 return column
         hint = did_you_mean(name, self.target.column_names)
         if self.entity.create is None and self.entity.write != "link":
-            hint = "; or ".join(h for h in (hint, "let the run create it: create: if_missing") if h)
+            more = "let the run create it: create: if_missing"
+            hint = f"{hint} Or {more}" if hint.endswith("?") else more
         self.wrong(
             "unknown_column", path, f'the target table {self.target.name} has no column "{name}"', hint
         )

@@ -9,6 +9,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 from migrate import failpoints
+from migrate.connectors.postgres.session import Session
 from migrate.connectors.postgres.target import PostgresTarget, open_database
 from migrate.errors import Busy, GateClosed, MigrateError, TooManyQuarantined, Unreachable
 from migrate.model import Rejected, Table
@@ -407,3 +408,18 @@ def test_missing_rights_name_the_grant(target: PostgresTarget, pg_database: str)
         poor.close()
     finally:
         sql(pg_database, "DROP OWNED BY t_pg_poor; DROP ROLE t_pg_poor")
+
+
+@pytest.mark.promise(9)
+@pytest.mark.parametrize(("server", "ours"), [("off", "on"), ("on", "on"), ("remote_apply", "remote_apply")])
+def test_p9_a_commit_that_was_answered_is_on_disk(pg_database: str, server: str, ours: str) -> None:
+    """Also on a server that is set to answer earlier; one that waits for more keeps doing so."""
+    with psycopg.connect(pg_database, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = {server}'.encode())
+    session = Session(pg_database)
+    try:
+        found = session.query("SELECT current_setting('synchronous_commit') AS v")["v"][0].as_py()
+    finally:
+        session.close()
+    assert found == ours

@@ -34,7 +34,7 @@ def test_all_problems_at_once_with_the_nearest_names() -> None:
     made = made.model_copy(update={"positions": {"entities.contacts.fields.name": "m.yaml:7:5"}})
     found = problems(made, SOURCE, target_table(name=TEXT, other=TEXT))
     assert [p.code for p in found] == ["unknown_column"] * 5
-    assert found[0].hint == "did you mean `name`?"
+    assert found[0].hint == "did you mean `name`? Or let the run create it: create: if_missing"
     assert [p.where for p in found][:2] == ["contacts.nam", "m.yaml:7:5"]
     assert {p.where for p in found} >= {"contacts.key", "contacts.where"}
 

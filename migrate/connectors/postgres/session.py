@@ -41,6 +41,8 @@ SETTINGS: Mapping[str, str] = {
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
     "transaction_timeout": "0",
+    # a commit that was answered is on disk: a server may be set to answer before, and forget it in a crash
+    "synchronous_commit": "on",
 }
 READING: Mapping[str, str] = {
     "synchronize_seqscans": "off",  # plain heap order
@@ -193,8 +195,12 @@ def alive(connection: psycopg.Connection[Any]) -> bool:
 
 def _pin(settings: Mapping[str, str]) -> str:
     values = ", ".join(f"({literal(k)}, {literal(v)})" for k, v in settings.items())
-    # through pg_settings, so that a setting which this server does not know yet is passed over
-    return f"SELECT set_config(s.name, v.value, false) FROM (VALUES {values}) v(name, value) JOIN pg_settings s ON lower(s.name) = v.name"
+    # through pg_settings, so that a setting which this server does not know yet is passed over; commits that wait for
+    # more than the disk (a standby) keep doing so
+    return (
+        f"SELECT set_config(s.name, v.value, false) FROM (VALUES {values}) v(name, value) "
+        "JOIN pg_settings s ON lower(s.name) = v.name WHERE v.name <> 'synchronous_commit' OR s.setting = 'off'"
+    )
 
 
 @contextmanager

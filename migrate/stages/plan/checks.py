@@ -78,16 +78,23 @@ def _no_target_table(mapping: Mapping, name: str) -> Problem:
         return replace(
             found, hint=f"{name} never brings rows (write: {entity.write}), so no table is created for it"
         )
-    hint = "; or let the run create it: create: if_missing" if entity.inserts else ""
-    return replace(found, hint=found.hint + hint)
+    return replace(found, hint=_or(found.hint, _LET_CREATE)) if entity.inserts else found
 
 
 def _or_create(entity: Entity, hint: str, has_field: bool = True) -> str:
     """`hint`, and that a column which is missing can be created."""
     if entity.write == "link" or not has_field:
         return hint
-    more = "let the run create it: create: if_missing"
-    return hint if entity.create else f"{hint}; or {more}" if hint else more
+    return hint if entity.create else _or(hint, _LET_CREATE)
+
+
+_LET_CREATE = "let the run create it: create: if_missing"
+
+
+def _or(hint: str, more: str) -> str:
+    if not hint:
+        return more
+    return f"{hint} Or {more}" if hint.endswith("?") else f"{hint}; or {more}"
 
 
 def _map_tables(mapping: Mapping, sources: dict[str, Schema]) -> list[Problem]:
