@@ -68,6 +68,7 @@ def test_p15_types_that_cannot_travel_are_refused_by_name_when_the_plan_is_made(
     refused(World(tmp_path, Db(place.url), Db(other.url), entities=entity.format("refused", "fine")), *named)
     world = World(tmp_path, Db(other.url), Db(place.url), entities=entity.format("fine", "refused"))
     refused(world, *named)
+    assert not list((tmp_path / "backups").glob("*"))  # the plan stopped it: nothing was read or stored
 
 
 @pytest.mark.promise(15)

@@ -191,6 +191,7 @@ def test_too_many_rows_that_fit_no_road_stop_the_run(world: World) -> None:
         f"  {n}: {{from: actions, key: id, into: {n}, fields: {{body: body}}}}\n" for n in ("calls", "mails")
     )
     is_one_clear_paragraph(world.says(code=4), "1 of 6 rows of actions fit no road", "16.7%", "leave_out")
+    assert [world.target.one(f"SELECT count(*) FROM {n}") for n in ("calls", "mails")] == [0, 0]
 
 
 def test_postgres_to_postgres(tmp_path: Path, make_pg_database: Callable[[], str]) -> None:

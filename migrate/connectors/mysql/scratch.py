@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from migrate import failpoints
+from migrate.connectors.declared import checked
 from migrate.connectors.mysql import ddl
 from migrate.connectors.mysql.catalog import META_PREFIX
 from migrate.connectors.mysql.encode import LOAD_FORMAT, file_of
@@ -20,7 +21,7 @@ from migrate.connectors.mysql.target import MysqlTarget
 from migrate.connectors.mysql.types import base_name, is_text
 from migrate.connectors.mysql.url import mask, parameters, with_database
 from migrate.connectors.mysql.violations import violations
-from migrate.connectors.mysql.write import checked, insert_rows
+from migrate.connectors.mysql.write import insert_rows
 from migrate.errors import GateClosed, MigrateError, Unreachable, UsageError
 from migrate.model import Column, Schema, Table
 

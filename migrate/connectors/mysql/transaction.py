@@ -13,11 +13,12 @@ import pyarrow.compute
 
 from migrate import failpoints
 from migrate.connectors.bisect import Refusal, bisect, too_many
+from migrate.connectors.declared import checked
 from migrate.connectors.mysql.catalog import META_PREFIX, is_ours
 from migrate.connectors.mysql.errors import SqlError, raised, reject_code
 from migrate.connectors.mysql.read import account, read_table, select_list
 from migrate.connectors.mysql.session import Session, literal, quote
-from migrate.connectors.mysql.write import ORDINAL, Stage, checked, clear_away, fill, unstorable
+from migrate.connectors.mysql.write import ORDINAL, Stage, clear_away, fill, unstorable
 from migrate.errors import MigrateError, Unreachable, UsageError
 from migrate.model import Rejected, Table
 

@@ -14,14 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from migrate.arrow import layout
 from migrate.connectors.mysql import ddl
 from migrate.connectors.mysql.encode import LOAD_FORMAT, file_of, tuples_of
 from migrate.connectors.mysql.errors import SqlError
 from migrate.connectors.mysql.session import Session, quote
 from migrate.connectors.mysql.types import base_name, fraction_digits, is_text, labels_of
-from migrate.errors import MigrateError, Unreachable
-from migrate.model import Column, Kind, Table, Type
+from migrate.errors import Unreachable
+from migrate.model import Column, Kind, Type
 
 pc: Any = pyarrow.compute  # its stubs know neither literals nor null arrays
 ORDINAL = "migrate_ordinal"
@@ -59,26 +58,6 @@ class Stage:
                 value = self.value(index)
                 found.append(f"CONVERT(CONVERT({value} USING {charset}) USING utf8mb4) <> {value}")
         return f"SELECT {ORDINAL} FROM {quote(self.name)} s WHERE {' OR '.join(found)}" if found else ""
-
-
-def checked(table: Table, rows: pa.Table) -> tuple[Column, ...]:
-    """The declared columns of `rows`, in its order. Raises MigrateError if a column is unknown or in another layout."""
-    columns = []
-    for field in rows.schema:
-        try:
-            column = table.column(field.name)
-        except KeyError:
-            raise MigrateError(
-                "rows hold a column that the table does not have", where=f"{table.name}.{field.name}"
-            ) from None
-        if field.type != layout(column.type):
-            raise MigrateError(
-                f"rows come as {field.type}, the declared type travels as {layout(column.type)}",
-                where=f"{table.name}.{field.name}",
-                kept="Nothing was written.",
-            )
-        columns.append(column)
-    return tuple(columns)
 
 
 def fill(

@@ -12,6 +12,7 @@ import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
 from migrate import failpoints
+from migrate.connectors.declared import checked
 from migrate.connectors.postgres import ddl
 from migrate.connectors.postgres.catalog import META
 from migrate.connectors.postgres.errors import SqlError, from_psycopg, raised
@@ -28,7 +29,7 @@ from migrate.connectors.postgres.session import (
 )
 from migrate.connectors.postgres.target import PostgresTarget
 from migrate.connectors.postgres.violations import violations
-from migrate.connectors.postgres.write import checked, direct, one_array, staged
+from migrate.connectors.postgres.write import direct, one_array, staged
 from migrate.errors import GateClosed, MigrateError, Unreachable, UsageError
 from migrate.model import Schema, Table
 from migrate.model import Sequence as SequenceState

@@ -13,6 +13,7 @@ import pyarrow.compute
 
 from migrate import failpoints
 from migrate.connectors.bisect import too_many
+from migrate.connectors.declared import checked
 from migrate.connectors.postgres.catalog import META
 from migrate.connectors.postgres.errors import Locked, SqlError, raised, reject_code
 from migrate.connectors.postgres.locks import name_holders
@@ -30,7 +31,6 @@ from migrate.connectors.postgres.session import (
 from migrate.connectors.postgres.write import (
     ORDINAL,
     Staged,
-    checked,
     direct,
     in_pieces,
     one_array,

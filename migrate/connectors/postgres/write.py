@@ -15,10 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from migrate.arrow import DATE_INFINITY, TIMESTAMP_INFINITY, layout
+from migrate.arrow import DATE_INFINITY, TIMESTAMP_INFINITY
 from migrate.connectors.postgres.types import sql_type, travels_as_string
-from migrate.errors import MigrateError
-from migrate.model import Column, Kind, Table, Type
+from migrate.model import Column, Kind, Type
 
 pc: Any = pyarrow.compute  # its stubs know neither literals nor null arrays
 ORDINAL = "migrate_ordinal"
@@ -35,26 +34,6 @@ class Staged:
     arrays: tuple[tuple[str, str, pa.Array[Any]], ...]  # name, SQL type, values
     value: str
     key: str  # the same for comparing with the target's column
-
-
-def checked(table: Table, rows: pa.Table) -> tuple[Column, ...]:
-    """The declared columns of `rows`, in its order. Raises MigrateError if a column is unknown or in another layout."""
-    columns = []
-    for field in rows.schema:
-        try:
-            column = table.column(field.name)
-        except KeyError:
-            raise MigrateError(
-                "rows hold a column that the table does not have", where=f"{table.name}.{field.name}"
-            ) from None
-        if field.type != layout(column.type):
-            raise MigrateError(
-                f"rows come as {field.type}, the declared type travels as {layout(column.type)}",
-                where=f"{table.name}.{field.name}",
-                kept="Nothing was written.",
-            )
-        columns.append(column)
-    return tuple(columns)
 
 
 def direct(columns: Sequence[Column], rows: pa.Table) -> pa.Table | None:
