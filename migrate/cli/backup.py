@@ -21,9 +21,9 @@ Store = Annotated[
 def list_(session: Session, store: Store = None) -> None:
     """List the backups, with what is proven about each."""
     found = session.api.backups(store=store, home=session.home)
-    from migrate.cli import views
+    from migrate.cli import views_vault
 
-    session.answer(found, lambda console: views.backups(console, found))
+    session.answer(found, lambda console: views_vault.backups(console, found))
 
 
 @command(app, "show")
@@ -94,9 +94,9 @@ def restore(
         document = session.api.backup_restore(
             backup, into, tables=tuple(table or ()), store=store, home=session.home
         )
-    from migrate.cli import views
+    from migrate.cli import views_vault
 
-    session.answer(document, lambda console: views.restored(console, document))
+    session.answer(document, lambda console: views_vault.restored(console, document))
     verdicts = document.get("verdicts")
     finish(int(document.get("exit_code", code_of_verdicts(verdicts) if verdicts else 0)))
 
@@ -144,9 +144,9 @@ def create(
             home=session.home,
             progress=progress,
         )
-    from migrate.cli import views
+    from migrate.cli import views_vault
 
-    session.answer(document, lambda console: views.created(console, document))
+    session.answer(document, lambda console: views_vault.created(console, document))
     finish(code_of_verdicts(document["verdicts"]) if prove else 0)
 
 
@@ -167,6 +167,6 @@ def prune(
     """
     with session.at_work():
         document = session.api.backup_prune(keep=keep, really=yes, store=store, home=session.home)
-    from migrate.cli import views
+    from migrate.cli import views_vault
 
-    session.answer(document, lambda console: views.pruned(console, document))
+    session.answer(document, lambda console: views_vault.pruned(console, document))

@@ -32,9 +32,9 @@ def try_examples(
         migrate test mappings/acme.yaml --entity contacts
     """
     document = session.api.examples(mapping, entity=entity)
-    from migrate.cli import views
+    from migrate.cli import views_mapping
 
-    session.answer(document, lambda console: views.examples(console, document))
+    session.answer(document, lambda console: views_mapping.examples(console, document))
     finish(int(document.get("exit_code", 0)))
 
 
@@ -61,12 +61,12 @@ def dictionary(
         migrate dictionary mappings/acme.yaml --live --out dictionary.md
     """
     document = session.api.dictionary(mapping, live=live)
-    from migrate.cli import views
+    from migrate.cli import views, views_mapping
 
     if out is None:
-        session.answer(document, lambda console: views.dictionary(console, document))
+        session.answer(document, lambda console: views_mapping.dictionary(console, document))
         return
-    text = json.dumps(document, indent=2) + "\n" if out.suffix == ".json" else views.page(document)
+    text = json.dumps(document, indent=2) + "\n" if out.suffix == ".json" else views_mapping.page(document)
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -97,6 +97,6 @@ def preview(
     whole = key[0] if len(key) == 1 else json.dumps(key, ensure_ascii=False, separators=(",", ":"))
     with session.at_work():
         document = session.api.preview(mapping, entity, whole)
-    from migrate.cli import views
+    from migrate.cli import views_mapping
 
-    session.answer(document, lambda console: views.preview(console, document))
+    session.answer(document, lambda console: views_mapping.preview(console, document))

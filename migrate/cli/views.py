@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,10 +37,10 @@ def runs(console: Console, found: Sequence[Document]) -> None:
     columns = ("run", "mapping", "state", "loaded", *kept, "started")
     made = table(console, *columns, whole=("run",), numbers=("loaded", "kept"))
     for one in found:
-        loaded = "" if one.get("loaded") is None else _count(one["loaded"])
+        loaded = "" if one.get("loaded") is None else count(one["loaded"])
         cells = [one.get("run"), one.get("mapping"), one.get("state"), loaded]
-        cells += [_count(one["kept"]) if one.get("kept") else ""] if kept else []
-        row(made, *cells, _moment(one.get("started")))
+        cells += [count(one["kept"]) if one.get("kept") else ""] if kept else []
+        row(made, *cells, moment(one.get("started")))
     console.print(made)
 
 
@@ -59,7 +58,7 @@ def plan(console: Console, document: Document) -> None:
     }
     made = table(console, "entity", *counts.values(), numbers=list(counts.values()))
     for name, entity in (document.get("entities") or {}).items():
-        row(made, name, *(_count(entity.get(c)) for c in counts))
+        row(made, name, *(count(entity.get(c)) for c in counts))
     console.print(made)
     for name, entity in (document.get("entities") or {}).items():
         _outlook(console, name, entity)
@@ -180,7 +179,7 @@ def verified(console: Console, document: Document) -> None:
             said += (
                 [f"{references} reference{'s hold' if references > 1 else ' holds'}"] if references else []
             )
-            _checked(console, True, f"{entity}: {'; '.join(said)}")
+            checked(console, True, f"{entity}: {'; '.join(said)}")
         else:
             verdicts(console, its)
     if document.get("report"):
@@ -197,66 +196,19 @@ def verdicts(console: Console, found: Sequence[Document]) -> None:
         if not verdict.get("passed"):
             what = f"{verdict.get('check')}{about}: expected {verdict.get('expected')}, found {verdict.get('found')}"
         reason = verdict.get("reason")
-        _checked(console, bool(verdict.get("passed")), f"{what}. {reason}" if reason else what)
+        checked(console, bool(verdict.get("passed")), f"{what}. {reason}" if reason else what)
 
 
-def _checked(console: Console, passed: bool, what: str) -> None:
+def checked(console: Console, passed: bool, what: str) -> None:
     console.print(Text.assemble(mark(console, passed), " ", clean(what, limit=600)))
-
-
-def restored(console: Console, document: Document) -> None:
-    passed = document.get("passed", all(v.get("passed") for v in document.get("verdicts") or ()))
-    size = f"{_count(document.get('tables') or [])} tables, {_count(document.get('rows'))} rows"
-    if passed:
-        line(console, f"Restored and compared, every value is equal: {size}.", "bold green")
-    else:
-        line(console, f"Restored, but not equal to the backup: {size}.", "bold red")
-    if document.get("into"):
-        path(console, "Into", document["into"])
-    verdicts(console, document.get("verdicts") or ())
-
-
-def created(console: Console, document: Document) -> None:
-    size = f"{_count(document.get('tables') or [])} tables, {_count(document.get('rows'))} rows, {_count(document.get('bytes'))} bytes"
-    line(console, f"Backup {document.get('backup')}: {size}.", "bold")
-    for note in document.get("not_carried") or ():
-        line(console, f"  not carried: {note}")
-    if document.get("proven"):
-        line(console, "Restored at once and compared, every value is equal.", "bold green")
-    elif document.get("proven") is None:
-        line(
-            console,
-            f"Not proven. Prove it: migrate backup check {document.get('backup')} --level 5",
-            "bold yellow",
-        )
-    else:
-        line(console, "It does not restore to what was read.", "bold red")
-        verdicts(console, [v for v in document.get("verdicts") or () if not v.get("passed")])
-
-
-def pruned(console: Console, document: Document) -> None:
-    removed, dry = document.get("removed") or (), document.get("dry_run")
-    for one in removed:
-        line(console, f"{'would go' if dry else 'removed'}: {one}")
-    for one in document.get("kept") or ():
-        line(console, f"stays: {one.get('backup')}, {one.get('why')}")
-    size = f"{_count(document.get('objects'))} objects, {_count(document.get('bytes'))} bytes"
-    if dry:
-        line(
-            console,
-            f"{len(removed):,} backups and {size} would go. Nothing was removed: give --yes.",
-            "bold",
-        )
-    else:
-        line(console, f"{len(removed):,} backups and {size} removed.", "bold")
 
 
 def profile(console: Console, document: Document) -> None:
     """One line per column; --json has everything."""
     for name, found in document.items():
-        bad = ", ".join(f"{_count(n)} {code}" for code, n in (found.get("bad") or {}).items())
+        bad = ", ".join(f"{count(n)} {code}" for code, n in (found.get("bad") or {}).items())
         line(
-            console, f"{name}: {_count(found.get('rows'))} rows" + (f", broken: {bad}" if bad else ""), "bold"
+            console, f"{name}: {count(found.get('rows'))} rows" + (f", broken: {bad}" if bad else ""), "bold"
         )
         numbers = ("filled", "distinct", "longest")
         made = table(console, "column", "kind", *numbers, "most frequent", numbers=numbers)
@@ -264,16 +216,16 @@ def profile(console: Console, document: Document) -> None:
             rows = int(column.get("rows") or 0)
             filled = rows - int(column.get("nulls") or 0) - int(column.get("empty") or 0)
             top: Document = next((p for p in column.get("patterns") or () if p.get("pattern")), {})
-            often = f"{top.get('pattern')} ({_count(top.get('rows'))})" if top else ""
+            often = f"{top.get('pattern')} ({count(top.get('rows'))})" if top else ""
             values: Document = next(iter(column.get("top") or ()), {})
             if "value" in values:  # --samples
-                often = f"{values['value']} ({_count(values.get('rows'))})"
+                often = f"{values['value']} ({count(values.get('rows'))})"
             row(
                 made,
                 column.get("name"),
                 column.get("kind"),
                 f"{filled / rows:.0%}" if rows else "-",
-                _count(column.get("distinct")),
+                count(column.get("distinct")),
                 column.get("max_length"),
                 often,
             )
@@ -293,7 +245,7 @@ def rollback(console: Console, document: Document) -> None:
     counts = ["delete", "restore", *back, "conflicts"]
     made = table(console, "entity", *counts, numbers=counts)
     for name, entity in (document.get("entities") or {}).items():
-        row(made, name, *(_count(entity.get(c)) for c in counts))
+        row(made, name, *(count(entity.get(c)) for c in counts))
     console.print(made)
     _listed(
         console,
@@ -386,112 +338,6 @@ def exported(console: Console, paths: Sequence[str]) -> None:
         path(console, "  file", one)
 
 
-def backups(console: Console, found: Sequence[Document]) -> None:
-    if not found:
-        line(console, "No backups here. A run makes them; --store names another vault.")
-        return
-    for one in found:
-        line(console, one.get("id"), "bold")
-        if one.get("problem"):
-            line(console, f"  cannot be opened: {one['problem']}", "red")
-            continue
-        what = f"  {one.get('role')} {one.get('system')} ({one.get('engine')}), taken {_moment(one.get('snapshot_at'))}, "
-        held = f"{_count(one.get('tables'))} tables, {_count(one.get('rows'))} rows, {_count(one.get('bytes'))} bytes, "
-        proven = ("proven by a restore", "green") if one.get("proven") else ("not proven", "bold red")
-        console.print(Text.assemble(clean(what + held, limit=400), proven))
-
-
-def examples(console: Console, document: Document) -> None:
-    """A line per example, and every difference with the place of what was expected."""
-    for one in document.get("examples") or ():
-        name = f": {one['name']}" if one.get("name") else ""
-        _checked(console, bool(one.get("passed")), f"{one.get('entity')} {one.get('number')}{name}")
-        for found in one.get("differences") or ():
-            column = f"{found['column']}: " if found.get("column") else ""
-            said = f"    {column}expected {_value(found)}, got {_value(found, 'got')}"
-            line(console, f"{said}  ({found.get('where')})")
-    passed, failed = document.get("passed") or 0, document.get("failed") or 0
-    if not passed and not failed:
-        line(console, "There are no examples: write some under `examples` of an entity.", "bold yellow")
-    elif failed:
-        line(console, f"{failed:,} of {passed + failed:,} examples failed.", "bold red")
-    else:
-        line(console, f"All {passed:,} examples passed.", "bold green")
-    if document.get("without") and passed + failed:
-        line(console, f"Without examples: {', '.join(document['without'])}", "dim")
-
-
-def _value(found: Document, side: str = "expected") -> str:
-    """A value in an example; what becomes of a row is said in words already."""
-    value = found.get(side)
-    if not found.get("column") or value is None:
-        return str(value) if value is not None else "nothing"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def preview(console: Console, document: Document) -> None:
-    """The row as it is at the source, then every field: each step that changed it, and what comes out."""
-    line(console, f"{document.get('entity')} {document.get('key')}, from {document.get('table')}", "bold")
-    rows = document.get("rows") or ()
-    for number, one in enumerate(rows, 1):
-        if len(rows) > 1:
-            line(console, f"Row {number} of {len(rows)}", "bold")
-        for name, value in (one.get("source") or {}).items():
-            line(console, f"  {name}: {'-' if value is None else value}")
-        good = not one.get("reasons") and str(one.get("fate")).partition(":")[0] != "quarantine"
-        line(console, f"Fate: {one.get('fate')}", "bold green" if good else "bold yellow")
-        for reason in one.get("reasons") or ():
-            place = f"{reason['field']}: " if reason.get("field") else ""
-            line(console, f"  {place}{reason.get('code')} ({reason.get('detail') or reason.get('code')})")
-        for let in one.get("lets") or ():
-            _way(console, f"let {let.get('name')}", let.get("steps") or ())
-        events = {e["field"]: e["code"] for e in one.get("events") or ()}
-        for field in one.get("fields") or ():
-            _previewed(console, field, events.get(field.get("column")))
-
-
-def _previewed(console: Console, field: Document, event: str | None) -> None:
-    column = str(field.get("column"))
-    _way(console, column, field.get("steps") or ())
-    for item in field.get("items") or ():
-        _way(console, f"  {item.get('name')}", item.get("steps") or ())
-    empty = "" if field.get("nullable") else ", not null"
-    value = field.get("value")
-    shown = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
-    said = f"    = {shown} ({field.get('type')}{empty})"
-    if event:
-        said += f", {event}"
-    line(console, said)
-    if field.get("found") is not None:
-        line(console, f"      in the target: {', '.join(field['found']) or 'not there'}")
-
-
-def _way(console: Console, name: str, steps: Sequence[Document]) -> None:
-    """Every step with what it gives; a check says whether it holds."""
-    line(console, name, "bold")
-    for step in steps:
-        if str(step.get("step")).startswith("check: "):
-            console.print(Text.assemble("    ", mark(console, not step.get("broken")), f" {step['step']}"))
-            continue
-        value = step.get("value")
-        line(
-            console,
-            f"    {step.get('step')}: {'nothing' if value is None else json.dumps(value, ensure_ascii=False)}",
-        )
-
-
-def dictionary(console: Console, document: Document) -> None:
-    """The page as it is, a row of a table on one line, so that it can be copied."""
-    console.print(Text(page(document).rstrip("\n")), soft_wrap=True)
-
-
-def page(document: Document) -> str:
-    """The data dictionary as Markdown."""
-    from migrate.report.dictionary_page import markdown
-
-    return markdown(document)
-
-
 def written(console: Console, what: str, where: object) -> None:
     path(console, what, where)
 
@@ -558,12 +404,12 @@ def _named(one: Document) -> str:
     return str(one.get("key") or line_of(one) or one.get("place") or "")
 
 
-def _moment(value: Any) -> str:
+def moment(value: Any) -> str:
     """A time to the second; JSON has it in full."""
     return "" if value is None else str(value)[:19].replace("T", " ")
 
 
-def _count(value: Any) -> str:
+def count(value: Any) -> str:
     return "?" if value is None else f"{len(value) if isinstance(value, list) else int(value):,}"
 
 

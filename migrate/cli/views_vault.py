@@ -1,0 +1,77 @@
+"""What a person reads of backups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from migrate.cli.views import count, moment, verdicts
+from migrate.report.clean import clean
+from migrate.report.terminal import line, path
+
+Document = Mapping[str, Any]
+
+
+def restored(console: Console, document: Document) -> None:
+    passed = document.get("passed", all(v.get("passed") for v in document.get("verdicts") or ()))
+    size = f"{count(document.get('tables') or [])} tables, {count(document.get('rows'))} rows"
+    if passed:
+        line(console, f"Restored and compared, every value is equal: {size}.", "bold green")
+    else:
+        line(console, f"Restored, but not equal to the backup: {size}.", "bold red")
+    if document.get("into"):
+        path(console, "Into", document["into"])
+    verdicts(console, document.get("verdicts") or ())
+
+
+def created(console: Console, document: Document) -> None:
+    size = f"{count(document.get('tables') or [])} tables, {count(document.get('rows'))} rows, {count(document.get('bytes'))} bytes"
+    line(console, f"Backup {document.get('backup')}: {size}.", "bold")
+    for note in document.get("not_carried") or ():
+        line(console, f"  not carried: {note}")
+    if document.get("proven"):
+        line(console, "Restored at once and compared, every value is equal.", "bold green")
+    elif document.get("proven") is None:
+        line(
+            console,
+            f"Not proven. Prove it: migrate backup check {document.get('backup')} --level 5",
+            "bold yellow",
+        )
+    else:
+        line(console, "It does not restore to what was read.", "bold red")
+        verdicts(console, [v for v in document.get("verdicts") or () if not v.get("passed")])
+
+
+def pruned(console: Console, document: Document) -> None:
+    removed, dry = document.get("removed") or (), document.get("dry_run")
+    for one in removed:
+        line(console, f"{'would go' if dry else 'removed'}: {one}")
+    for one in document.get("kept") or ():
+        line(console, f"stays: {one.get('backup')}, {one.get('why')}")
+    size = f"{count(document.get('objects'))} objects, {count(document.get('bytes'))} bytes"
+    if dry:
+        line(
+            console,
+            f"{len(removed):,} backups and {size} would go. Nothing was removed: give --yes.",
+            "bold",
+        )
+    else:
+        line(console, f"{len(removed):,} backups and {size} removed.", "bold")
+
+
+def backups(console: Console, found: Sequence[Document]) -> None:
+    if not found:
+        line(console, "No backups here. A run makes them; --store names another vault.")
+        return
+    for one in found:
+        line(console, one.get("id"), "bold")
+        if one.get("problem"):
+            line(console, f"  cannot be opened: {one['problem']}", "red")
+            continue
+        what = f"  {one.get('role')} {one.get('system')} ({one.get('engine')}), taken {moment(one.get('snapshot_at'))}, "
+        held = f"{count(one.get('tables'))} tables, {count(one.get('rows'))} rows, {count(one.get('bytes'))} bytes, "
+        proven = ("proven by a restore", "green") if one.get("proven") else ("not proven", "bold red")
+        console.print(Text.assemble(clean(what + held, limit=400), proven))
