@@ -123,6 +123,10 @@ def start_private(server: str, installer: str) -> tuple[str, Callable[[], None]]
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place))
     data = folder / "data"
     data.mkdir()
+    # A server that starts removes what others left in its folder for temporary files, also what others still use.
+    own = folder / "tmp"
+    own.mkdir()
+    environment = os.environ | {"TMPDIR": str(own)}
     me = pwd.getpwuid(os.geteuid()).pw_name
     made = subprocess.run(
         [
@@ -136,6 +140,7 @@ def start_private(server: str, installer: str) -> tuple[str, Callable[[], None]]
         ],
         capture_output=True,
         text=True,
+        env=environment,
     )
     if made.returncode:
         shutil.rmtree(folder, ignore_errors=True)
@@ -165,6 +170,7 @@ def start_private(server: str, installer: str) -> tuple[str, Callable[[], None]]
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            env=environment,
             start_new_session=True,
             preexec_fn=partial(services.end_with_parent, signal.SIGTERM),  # it takes SIGINT for nothing
         )
