@@ -143,7 +143,7 @@ def verify(run: str, *, home: Path | None = None, progress: Progress | None = No
             raise UsageError(f"run {ctx.run} was rolled back: there is nothing to verify")
         _refuse_unloaded(ctx)
         try:
-            verify_stage.run(ctx)
+            verify_stage.again(ctx)
         except MigrateError as error:
             write_report(ctx, state="failed", exit_code=error.exit_code)
             raise

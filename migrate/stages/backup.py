@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+
+import pyarrow as pa
 
 from migrate import __version__, canon, failpoints
 from migrate.context import Context
 from migrate.durable import sha256_file
 from migrate.errors import Drift, GateClosed
 from migrate.ledger.receipts import meta_table
-from migrate.model import Manifest, Schema
-from migrate.parts import read_part, stream_rows
+from migrate.model import Manifest, Schema, Table
+from migrate.parts import stream_rows
 from migrate.planning import digest_of, schema_digest, what_changed
 from migrate.retry import retried
 from migrate.stages.result import Result
@@ -74,24 +76,22 @@ def capture_target(ctx: Context) -> Capture:
             hint="Run again with --fresh to plan anew.",
         )
     known = crosswalk in ctx.target.schema([crosswalk]).table_names
-    tables = [*touched, crosswalk] if known else list(touched)
-    taken = capture(
-        ctx.target, tables, folder, advance=ctx.progress.advance, point="backup.target", workers=ctx.workers
+    return capture(
+        ctx.target,
+        touched,
+        folder,
+        advance=ctx.progress.advance,
+        point="backup.target",
+        workers=ctx.workers,
+        beside={crosswalk: partial(_keep_crosswalk, ctx, folder / CROSSWALK)} if known else {},
     )
-    if known:
-        _keep_crosswalk(ctx, folder, taken, crosswalk)
-    return taken
 
 
-def _keep_crosswalk(ctx: Context, folder: Path, taken: Capture, name: str) -> None:
-    """`target/crosswalk.parquet`: what earlier runs loaded, as transform and load look it up, under the names that
-    the mapping has now."""
-    declared, stored = meta_table("crosswalk", ctx.target.meta), taken.schema.table(name)
-    tables = (
-        in_names_of(ctx.mapping, ctx.target.as_declared(read_part(folder / ref.path, ref), stored, declared))
-        for ref in taken.parts[name]
-    )
-    stream_rows(tables, folder / CROSSWALK, point="backup.crosswalk")
+def _keep_crosswalk(ctx: Context, path: Path, stored: Table, batches: Iterator[pa.RecordBatch]) -> None:
+    """What earlier runs loaded, as transform and load look it up, under the names that the mapping has now."""
+    declared = meta_table("crosswalk", ctx.target.meta)
+    rows = (ctx.target.as_declared(pa.Table.from_batches([b]), stored, declared) for b in batches)
+    stream_rows((in_names_of(ctx.mapping, r) for r in rows), path, point="backup.crosswalk")
 
 
 def _store(

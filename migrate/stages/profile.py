@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -16,17 +17,19 @@ from migrate import failpoints
 from migrate.context import Context
 from migrate.durable import write_bytes
 from migrate.errors import GateClosed
+from migrate.ledger.records import JSON
 from migrate.mapping.left_behind import left_behind
 from migrate.mapping.usage import ALL, reads_rows, used_columns
 from migrate.model import Kind, Table
 from migrate.rules.profiling import TableProfile, orphans, profile_table, value_counts
 from migrate.stages.result import Result
 from migrate.state.accounts import unread_notes
+from migrate.state.earlier import CONTENT, Earlier, content_of, earlier_work, take_over
 from migrate.state.lookups import table_lookups
 from migrate.state.proven import extracted_parts, extracted_rows
 from migrate.transform.lookup import Lookup
 from migrate.transform.said import Said
-from migrate.vault.capture import table_folder
+from migrate.vault.capture import Capture, table_folder
 
 NAME = "profile"
 SHOWN = 20
@@ -39,26 +42,15 @@ def run(ctx: Context) -> Result:
         return Result(resumed=True)
     rows = 0
     notes: list[str] = []
+    earlier = earlier_work(ctx, NAME)
     for source, tables in ctx.plan.source_tables.items():
         taken, files = extracted_parts(ctx, source)
         for table in tables:
             part = f"{source}/{table_folder(table)}"
             done = ctx.ledger.checkpoint(ctx.run, NAME, part, ctx.plan.digest)
-            if done is None:
-                declared = taken.schema.table(table)
-                profile = profile_table(
-                    files[table],
-                    declared,
-                    key=_key(ctx, source, declared),
-                    temp=ctx.room("temp"),
-                )
-                _store(ctx, part, profile)
-                unused = _unused(ctx, source, table, profile)
-                ctx.ledger.put_checkpoint(ctx.run, NAME, part, ctx.plan.digest, [], {"unused": list(unused)})
-                failpoints.hit("profile.checkpointed")
-            else:
-                found = done.facts.get("unused")
-                unused = [str(c) for c in found] if isinstance(found, list) else []
+            facts = done.facts if done else _profiled(ctx, earlier, part, source, taken, files[table], table)
+            found = facts.get("unused")
+            unused = [str(c) for c in found] if isinstance(found, list) else []
             rows += sum(p.rows for p in taken.parts[table])
             ctx.progress.advance(sum(p.rows for p in taken.parts[table]))
             notes += [f"{table}.{c} is filled and nothing uses it" for c in unused]
@@ -79,6 +71,24 @@ def run(ctx: Context) -> Result:
     return Result(rows=rows, notes=tuple(notes))
 
 
+def _profiled(
+    ctx: Context, earlier: Earlier, part: str, source: str, taken: Capture, files: list[Path], name: str
+) -> Mapping[str, JSON]:
+    """The facts of one table's profile: an earlier run's, where that saw the same rows, else made now."""
+    declared = taken.schema.table(name)
+    key = _key(ctx, source, declared)
+    content = content_of(ctx.plan.digest, repr(declared), key, [p.sha256 for p in taken.parts[name]])
+    facts = take_over(ctx, earlier, part, content)
+    if facts is None:
+        profile = profile_table(files, declared, key=key, temp=ctx.room("temp"))
+        _store(ctx, part, profile)
+        facts = {"unused": list(_unused(ctx, source, name, profile)), CONTENT: content}
+    outputs = [ctx.output(path) for path in _paths(ctx, part).values()]
+    ctx.ledger.put_checkpoint(ctx.run, NAME, part, ctx.plan.digest, outputs, facts)
+    failpoints.hit("profile.checkpointed")
+    return facts
+
+
 def _key(ctx: Context, source: str, table: Table) -> tuple[str, ...]:
     """The key by which an entity knows the rows of a table as they stand there, else the table's own."""
     keys = [
@@ -91,11 +101,16 @@ def _key(ctx: Context, source: str, table: Table) -> tuple[str, ...]:
 
 def _store(ctx: Context, part: str, profile: TableProfile) -> None:
     """With samples, for the admin's eyes only (0600), and masked, for reports."""
-    for suffix, samples in (("samples", True), ("masked", False)):
-        data = json.dumps(profile.as_json(samples=samples), indent=1, ensure_ascii=False)
-        write_bytes(
-            ctx.place("profile", f"{part.replace('/', '.')}.{suffix}.json"), data.encode(), point="profile"
-        )
+    for suffix, path in _paths(ctx, part).items():
+        data = json.dumps(profile.as_json(samples=suffix == "samples"), indent=1, ensure_ascii=False)
+        write_bytes(path, data.encode(), point="profile")
+
+
+def _paths(ctx: Context, part: str) -> dict[str, Path]:
+    return {
+        suffix: ctx.place("profile", f"{part.replace('/', '.')}.{suffix}.json")
+        for suffix in ("samples", "masked")
+    }
 
 
 def _unused(ctx: Context, source: str, table: str, profile: TableProfile) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,15 +102,18 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     lookups = table_lookups(ctx, sources)
     compiled = {n: _compile(ctx, n, rows[n], declared).with_lookups(lookups) for n in ctx.entities}
     earlier = earlier_hashes(ctx, known, declared)
-    targets, values = write_target_files(ctx, target, declared, earlier, known=known is not None)
     total = 0
     roads = []
     stops: list[str] = []
-    for name, entity in ctx.entities.items():
-        files, seen, stopped = _apply_entity(ctx, compiled[name], rows[name], inputs)
-        roads.append(_road(ctx, name, entity, files, declared, earlier[name]))
-        total += seen
-        stops += stopped
+    # What rows are looked up in and the rows themselves do not know of each other yet.
+    with ThreadPoolExecutor(1, thread_name_prefix="targets") as beside:
+        looked_up = beside.submit(write_target_files, ctx, target, declared, earlier, known=known is not None)
+        for name, entity in ctx.entities.items():
+            files, seen, stopped = _apply_entity(ctx, compiled[name], rows[name], inputs)
+            roads.append(_road(ctx, name, entity, files, declared, earlier[name]))
+            total += seen
+            stops += stopped
+        targets, values = looked_up.result()
     failpoints.hit("transform.before_settle")
     settled = settle(
         roads,

@@ -182,26 +182,29 @@ def _declared_rows(ctx: Context, target: Rows, declared: Table) -> Iterator[pa.T
 def _keys(
     ctx: Context, table: Table, rows: pa.Table, texts: Sequence[str], earlier: EarlierHashes
 ) -> pa.Table:
+    made: dict[frozenset[str], pa.Array[Any]] = {}
+
+    def hashes(columns: Sequence[str]) -> pa.Array[Any]:
+        over = frozenset(columns)  # in whatever order: equal columns, equal hashes
+        if over not in made:
+            made[over] = canon.as_binary(canon.row_hashes(rows, table.types, list(columns)))
+        return made[over]
+
     content: dict[str, Any] = {
         "tkey": canon.source_keys(rows, table.primary_key, table.types),
-        "row_hash": _hashes(rows, table, state_columns(ctx.mapping, table)),
+        "row_hash": hashes(state_columns(ctx.mapping, table)),
     }
     for column in texts:
         content[f"c.{column}"] = canon.canonical_text(rows[column], table.column(column).type)
     for name, entity in ctx.entities.items():
         if entity.into != table.name:
             continue
-        content[f"w.{name}"] = _hashes(rows, table, compared_columns(entity))
-        yields = owned_columns(entity) != compared_columns(entity)
-        content[f"h.{name}"] = _hashes(rows, table, owned_columns(entity)) if yields else content[f"w.{name}"]
+        content[f"w.{name}"] = hashes(compared_columns(entity))
+        content[f"h.{name}"] = hashes(owned_columns(entity))
         for other in earlier[name].values():
             if other.column:
-                content[other.column] = _hashes(rows, table, other.over)
+                content[other.column] = hashes(other.over)
     return pa.table(content)
-
-
-def _hashes(rows: pa.Table, table: Table, columns: Sequence[str]) -> pa.Array[Any]:
-    return canon.as_binary(canon.row_hashes(rows, table.types, list(columns)))
 
 
 # ------------------------------------------------------------------ read by load

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -21,6 +23,8 @@ from migrate.vault.pieces import capture_pieces
 from migrate.vault.schema_json import schema_from_json, schema_to_json
 
 CAPTURED = "capture.json"  # written last: without it the capture did not finish
+
+TakenBeside = Callable[[Table, Iterator[pa.RecordBatch]], None]  # a table as it is stored, and all its rows
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,13 @@ def capture(
     advance: Callable[[int], None],
     point: str,
     workers: int = 1,
+    beside: Mapping[str, TakenBeside] | None = None,
 ) -> Capture:
     """Everything in `tables`, inside one snapshot, into `folder`.
 
     What is there of a finished capture goes first; pieces of one that did not finish stay where the database says that
     the new snapshot has the same rows in them. `workers`: pieces read at the same time, where tables have pieces.
+    `beside`: tables that are read in the same snapshot and become no part of the capture, with what takes their rows.
     Raises UsageError for a table that is not there, GateClosed where the rows read are not
     count(*) of the snapshot (F19), Drift where the schema changed while reading.
     """
@@ -85,17 +91,19 @@ def capture(
         shutil.rmtree(folder)
         failpoints.hit(f"{point}.cleared")
     make_private_folder(folder)
-    with database.snapshot(tables) as snapshot:
+    aside = beside or {}
+    with database.snapshot([*tables, *aside]) as snapshot:
         failpoints.hit(f"{point}.snapshot_open")
-        missing = [name for name in tables if name not in snapshot.schema.table_names]
+        missing = [name for name in (*tables, *aside) if name not in snapshot.schema.table_names]
         if missing:
             raise UsageError(
                 f"{', '.join(missing)}: no such table", where=database.url, hint="Run `migrate plan` again."
             )
-        taken = {
-            name: _table(snapshot, snapshot.schema.table(name), folder, advance, point, workers)
-            for name in tables
-        }
+        with _reading_beside(snapshot, aside):
+            taken = {
+                name: _table(snapshot, snapshot.schema.table(name), folder, advance, point, workers)
+                for name in tables
+            }
         snapshot.verify_unchanged()
         broken = snapshot.violations()
         result = Capture(
@@ -109,6 +117,44 @@ def capture(
         )
     write_bytes(folder / CAPTURED, json.dumps(_as_json(result), indent=1).encode(), point=f"{point}.capture")
     return result
+
+
+@contextmanager
+def _reading_beside(snapshot: Snapshot, aside: Mapping[str, TakenBeside]) -> Iterator[None]:
+    """The tables of `aside` are read while the others are, where the snapshot has room for several readers."""
+    if not isinstance(snapshot, Divided):
+        yield
+        for name, take in aside.items():
+            _take(snapshot.schema.table(name), snapshot.read(name), snapshot.count(name), take)
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="beside") as pool:
+        running = [
+            pool.submit(
+                _take, snapshot.schema.table(name), _all_pieces(snapshot, name), snapshot.count(name), take
+            )
+            for name, take in aside.items()
+        ]
+        yield
+        for done in running:
+            done.result()
+
+
+def _all_pieces(snapshot: Divided, table: str) -> Iterator[pa.RecordBatch]:
+    for piece in snapshot.pieces(table):
+        yield from snapshot.read_piece(table, piece)
+
+
+def _take(table: Table, batches: Iterator[pa.RecordBatch], counted: int, take: TakenBeside) -> None:
+    rows = 0
+
+    def all_rows() -> Iterator[pa.RecordBatch]:
+        nonlocal rows
+        for batch in batches:
+            rows += batch.num_rows
+            yield batch
+
+    take(table, all_rows())
+    _refuse_other_count(table.name, rows, counted)
 
 
 def _table(
@@ -138,15 +184,18 @@ def _table(
             point=point,
             on_part=lambda ref: advance(ref.rows),
         )
-    counted = snapshot.count(table.name)
-    if written.rows != counted:
+    _refuse_other_count(table.name, written.rows, snapshot.count(table.name))
+    return PartsWritten(tuple(replace(p, path=f"{name}/{p.path}") for p in written.parts), written.digest)
+
+
+def _refuse_other_count(table: str, rows: int, counted: int) -> None:
+    if rows != counted:
         raise GateClosed(
-            f"{written.rows} rows were read, the snapshot counts {counted}",
-            where=table.name,
+            f"{rows} rows were read, the snapshot counts {counted}",
+            where=table,
             kept="Nothing was loaded.",
             hint="Rows may be hidden from this user (row security); run again as one who sees all rows.",
         )
-    return PartsWritten(tuple(replace(p, path=f"{name}/{p.path}") for p in written.parts), written.digest)
 
 
 def read_capture(folder: Path) -> Capture:

@@ -106,7 +106,7 @@ def _nothing(ctx: Context, inputs: str) -> Result:
     if wanted:
         rename(_open_session(ctx), wanted)
     write_rejects(ctx, _all_rejects(ctx))
-    ctx.ledger.put_checkpoint(ctx.run, NAME, "done", inputs, [], {"rows": 0})
+    ctx.ledger.put_checkpoint(ctx.run, NAME, "done", inputs, [], {"rows": 0, "untouched": not wanted})
     return Result(rows=0, notes=("nothing to write",))
 
 

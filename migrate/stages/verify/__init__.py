@@ -7,12 +7,11 @@ references must find their rows; and every source row must have ended in exactly
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 
 from migrate import canon, failpoints
 from migrate.compare import SetDifference, cell_differences, compare_sets
-from migrate.connectors.protocol import Snapshot, Target
+from migrate.connectors.protocol import Target
 from migrate.connectors.registry import open_target
 from migrate.context import Context
 from migrate.duck import literal, parquet, workspace
@@ -29,26 +28,62 @@ from migrate.errors import Drift, GateClosed
 from migrate.mapping.model import Entity
 from migrate.model import Schema, Table, Verdict
 from migrate.parts import stream_rows
-from migrate.planning import at_least_columns, compared_columns, owned_columns
+from migrate.planning import at_least_columns, compared_columns
 from migrate.retry import retried
 from migrate.stages.result import Result
 from migrate.stages.verify.balance import balance_of, read_crosswalk
+from migrate.stages.verify.found import found_path, read_backup, read_now
 from migrate.stages.verify.gone import gone_of
 from migrate.stages.verify.kept import unchanged_of
-from migrate.stages.verify.set_by_target import kept, kept_type, must_be_filled, set_by_target
+from migrate.stages.verify.set_by_target import kept, kept_type, set_by_target
 from migrate.stages.verify.totals import totals_of
 from migrate.state.accounts import accounts
 from migrate.state.created import declared_target, tables_there
 from migrate.state.identity import names_then
 from migrate.state.loaded import loaded_rows
+from migrate.state.proven import known_crosswalk, proven_backups
 from migrate.state.records import Rejected, read_rejected
 from migrate.state.roads import all_sources
-from migrate.state.totals import checks_of, columns_of
 
 NAME = "verify"
 
 
 def run(ctx: Context) -> Result:
+    """As the run goes: the target is read again, but by a run that found nothing to write. What such a run can say is
+    what its own backup of the target shows, and it says so; somebody's writes since then are none of its business."""
+    untouched = any(
+        c.part == "done" and c.facts.get("untouched") for c in ctx.ledger.checkpoints(ctx.run, "load")
+    )
+    known = known_crosswalk(ctx) if untouched else None
+    if known is None:
+        return _verified(ctx, _as_it_stands)
+    taken = proven_backups(ctx)["target"].manifest.snapshot_at
+    return _verified(ctx, partial(_as_backed_up, known), as_of=taken)
+
+
+def again(ctx: Context) -> Result:
+    """The target as it stands now, whatever the run did."""
+    return _verified(ctx, _as_it_stands)
+
+
+def _as_it_stands(ctx: Context, target: Target, declared: Schema) -> Path:
+    """The tables and, beside them, our own crosswalk; returns where the crosswalk is."""
+    with ThreadPoolExecutor(1, thread_name_prefix="crosswalk") as beside:
+        reading = beside.submit(
+            retried, partial(read_crosswalk, ctx, names_then(ctx)), note=ctx.progress.note
+        )
+        retried(partial(read_now, ctx, target, declared), note=ctx.progress.note)
+        return reading.result()
+
+
+def _as_backed_up(known: Path, ctx: Context, target: Target, declared: Schema) -> Path:
+    del target
+    read_backup(ctx, declared)
+    return known
+
+
+def _verified(ctx: Context, read: Callable[[Context, Target, Schema], Path], *, as_of: str = "") -> Result:
+    """`as_of`: when the target was as it is compared here; empty: now."""
     ctx.ledger.supersede_verdicts(ctx.run, NAME)
     verdicts: list[Verdict] = []
     rows = 0
@@ -60,19 +95,14 @@ def run(ctx: Context) -> Result:
         expected = {
             name: _expected(ctx, name, declared.table(e.into), rejected) for name, e in ctx.entities.items()
         }
-        with ThreadPoolExecutor(1, thread_name_prefix="crosswalk") as beside:
-            reading = beside.submit(
-                retried, partial(read_crosswalk, ctx, names_then(ctx)), note=ctx.progress.note
-            )
-            retried(partial(_read, ctx, target, declared), note=ctx.progress.note)
-            crosswalk = reading.result()
+        crosswalk = read(ctx, target, declared)
         for name, entity in ctx.entities.items():
             table = declared.table(entity.into)
             verdicts.append(_values(ctx, target, name, entity, table, expected[name]))
             verdicts += _orphans(ctx, name, table, declared, expected[name])
-            verdicts.append(unchanged_of(ctx, name, expected[name], _found_path(ctx, name), crosswalk))
+            verdicts.append(unchanged_of(ctx, name, expected[name], found_path(ctx, name), crosswalk, as_of))
             verdicts.append(balance_of(ctx, name, expected[name], crosswalk))
-            verdicts += gone_of(ctx, target, name, table, _found_path(ctx, name), crosswalk)
+            verdicts += gone_of(ctx, target, name, table, found_path(ctx, name), crosswalk)
             rows += pq.read_metadata(expected[name]).num_rows
             ctx.progress.advance(pq.read_metadata(expected[name]).num_rows)
         verdicts += totals_of(ctx, declared, expected, crosswalk)
@@ -133,55 +163,6 @@ def _expected(ctx: Context, name: str, table: Table, rejected: Rejected) -> Path
     return path
 
 
-def _read(ctx: Context, target: Target, declared: Schema) -> None:
-    """What stands in the target now, of all entities in one snapshot."""
-    with target.snapshot(tables_there(ctx, target)) as snapshot:
-        for name, entity in ctx.entities.items():
-            _found(ctx, target, snapshot, declared.table(entity.into), name, entity)
-            failpoints.hit("verify.entity_read")
-
-
-def _found_path(ctx: Context, name: str) -> Path:
-    return ctx.place("verify", f"{name}.found.parquet")
-
-
-def _found(ctx: Context, target: Target, snapshot: Snapshot, table: Table, name: str, entity: Entity) -> None:
-    """Per row of the target table: key, `hash` of the columns that the entity writes, `owned` of those that are its own
-    in every row, texts of references (`f.COLUMN`), and of columns that the target sets the value (`s.COLUMN`) or
-    whether there is one (`n.COLUMN`), and of what checks look at (`c.COLUMN`)."""
-    stored = snapshot.schema.table(table.name)
-    checked = columns_of(checks_of(ctx), name)
-    references = [fk.columns[0] for fk in table.foreign_keys if len(fk.columns) == 1]
-    least, filled = at_least_columns(entity), must_be_filled(entity)
-    columns: list[tuple[str, pa.DataType]] = [
-        ("key", pa.string()),
-        ("hash", pa.binary()),
-        ("owned", pa.binary()),
-        *((f"f.{c}", pa.string()) for c in references),
-        *((f"s.{c}", kept_type(table.column(c).type)) for c in least),
-        *((f"n.{c}", pa.bool_()) for c in filled),
-        *((f"c.{c}", pa.string()) for c in checked),
-    ]
-    schema = pa.schema(columns)
-    compared, owned = compared_columns(entity), owned_columns(entity)
-
-    def tables() -> Iterator[pa.Table]:
-        for batch in snapshot.read(table.name):
-            rows = target.as_declared(pa.Table.from_batches([batch]), stored, table)
-            whole = canon.as_binary(canon.row_hashes(rows, table.types, compared)).cast(pa.binary())
-            own = whole
-            if owned != compared:
-                own = canon.as_binary(canon.row_hashes(rows, table.types, owned)).cast(pa.binary())
-            content: list[Any] = [canon.source_keys(rows, table.primary_key, table.types), whole, own]
-            content += [canon.canonical_text(rows[c], table.column(c).type) for c in references]
-            content += [kept(rows[c], table.column(c).type) for c in least]
-            content += [pc.is_valid(rows[c]) for c in filled]
-            content += [canon.canonical_text(rows[c], table.column(c).type) for c in checked]
-            yield pa.table(content, names=schema.names)
-
-    stream_rows(tables(), _found_path(ctx, name), point="verify.found", schema=schema)
-
-
 def _ours(ctx: Context, name: str, expected: Path) -> Path:
     """Rows of the target that this run wrote, as found."""
     path = ctx.place("verify", f"{name}.ours.parquet")
@@ -190,7 +171,7 @@ def _ours(ctx: Context, name: str, expected: Path) -> Path:
         atomic_file(path, point="verify.ours") as temporary,
     ):
         db.execute(
-            f"COPY (SELECT f.* FROM {parquet([_found_path(ctx, name)])} f SEMI JOIN {parquet([expected])} e ON e.key = f.key) "
+            f"COPY (SELECT f.* FROM {parquet([found_path(ctx, name)])} f SEMI JOIN {parquet([expected])} e ON e.key = f.key) "
             f"TO {literal(str(temporary))} (FORMAT parquet)"
         )
     return path
@@ -271,7 +252,7 @@ def _orphans(ctx: Context, name: str, table: Table, declared: Schema, expected: 
         with workspace(ctx.room("temp"), on_disk=False) as db:
             row = db.execute(
                 f"SELECT count(*) FROM {parquet([ctx.place('verify', f'{name}.ours.parquet')])} c "
-                f"WHERE c.{column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {parquet([_found_path(ctx, parent)])} p "
+                f"WHERE c.{column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {parquet([found_path(ctx, parent)])} p "
                 f"WHERE p.key->>'$[0]' = c.{column})"
             ).fetchone()
         count = int(row[0]) if row else 0

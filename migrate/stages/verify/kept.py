@@ -10,8 +10,10 @@ from migrate.model import Verdict
 from migrate.planning import identity_of
 
 
-def unchanged_of(ctx: Context, name: str, expected: Path, found: Path, crosswalk: Path) -> Verdict:
-    """Every unchanged row of an entity against the target as it stands now.
+def unchanged_of(
+    ctx: Context, name: str, expected: Path, found: Path, crosswalk: Path, as_of: str
+) -> Verdict:
+    """Every unchanged row of an entity against the target as it stands now, or stood at `as_of`.
 
     A row that is gone fails. A row that somebody edited in the target since it was loaded is theirs: it
     stays, and is counted, so that "verified" never speaks of values that nobody compared.
@@ -41,6 +43,7 @@ def unchanged_of(ctx: Context, name: str, expected: Path, found: Path, crosswalk
         check=f"verify unchanged {name}",
         passed=gone == 0,
         expected=f"{rows} rows in place",
-        found=f"{rows - gone} rows in place, {edited} of them edited in the target since they were loaded",
+        found=f"{rows - gone} rows in place, {edited} of them edited in the target since they were loaded"
+        + (f", as it was backed up at {as_of}" if as_of else ""),
         reason=f"{gone} rows are no longer in the target" if gone else "",
     )

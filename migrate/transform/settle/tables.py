@@ -37,15 +37,17 @@ def collect(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], crosswalk: Pat
         CREATE TABLE moot(entity VARCHAR, rid BIGINT, field VARCHAR);
         -- Known rows that changed at the source and were edited in the target: kept | overwritten | quarantined.
         CREATE TABLE conflict(entity VARCHAR, rid BIGINT, tkey VARCHAR, outcome VARCHAR);
-        CREATE TABLE xw(system VARCHAR, entity VARCHAR, source_key VARCHAR, target_key VARCHAR, origin VARCHAR,
-                        plan BIGINT, source_hash BLOB, target_hash BLOB, run VARCHAR);
         """
     )
+    # Read where it lies: each question needs a few of its columns, once.
+    columns = {
+        "system": "VARCHAR", "entity": "VARCHAR", "source_key": "VARCHAR", "target_key": "VARCHAR", "origin": "VARCHAR",
+        "plan": "BIGINT", "source_hash": "BLOB", "target_hash": "BLOB", "run": "VARCHAR",
+    }  # fmt: skip
     if crosswalk is not None:
-        db.execute(
-            "INSERT INTO xw SELECT system, entity, source_key, target_key, origin, plan, source_hash, target_hash, run "
-            f"FROM {parquet([crosswalk])}"
-        )
+        db.execute(f"CREATE VIEW xw AS SELECT {', '.join(columns)} FROM {parquet([crosswalk])}")
+    else:
+        db.execute(f"CREATE TABLE xw({', '.join(f'{name} {type_}' for name, type_ in columns.items())})")
     for road in roads:
         name = literal(road.entity)
         if road.rows:
