@@ -55,11 +55,12 @@ def test_f17_a_row_that_vanished_before_the_second_run_is_not_called_unchanged(t
     world = matched(tmp_path)
     world.target.run("DELETE FROM contacts WHERE legacy_id = '2'")
     document = world.run()
-    assert [codes for codes in world.codes("contacts").values()] == [["target_gone"]]
+    assert list(world.codes("contacts").values()) == [["target_gone"]]
     assert (balance(document, "contacts")["unchanged"], balance(document, "contacts")["quarantined"]) == (
         2,
         1,
     )
+    (tmp_path / "edited").mkdir()
     edited = matched(tmp_path / "edited")
     edited.target.run("UPDATE contacts SET name = 'Somebody' WHERE legacy_id = '2'")
     document, _ = passed(edited)
