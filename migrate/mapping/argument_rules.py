@@ -118,6 +118,29 @@ def _texts(value: object) -> tuple[object, ...]:
     return value if isinstance(value, tuple) else ()
 
 
+_CODE = re.compile(r"[a-z][a-z0-9_]{1,39}")
+
+
+def _expr(given: Given) -> Iterator[Wrong]:
+    code = given["code"]
+    if isinstance(code, str) and not _CODE.fullmatch(code):
+        yield "`code` is a name of small letters, digits and _", "code", "for example closed_before_created"
+
+
+def _ignored(*known: str) -> Callable[[Given], Iterator[Wrong]]:
+    def rule(given: Given) -> Iterator[Wrong]:
+        strange = [word for word in _texts(given["ignore"]) if word not in known]
+        if strange:
+            yield f'`ignore` knows {", ".join(known)}, not "{strange[0]}"', "ignore", ""
+
+    return rule
+
+
+def _ignored_in_email(given: Given) -> Iterator[Wrong]:
+    if "ignore" in given:  # the rule, not the function of that name
+        yield from _ignored("typo", "disposable", "role", "placeholder")(given)
+
+
 _RULES: Mapping[str, Callable[[Given], Iterator[Wrong]]] = {
     "slice": _slice,
     "replace": _replace,
@@ -131,4 +154,7 @@ _RULES: Mapping[str, Callable[[Given], Iterator[Wrong]]] = {
     "date": _dates,
     "timestamp": _dates,
     "boolean": _boolean,
+    "expr": _expr,
+    "email": _ignored_in_email,
+    "person": _ignored("caps", "emoji", "title", "comma", "company", "digits", "email"),
 }

@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from uuid import NAMESPACE_DNS, NAMESPACE_OID, NAMESPACE_URL, NAMESPACE_X500, UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from migrate.mapping import countries, dates, json_paths, patterns
 from migrate.mapping.argument_rules import together
+from migrate.mapping.durations import EXAMPLE, parse_duration
 from migrate.mapping.function_spec import (
     Argument,
     ArgumentProblem,
@@ -122,6 +124,8 @@ def _typed(parameter: Parameter, value: Argument) -> object:
     if parameter.kind == "columns":
         return _columns(parameter, value)
     if isinstance(value, FromColumn):
+        if parameter.fixed:
+            raise _WrongValue(f"`{parameter.name}` cannot come from a column")
         return value
     if parameter.kind in ("texts", "date_formats"):
         values = (value,) if isinstance(value, str) else value
@@ -227,6 +231,30 @@ def _country(parameter: Parameter, value: str) -> str:
     return found.alpha2
 
 
+def _duration(parameter: Parameter, value: str) -> object:
+    found = parse_duration(value)
+    if found is None:
+        raise _WrongValue(f'`{parameter.name}` is a span of time such as {EXAMPLE}, not "{value}"')
+    return found
+
+
+def _moment(parameter: Parameter, value: str) -> str:
+    if value == "today":
+        return value
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise _WrongValue(
+            f'`{parameter.name}` is today, a date such as 2026-01-31, or {{from: COLUMN}}, not "{value}"'
+        ) from None
+
+
+def _file(parameter: Parameter, value: str) -> str:
+    if not value or "\0" in value:
+        raise _WrongValue(f"`{parameter.name}` is the name of a file")
+    return value
+
+
 def _json_path(_: Parameter, value: str) -> json_paths.Path:
     try:
         return json_paths.parse_path(value)
@@ -245,4 +273,8 @@ _READERS: Mapping[str, Callable[[Parameter, str], object]] = {
     "country": _country,
     "namespace": _namespace,
     "json_path": _json_path,
+    "list_file": _file,
+    "duration": _duration,
+    "moment": _moment,
+    "expression": lambda _, value: value,
 }

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from migrate.mapping import patterns
-from migrate.mapping.model import Check
+from migrate.mapping.arguments import parse_arguments
+from migrate.mapping.check_specs import CHECK_SPECS
+from migrate.mapping.function_spec import FunctionSpec
+from migrate.mapping.list_files import read_list_file
+from migrate.mapping.model import Check, ListFile
 from migrate.mapping.shapes import (
     BAD,
     WHY,
@@ -22,13 +26,20 @@ from migrate.mapping.shapes import (
     one_line,
     place,
 )
+from migrate.mapping.step_shapes import COLUMN_SCHEMA, read_arguments, schema_of
 from migrate.mapping.tree import Empty, Items, Node, Pairs, Path_, Text
 
-LATER_CHECKS = frozenset(
-    ["email", "phone", "fresh", "not_test_data", "date_order", "before", "after", "reference", "sum"]
-)
+LATER_CHECKS = frozenset(["reference", "sum"])
 _BARE_CHECKS = ("required", "unique")
-CHECKS = (*_BARE_CHECKS, "in", "pattern", "range", "min_length", "max_length")
+CHECKS = (*_BARE_CHECKS, "in", "pattern", "range", "min_length", "max_length", *CHECK_SPECS)
+# What people may call a rule, and the rule.
+_OTHER_NAMES = {
+    "date_order": "not_before: {from: COLUMN}, or not_after",
+    "before": "not_after: {from: COLUMN}",
+    "after": "not_before: {from: COLUMN}",
+    "not_future": "not_after: today",
+    "past": "not_after: today",
+}
 
 
 @dataclass
@@ -68,8 +79,11 @@ class Checks(Shape):
             if rule in LATER_CHECKS:
                 return reading.wrong("later", name.at, later(rule))
             hint = did_you_mean(rule, [*CHECKS, *LATER_CHECKS], "the rules are " + ", ".join(CHECKS))
+            hint = f"it is written {_OTHER_NAMES[rule]}" if rule in _OTHER_NAMES else hint
             return reading.wrong("unknown_name", name.at, f"there is no rule `{one_line(rule)}`", hint)
         reading.keys[inner] = name.at
+        if rule in CHECK_SPECS:
+            return self._with_arguments(name, node, own, reading, inner)
         if node is None:
             if rule not in _BARE_CHECKS:
                 return reading.wrong(
@@ -81,6 +95,29 @@ class Checks(Shape):
             return Words(f"a value, for example {_CHECK_EXAMPLES[rule]}").refuse(node, reading, inner)
         argument = getattr(self, f"_{rule}")(node, reading, inner)
         return BAD if isinstance(argument, Bad) else {"name": rule, "argument": argument, **own}
+
+    def _with_arguments(
+        self, name: Text, node: Node | None, own: dict[str, Any], reading: Reading, path: Path_
+    ) -> Any:
+        """A rule of CHECK_SPECS, with the files that it names read."""
+        spec = CHECK_SPECS[name.value]
+        given: Any = None
+        if isinstance(node, Empty):
+            return Words("a value, or nothing and no colon").refuse(node, reading, path)
+        if node is not None:
+            reading.values[path] = node.at
+            given = read_arguments(node, spec, reading, path)
+            if isinstance(given, Bad):
+                return BAD
+        arguments, problems = parse_arguments(spec, given)
+        for problem in problems:
+            inner = (*path, *problem.path)
+            at = reading.key_at(*inner) if problem.at_key else name.at if node is None else reading.at(*inner)
+            reading.wrong("wrong_value", at, problem.message, problem.hint)
+        if problems:
+            return BAD
+        lists = _lists(spec, arguments, reading, path)
+        return BAD if lists is None else {"name": spec.name, "argument": given, "lists": lists, **own}
 
     def _required(self, node: Node, reading: Reading, path: Path_) -> Any:
         if isinstance(node, Text) and node.value in ("yes", "true"):
@@ -182,7 +219,9 @@ class Checks(Shape):
                 "range": {"anyOf": [{"type": "array", "items": number, "minItems": 2, "maxItems": 2}, ends]},
                 "min_length": {"type": ["integer", "string"]},
                 "max_length": {"type": ["integer", "string"]},
+                **{name: schema_of(spec) for name, spec in CHECK_SPECS.items()},
             }
+            definitions.setdefault("from_column", COLUMN_SCHEMA)
             forms = [
                 {
                     "type": "object",
@@ -196,8 +235,27 @@ class Checks(Shape):
                 }
                 for name, rule in rules.items()
             ]
-            definitions["check"] = {"anyOf": [{"enum": list(_BARE_CHECKS)}, *forms]}
+            bare = [s.name for s in CHECK_SPECS.values() if not any(p.required for p in s.parameters)]
+            definitions["check"] = {"anyOf": [{"enum": [*_BARE_CHECKS, *bare]}, *forms]}
         return {"$ref": "#/$defs/check"}
+
+
+def _lists(
+    spec: FunctionSpec, arguments: dict[str, object], reading: Reading, path: Path_
+) -> dict[str, ListFile] | None:
+    """The files that arguments name, by argument. None: one cannot be read, which is reported."""
+    lists: dict[str, ListFile] = {}
+    for parameter in spec.parameters:
+        file = arguments[parameter.name]
+        if parameter.kind != "list_file" or not isinstance(file, str):
+            continue
+        read = read_list_file(reading.base, file, reading.kept)
+        if not isinstance(read, ListFile):
+            reading.wrong("list_file", reading.at(*path, parameter.name), read.message, read.hint)
+            return None
+        reading.files[file] = read.digest
+        lists[parameter.name] = read
+    return lists
 
 
 _CHECK_EXAMPLES = {

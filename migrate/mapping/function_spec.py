@@ -23,6 +23,10 @@ ParameterKind = Literal[
     "country",
     "namespace",
     "json_path",
+    "list_file",
+    "duration",
+    "moment",
+    "expression",
 ]
 ValueKind = Literal["any", "text", "decimal", "integer", "date", "timestamp", "boolean"]
 # What an empty value is: a text like any other; nothing, so that the result is NULL; or something that the function
@@ -53,8 +57,9 @@ class Parameter:
     boolean bool, choice str (one of `choices`), texts tuple[str, ...], pattern str (a regular expression,
     see migrate.mapping.patterns), date_formats tuple[str, ...] (see migrate.mapping.dates), timezone str (IANA),
     columns tuple[FromColumn, ...], country str (its ISO 3166 alpha-2 code), namespace UUID,
-    json_path tuple[str | int, ...] (see migrate.mapping.json_paths). Every kind may be a FromColumn instead,
-    which `migrate.transform.parameters` gives its values."""
+    json_path tuple[str | int, ...] (see migrate.mapping.json_paths), list_file str (a file name; the loader reads it),
+    duration Duration (see migrate.mapping.durations), moment str (today, or a date as ISO 8601 has it), expression str
+    (SQL). Every kind may be a FromColumn instead, which `migrate.transform.parameters` gives its values; but for `fixed` ones."""
 
     name: str
     kind: ParameterKind
@@ -63,6 +68,7 @@ class Parameter:
     default: object = None
     choices: tuple[str, ...] = ()
     env: bool = False  # a text that may be a reference to the environment
+    fixed: bool = False  # it cannot come from a column
 
 
 @dataclass(frozen=True)

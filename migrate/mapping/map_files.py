@@ -43,7 +43,7 @@ def read_map_file(
 
     `kept`: a folder of copies (`kept_name`) that is looked into instead."""
     path = base / file if kept is None else kept / kept_name(file)
-    data = _bytes_of(path, file)
+    data = bytes_of(path, file)
     if isinstance(data, Trouble):
         return data
     try:
@@ -62,7 +62,8 @@ def read_map_file(
         )
 
 
-def _bytes_of(path: Path, file: str) -> bytes | Trouble:
+def bytes_of(path: Path, file: str) -> bytes | Trouble:
+    """The bytes of a file that the mapping calls `file`, or why there are none."""
     try:
         if not path.is_file():
             return Trouble(

@@ -189,13 +189,28 @@ def _columns(given: Arguments, path: tuple[str | int, ...]) -> Iterator[tuple[tu
             yield from _columns(argument, (*path, name))
 
 
+class ListFile(Strict):
+    """A file of which every line is an entry. `digest`: SHA-256 of its bytes, which a dump has in place of them."""
+
+    file: str
+    digest: str
+    entries: InstanceOf[frozenset[str]] = Key(default=frozenset(), exclude=True, repr=False)
+
+
 class Check(Strict):
-    """One rule: required | unique | in | pattern | range | min_length | max_length. `argument` as the file says;
+    """One rule: required | unique | in | pattern | range | min_length | max_length, or one of
+    `migrate.mapping.check_specs`. `argument` as the file says; `lists`: the files that arguments name, by argument;
     `on_fail` is the rule's own, else the field's."""
 
     name: str
-    argument: str | tuple[str, ...] | dict[str, str] | None = None
+    argument: Arguments = None
+    lists: dict[str, ListFile] = Key(default_factory=dict)
     on_fail: Literal["quarantine", "empty_and_flag", "default", "stop", "warn"] = "quarantine"
+
+    @property
+    def columns(self) -> dict[tuple[str | int, ...], str]:
+        """The columns that arguments come from, by the path of the argument."""
+        return dict(_columns(self.argument, ()))
 
 
 class MapTable(Strict):

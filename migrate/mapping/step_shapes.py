@@ -50,7 +50,7 @@ class Steps(Shape):
             )
         given: Arguments = None
         if node is not None:
-            value = _arguments(node, spec, reading, (*path, name.value))
+            value = read_arguments(node, spec, reading, (*path, name.value))
             if isinstance(value, Bad):
                 return BAD
             given = value
@@ -69,13 +69,13 @@ class Steps(Shape):
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         if "step" not in definitions:
-            definitions["from_column"] = _COLUMN
+            definitions["from_column"] = COLUMN_SCHEMA
             bare = [
                 s.name
                 for s in FUNCTIONS.values()
                 if not (any(p.required for p in s.parameters) or (s.rest and s.rest.required))
             ]
-            named = {s.name: _function_schema(s) for s in FUNCTIONS.values() if s.parameters}
+            named = {s.name: schema_of(s) for s in FUNCTIONS.values() if s.parameters}
             definitions["step"] = {
                 "anyOf": [
                     {"enum": bare},
@@ -91,8 +91,8 @@ class Steps(Shape):
         return {"$ref": "#/$defs/step"}
 
 
-def _arguments(node: Node, spec: FunctionSpec, reading: Reading, path: Path_) -> Any:
-    """What the file says under the name of a function, or BAD."""
+def read_arguments(node: Node, spec: FunctionSpec, reading: Reading, path: Path_) -> Any:
+    """What the file says under the name of a function or of a rule, or BAD."""
     if not isinstance(node, Pairs) or (_is_column(node) and spec.parameter("from") is None):
         return _argument(node, reading, path)
     reading.values[path] = node.at
@@ -143,7 +143,7 @@ def _is_column(node: Pairs) -> bool:
     return len(node.pairs) == 1 and node.get("from") is not None
 
 
-def _function_schema(spec: FunctionSpec) -> Schema:
+def schema_of(spec: FunctionSpec) -> Schema:
     named: Schema = {
         "type": "object",
         "properties": {p.name: _parameter_schema(p) | {"description": p.summary} for p in spec.parameters},
@@ -156,7 +156,7 @@ def _function_schema(spec: FunctionSpec) -> Schema:
     return {"description": spec.summary, "anyOf": forms}
 
 
-_COLUMN: Schema = {
+COLUMN_SCHEMA: Schema = {
     "type": "object",
     "description": "Another value for every row: that of a column.",
     "properties": {"from": {"type": ["string", "number", "boolean"], "description": "The name of a column."}},
@@ -169,7 +169,7 @@ def _parameter_schema(parameter: Parameter) -> Schema:
     column: Schema = {"$ref": "#/$defs/from_column"}
     if parameter.kind == "columns":
         return {"anyOf": [column, {"type": "array", "items": column, "minItems": 1}]}
-    return {"anyOf": [_value_schema(parameter), column]}
+    return _value_schema(parameter) if parameter.fixed else {"anyOf": [_value_schema(parameter), column]}
 
 
 def _value_schema(parameter: Parameter) -> Schema:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from migrate.mapping import template
+from migrate.mapping.check_specs import condition_of
 from migrate.mapping.every_field import Path, every_field
 from migrate.mapping.expr import columns_of
 from migrate.mapping.model import Entity, Field, Mapping, MapTable, Origin, ValueMap
@@ -154,6 +155,8 @@ def columns_read(field: Field) -> list[str]:
         read += columns_of(sql)
     for step in field.do:
         read += step.columns.values()
+    for rule in field.check:
+        read += rule.columns.values()
     if field.ref and field.ref.kind:
         read.append(field.ref.kind)
     if field.list is not None:
@@ -182,4 +185,5 @@ def expressions(field: Field) -> list[tuple[Path, str]]:
         found += [(("choose", number, "when"), case.when), (("choose", number, "expr"), case.expr)]
     if isinstance(field.otherwise, Origin):
         found.append((("else", "expr"), field.otherwise.expr))
+    found += [(("check", number, "expr"), condition_of(rule)) for number, rule in enumerate(field.check)]
     return [(path, sql) for path, sql in found if sql is not None]

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -193,7 +193,7 @@ def _compile(ctx: Context, name: str, road: EntityRows, declared: Schema) -> Com
     )
     if compiled is None or problems:
         raise MappingError(problems, hint="Nothing was loaded.")
-    return compiled
+    return replace(compiled, network=True)
 
 
 # ------------------------------------------------------------------ values, part by part

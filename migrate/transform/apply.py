@@ -18,7 +18,7 @@ from migrate.model import Kind, Type
 from migrate.transform.convert import convert
 from migrate.transform.entity import LET, CompiledEntity, CompiledField
 from migrate.transform.expressions import Expressions, expressions_of
-from migrate.transform.field import Columns, field_columns
+from migrate.transform.field import Asked, Columns, field_columns
 from migrate.transform.findings import Findings, Watch
 from migrate.transform.keys import combined, hashes_of, hashes_with, keys_of
 from migrate.transform.list_rows import list_column
@@ -264,11 +264,31 @@ def _field(
         failed = start.failed if silent is None else start.failed & ~silent
         findings.reason(failed, field.name, "type", "the expression cannot be computed for this row")
         silent = start.failed if silent is None else silent | start.failed
-    made = field_columns(field, source, start, silent, findings, compiled.nul_allowed or field.free)
+    asked = Asked(compiled.today, compiled.network, _broken(field, expressions, source, findings, silent))
+    made = field_columns(field, source, start, silent, findings, compiled.nul_allowed or field.free, asked)
     if field.witnesses:
         said = combined(texts_of(start.values).to_arrow().cast(pa.string()))
         made.arrays.update(dict.fromkeys(field.witnesses, said))
     return made
+
+
+def _broken(
+    field: CompiledField,
+    expressions: Expressions,
+    source: SourceRows,
+    findings: Findings,
+    silent: Mask | None,
+) -> dict[str, Mask]:
+    """By the SQL of the field's `expr` rules: rows for which it is false. NULL is not."""
+    found: dict[str, Mask] = {}
+    for stated, sql in field.conditions.items():
+        values, unclear = expressions.over(sql, source)
+        answers: Any = values.cast(pa.bool_())
+        if silent is not None:
+            unclear = unclear & ~silent
+        findings.reason(unclear, field.name, "type", "the condition cannot be computed for this row")
+        found[stated] = ~answers.fill_null(True).to_numpy() & ~unclear
+    return found
 
 
 __all__ = ["Transformed", "apply", "made_keys"]

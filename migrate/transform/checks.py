@@ -14,12 +14,16 @@ from migrate.mapping.model import Check
 from migrate.model import Kind, Type
 from migrate.transform.convert import DATES, NUMBERS, convert
 from migrate.transform.distinct import Refused, by_distinct
+from migrate.transform.quality import QUALITY, About, Broken, broken_rows
 from migrate.transform.values import TEXT, Mask, Values, mask_of, nulls_of, texts_of
 
 
-def failing(check: Check, values: Values, target: Type, zone: str | None) -> tuple[Mask, str]:
-    """Rows that fail `check`, and the rule in words."""
-    return _RULES[check.name](check.argument, values, target, zone)
+def failing(check: Check, values: Values, about: About) -> list[Broken]:
+    """Rows that fail `check`, in each of the ways in which one can."""
+    if check.name in QUALITY:
+        return broken_rows(check, values, about)
+    mask, detail = _RULES[check.name](check.argument, values, about.target, about.zone)
+    return [Broken(mask, check.name, detail)] if mask.any() else []
 
 
 def _required(argument: Any, values: Values, target: Type, zone: str | None) -> tuple[Mask, str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from migrate.mapping.check_specs import condition_of
 from migrate.mapping.functions import arguments_of
 from migrate.mapping.model import Check, Default, Entity, Field, Step
 from migrate.mapping.model import Origin as Stated
@@ -15,8 +16,10 @@ from migrate.transform import checks
 from migrate.transform.compile_origin import Compiled, compile_origin
 from migrate.transform.convert import DATES, NUMBERS, TEXTS, convert, impossible
 from migrate.transform.entity import CompiledField, CompiledStep
+from migrate.transform.quality import QUALITY
 from migrate.transform.result_types import result_of, types_after
 from migrate.transform.scope import Scope
+from migrate.transform.sql import Prepared
 from migrate.transform.values import TEXT, Values, as_series
 from migrate.transform.witness import witnesses_of
 
@@ -64,6 +67,7 @@ def _compiled(
     kind = scope.column(field.ref.kind, f"{path}.ref.kind") if field.ref and field.ref.kind else None
     for number, step in enumerate(field.do):
         _step_columns(step, f"{path}.do", number, scope)
+    conditions = _conditions(field, path, scope)
     if origin is None or (column is None and not free) or len(scope.problems) > before:
         return None
     steps = _steps(field, origin, scope)
@@ -79,9 +83,12 @@ def _compiled(
             when.columns if when else (),
             (kind.name,) if kind else (),
             *(step.columns.values() for step in field.do),
+            *(rule.columns.values() for rule in field.check),
+            *(sql.columns for sql in conditions.values()),
         ),
         when=when.sql if when else None,
         steps=steps,
+        conditions={stated: sql.sql for stated, sql in conditions.items()},
         lookup=scope.lookup(field.map) if field.map is not None and field.map.table is None else None,
         dates=scope.dates(origin.columns, path if _reads_dates(field, column) else None),
         zone=scope.zone(origin.columns, path if _reads_dates(field, column) else None),
@@ -94,6 +101,30 @@ def _compiled(
     for number, check in enumerate(field.check):
         _check(compiled, check, f"{path}.check.{number}", scope)
     return compiled
+
+
+def _conditions(field: Field, path: str, scope: Scope) -> dict[str, Prepared]:
+    """The SQL of `expr` rules, as it can run; the columns that rules name are looked for too."""
+    found: dict[str, Prepared] = {}
+    for number, rule in enumerate(field.check):
+        for argument, column in rule.columns.items():
+            scope.column(column, ".".join(map(str, (_rule_path(rule, path, number, scope), *argument))))
+        stated = condition_of(rule)
+        if stated is not None:
+            prepared = scope.sql(stated, _rule_path(rule, path, number, scope), boolean=True)
+            if prepared is not None:
+                found[stated] = prepared
+    return found
+
+
+def _rule_path(rule: Check, path: str, number: int, scope: Scope) -> str:
+    """Where a rule stands; a single one stands in the file without its number."""
+    single = f"{path}.check.{rule.name}"
+    return (
+        single
+        if f"entities.{scope.entity.name}.{single}" in scope.mapping.positions
+        else f"{path}.check.{number}.{rule.name}"
+    )
 
 
 def _steps(field: Field, origin: Compiled, scope: Scope) -> tuple[CompiledStep, ...]:
@@ -254,24 +285,27 @@ def _unfit(texts: list[str | None], field: CompiledField) -> list[tuple[str, str
 
 
 def _check(field: CompiledField, check: Check, path: str, scope: Scope) -> None:
-    if check.name not in checks.RULES:
-        near = did_you_mean(check.name, checks.RULES)
+    if check.name not in checks.RULES and check.name not in QUALITY:
+        near = did_you_mean(check.name, [*checks.RULES, *QUALITY])
         scope.wrong("unknown_check", path, f'there is no rule "{check.name}"', near)
         return
-    if field.refers and check.name not in ("required", "unique"):
+    if field.refers and check.name not in ("required", "unique", "expr"):
         scope.wrong(
             "check_on_reference",
             path,
             f"`{check.name}` looks at the value, but after a reference the value is a key of the target",
-            "only `required` and `unique` are possible here",
+            "only `required`, `unique` and `expr` are possible here",
         )
-    if check.on_fail == "default" and field.field.default is None:
+    if "default" in (check.on_fail, *_verdicts(check)) and field.field.default is None:
         scope.wrong(
             "no_default", path, f"`on_fail: default` of `{check.name}` needs a `default:` of the field"
         )
+    if check.name == "expr" and field.refers and check.on_fail == "default":
+        scope.wrong("no_default", path, "`on_fail: default` of `expr` is for values, and this is a reference")
     if check.name == "range" and not field.refers and isinstance(check.argument, dict):
+        limits = {name: str(limit) for name, limit in check.argument.items()}
         kind = checks.range_kind(
-            check.argument.get("min"), check.argument.get("max"), field.source_type.kind, field.type.kind
+            limits.get("min"), limits.get("max"), field.source_type.kind, field.type.kind
         )
         if field.source_type.kind not in DATES and field.field.read_as in (
             "date",
@@ -279,9 +313,16 @@ def _check(field: CompiledField, check: Check, path: str, scope: Scope) -> None:
             "timestamptz",
         ):
             kind = Kind.DATE
-        for limit in (check.argument.get("min"), check.argument.get("max")):
+        for limit in (limits.get("min"), limits.get("max")):
             if limit is not None and (why := checks.limit_problem(limit, kind)):
                 scope.wrong("range", path, why)
+
+
+def _verdicts(check: Check) -> tuple[object, ...]:
+    """What a rule says of single verdicts."""
+    return (
+        tuple(check.argument.values()) if check.name == "email" and isinstance(check.argument, dict) else ()
+    )
 
 
 def type_words(type_: Type) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from dataclasses import field as field_
+from datetime import date
 from typing import Any, Literal
 
 from migrate.mapping.model import Arguments, Check, Entity, Field, FromColumn
@@ -61,6 +63,9 @@ class CompiledField:
     lossy: Lossy = "error"
     guarded: bool = True  # the target column takes no NULL, so an empty value is a reason here
     free: bool = False  # it goes into no column of the target
+    conditions: Mapping[str, str] = field_(
+        default_factory=dict
+    )  # SQL of `expr` rules: as stated → as it can run
     witnesses: tuple[str, ...] = ()  # columns that keep what its origin gave, for checks over tables
 
     @property
@@ -153,6 +158,7 @@ class CompiledEntity:
     nulls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     nul_allowed: bool = False
     now: str = ""
+    network: bool = False  # whether rules may ask name servers, where the mapping says so
 
     @property
     def name(self) -> str:
@@ -174,6 +180,11 @@ class CompiledEntity:
             fields=tuple(map(ready, self.fields)),
             lists=tuple(replace(one, items=tuple(map(item, one.items))) for one in self.lists),
         )
+
+    @property
+    def today(self) -> date:
+        """The day of the plan."""
+        return date.fromisoformat(self.now[:10]) if self.now else date(1970, 1, 1)
 
     @property
     def columns(self) -> tuple[str, ...]:

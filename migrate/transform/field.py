@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from migrate.transform.keys import combined, reference_keys
 from migrate.transform.lookup import Lookup
 from migrate.transform.origin import Given, NamedRow
 from migrate.transform.parameters import run_step
+from migrate.transform.quality import About, Broken
 from migrate.transform.source_rows import SourceRows
 from migrate.transform.values import (
     DATE,
@@ -38,6 +41,16 @@ from migrate.transform.values import (
     replaced,
     texts_of,
 )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What rules need to know beside a value: the day of the plan, whether name servers may be asked, and by the SQL of
+    `expr` rules the rows for which it is false."""
+
+    today: date = date(1970, 1, 1)
+    network: bool = False
+    broken: Mapping[str, Mask] = field(default_factory=dict)
 
 
 class FieldRun:
@@ -197,25 +210,59 @@ class FieldRun:
     def _literal_fits(self) -> bool:
         return self.values.kind not in (Kind.ARRAY, Kind.MIXED) and self.values.type.length is None
 
-    def check(self) -> None:
+    def check(self, about: Asked, rows: SourceRows, *, only: str = "") -> None:
+        told = self._about(about, rows)
         for rule in self.field.field.check:
-            mask, detail = checks.failing(rule, self.values, self.field.type, self.field.zone)
-            mask = mask & ~self.dead
-            if mask.any():
-                self._failed(rule, mask, detail)
-            self.saw(f"check: {rule.name}", mask)
+            if only and rule.name != only:
+                continue
+            found = checks.failing(rule, self.values, told)
+            for broken in found:
+                mask = broken.mask & ~self.dead
+                if mask.any():
+                    self._failed(rule, replace(broken, mask=mask))
+            every = [broken.mask for broken in found] or [np.zeros(len(self.dead), dtype=np.bool_)]
+            self.saw(f"check: {rule.name}", np.logical_or.reduce(every) & ~self.dead)
 
-    def _failed(self, rule: Check, mask: Mask, detail: str) -> None:
+    def _about(self, about: Asked, rows: SourceRows) -> About:
+        """What rules are told besides the value."""
+
+        def column(name: str) -> Values:
+            values, bad = rows.column(name)
+            return Values(emptied(values.series, bad), values.type)
+
+        def alike(name: str) -> Values:
+            """A column as the field itself is read: by `read_as` and `do`, where it is text."""
+            values = column(name)
+            if values.kind is not Kind.TEXT or not (self.field.field.read_as or self.field.steps):
+                return values
+            unheard = Findings(self.findings.entity, np.ones(len(values.series), dtype=np.bool_))
+            other = FieldRun(self.field, values, unheard, self.nul_allowed)
+            other.read_as()
+            other.do(rows)
+            return other.values
+
+        return About(
+            target=self.field.type,
+            zone=self.field.zone,
+            today=about.today,
+            network=about.network,
+            column=column,
+            alike=alike,
+            conditions=about.broken,
+        )
+
+    def _failed(self, rule: Check, broken: Broken) -> None:
         """A row that is quarantined keeps its value here, so that the rules that follow are all heard."""
-        if rule.on_fail in ("quarantine", "stop"):
-            self.findings.reason(mask, self.field.name, rule.name, detail, stop=rule.on_fail == "stop")
-        elif rule.on_fail == "warn":
-            self.event(mask, "warned")
-        elif rule.on_fail == "empty_and_flag":
-            self.event(mask, "emptied")
+        mask, outcome = broken.mask, broken.outcome or rule.on_fail
+        if outcome in ("quarantine", "stop"):
+            self.findings.reason(mask, self.field.name, broken.code, broken.detail, stop=outcome == "stop")
+        elif outcome == "warn":
+            self.event(mask, "warned" if broken.code == rule.name else broken.code)
+        elif outcome == "empty_and_flag":
+            self.event(mask, "emptied" if broken.code == rule.name else f"{broken.code}_emptied")
             self.values = Values(emptied(self.values.series, mask), self.values.type)
         else:
-            self.event(mask, "defaulted")
+            self.event(mask, "defaulted" if broken.code == rule.name else f"{broken.code}_defaulted")
             self.values = Values(emptied(self.values.series, mask), self.values.type)
             if self.field.field.default is not None:
                 self.fill(mask, self.field.field.default)
@@ -269,6 +316,7 @@ def field_columns(
     silent: Mask | None,
     findings: Findings,
     nul_allowed: bool,
+    asked: Asked = Asked(),
 ) -> Columns:
     """The columns that one field gives `rows` of the transform, from what its origin gave. `silent`: see FieldRun."""
     if silent is None and findings.watch is None and _passes(field, rows, start):
@@ -290,11 +338,12 @@ def field_columns(
         run_.saw("bands" if field.field.map is None else f"map {field.field.map.name}".strip())
     looked = run_.values.series if field.field.map and field.field.map.table else None
     if field.refers:
+        run_.check(asked, rows, only="expr")  # what the row itself says; the rest is known when all rows are
         return Columns(_reference_columns(run_, rows), run_.dead, looked)
     run_.default()
     if field.field.default is not None:
         run_.saw("default")
-    run_.check()
+    run_.check(asked, rows)
     columns = {field.name: run_.finish()}
     if field.unique is not None:
         columns[f"__unique.{field.name}"] = combined(canonical_text(columns[field.name], field.type))
@@ -360,7 +409,7 @@ def _reference_columns(run_: FieldRun, rows: SourceRows) -> dict[str, pa.Array[A
         empty = empty & False
     for rule in field.field.check:
         if rule.name == "required":
-            run_._failed(rule, empty & ~run_.dead, "empty")
+            run_._failed(rule, Broken(empty & ~run_.dead, "required", "empty"))
     if field.guarded and not any(
         r.name == "required" and r.on_fail in ("quarantine", "stop") for r in field.field.check
     ):

@@ -146,7 +146,10 @@ def test_every_code_has_a_meaning() -> None:
         "parent_quarantined parent_excluded find_missing find_ambiguous key_missing key_not_unique match_ambiguous match_conflict link_missing "
         "update_missing key_changed "
         "changed_since_load edited_in_target target_gone bad_row ragged_row bad_encoding nul_byte target_changed parent_rejected "
-        "join_missing pivot_ambiguous no_road db_unique db_foreign_key db_check db_not_null db_value db_other dropped_by_trigger"
+        "join_missing pivot_ambiguous no_road db_unique db_foreign_key db_check db_not_null db_value db_other dropped_by_trigger "
+        "email_syntax email_placeholder email_reserved email_bounced email_no_mx email_typo email_disposable email_role email_unknown "
+        "phone_invalid phone_implausible phone_type test_data name_caps name_emoji name_title name_comma name_company name_digits name_email "
+        "not_before not_after fresh expr"
     )
     assert set(codes.split()) == set(MEANINGS)
 

@@ -26,13 +26,13 @@ _FORMATS = {"e164": "E164", "international": "INTERNATIONAL", "national": "NATIO
 def phone(values: Values, arguments: Arguments) -> Outcome:
     written = _writer(arguments["format"], arguments["extension"])
     region: str | None = arguments["region"]
-    series, failed = by_distinct(texts_of(values), lambda text: written(_read(text, region)), pl.String)
+    series, failed = by_distinct(texts_of(values), lambda text: written(read_number(text, region)), pl.String)
     detail = "not a number that is possible" if region else "not a number that is possible and starts with +"
     return Outcome(Values(series, TEXT), failed, detail)
 
 
-def _read(text: str, region: str | None) -> Any:
-    """The number, where the whole text is one."""
+def read_number(text: str, region: str | None) -> Any:
+    """The number, where the whole text is one. Raises Refused."""
     import phonenumbers
 
     if len(text) > 100:

@@ -1,0 +1,84 @@
+"""Quality rules in a whole run: what is quarantined, emptied, warned of, and what the report says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from migrate import api
+
+from tests.runs import World, balance, bare
+
+SOURCE = (
+    "CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT, mail TEXT, tel TEXT, country TEXT, born DATE, closed DATE)",
+    """INSERT INTO people VALUES
+        (1, 'Ada Lovelace', 'ada@gmail.com', '020 7946 0018', 'UK', '1980-01-01', '2020-01-01'),
+        (2, 'ADA', 'ada@acme.co.uk', '1234567890', 'US', '2980-01-01', NULL),
+        (3, 'Mickey Mouse', 'x@gmial.com', '+49 30 901820', NULL, NULL, '2020-01-01'),
+        (4, 'Bob Ltd', 'nobody', '12', 'GB', '2021-01-01', '2020-01-01'),
+        (5, 'Bob Smith', 'Bob@Gone.example', '02079460018', 'GB', '1999-01-01', '2020-01-01')""",
+)
+TARGET = (
+    "CREATE TABLE contacts(id INTEGER PRIMARY KEY, name TEXT, email TEXT, phone TEXT, born DATE, closed DATE)",
+)
+CONTACTS = """
+  contacts:
+    from: people
+    key: id
+    into: contacts
+    max_quarantine: 90%
+    fields:
+      name: {from: name, check: [person, not_test_data]}
+      email: {from: mail, check: [{email: {undeliverable: empty_and_flag, bounced: bounces.txt}}]}
+      phone: {from: tel, check: [{phone: {region: {from: country}}}], on_fail: empty_and_flag}
+      born: {from: born, check: [{not_after: today}]}
+      closed: {from: closed, check: [{not_before: {from: born}}, {expr: {sql: "closed >= born", code: closed_before_born}}]}
+"""
+
+
+def world(folder: Path, entities: str = CONTACTS) -> World:
+    made = bare(folder, SOURCE, TARGET, entities)
+    (made.folder / "bounces.txt").write_text("# last month\nbob@gone.example\n", encoding="utf-8")
+    return made
+
+
+@pytest.mark.promise(7)
+def test_every_reason_of_a_row_is_kept_and_every_change_counted(tmp_path: Path) -> None:
+    made = world(tmp_path)
+    assert balance(made.run(), "contacts")["quarantined"] == 3
+    rows = {
+        row["key"]: set(row["codes"])
+        for row in made.command("quarantine", "list", "latest", "--json").document
+    }
+    assert rows == {
+        '["2"]': {"name_caps", "not_after"},
+        '["3"]': {"test_data"},
+        '["4"]': {"name_company", "not_before", "closed_before_born"},
+    }
+    events = api.report("latest", home=made.home)["events"]
+    assert events == {
+        "contacts.email: email_bounced_emptied": 1,
+        "contacts.email: email_reserved_emptied": 1,
+        "contacts.email: email_syntax_emptied": 1,
+        "contacts.email: email_typo": 1,
+        "contacts.phone: phone_implausible_emptied": 1,
+        "contacts.phone: phone_invalid_emptied": 1,
+    }
+    assert made.target.rows("SELECT name, email FROM contacts ORDER BY name") == [
+        ("Ada Lovelace", "ada@gmail.com"),
+        ("Bob Smith", None),
+    ]
+
+
+def test_a_list_that_changed_is_a_changed_mapping(tmp_path: Path) -> None:
+    made = world(tmp_path)
+    made.write()
+    first = made.command("plan", str(made.mapping), "--json").document["digest"]
+    (made.folder / "bounces.txt").write_text("other@gone.example\n", encoding="utf-8")
+    assert made.command("plan", str(made.mapping), "--json").document["digest"] != first
+
+
+def test_a_list_that_is_not_there_is_named_where_the_mapping_names_it(tmp_path: Path) -> None:
+    made = world(tmp_path)
+    (made.folder / "bounces.txt").unlink()
+    assert "there is no file bounces.txt" in made.says(code=2)
