@@ -87,6 +87,10 @@ class GateClosed(MigrateError):
     exit_code = 3
 
 
+class Unfit(GateClosed):
+    """What a backup declares or holds does not go into a database of its engine: a verdict on the backup."""
+
+
 class TooManyQuarantined(MigrateError):
     exit_code = 4
 

@@ -217,6 +217,8 @@ class Manifest:
     versions: Mapping[str, str] = field(
         default_factory=dict
     )  # object → its version, where the store keeps versions
+    # what the rows break of the declared constraints, as the snapshot said (F25); None: not on record
+    violations: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,7 @@ def _store(
         files=taken.files,
         code_version=__version__,
         audit_head=ctx.ledger.audit_head(),
+        violations=taken.violations,
     )
     written = write_backup(
         ctx.store,

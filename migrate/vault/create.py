@@ -61,6 +61,7 @@ def create(
                 parts=tuple(taken.outputs),
                 digests=dict(taken.digests),
                 files=taken.files,
+                violations=taken.violations,
                 code_version=__version__,
             ),
             schema=taken.schema,

@@ -18,7 +18,7 @@ import pyarrow as pa
 from migrate import canon, durable, failpoints
 from migrate.compare import compare_digests, compare_schemas
 from migrate.connectors.protocol import Scratch, Snapshot
-from migrate.errors import Corrupt, GateClosed
+from migrate.errors import Corrupt, GateClosed, Unfit
 from migrate.model import Schema, Table, Verdict
 from migrate.vault.check import check
 from migrate.vault.expressions import without_expressions
@@ -42,7 +42,8 @@ def restore_test(
 
     `trusted`: the manifest is one that this ledger wrote or a trusted key signed; otherwise no SQL
     expression of it is run, what that leaves out is listed, and L5 is not reached (F26).
-    `violations`: the source's own, as its snapshot reported them; the copy must have the same (F25).
+    `violations`: the source's own, as its snapshot reported them, by default as the manifest has them; the copy must
+    have the same (F25).
     A failed check is a verdict; Unreachable and UsageError (the scratch is not empty, P27) pass through.
     """
     clock = _Clock()
@@ -50,7 +51,10 @@ def restore_test(
         verdicts = check(backup, 1, known_sha256=known_sha256)
     if _any_failed(verdicts):
         return [*verdicts, _summary(backup, verdicts, clock)]
-    backup = backup if tables is None else backup.only(tables)
+    if tables is not None:
+        backup = backup.only(tables)  # whose foreign keys may lead out of it
+    elif violations is None:
+        violations = backup.manifest.violations
     schema, left_out = (backup.schema, ()) if trusted else without_expressions(backup.schema)
 
     try:
@@ -83,7 +87,10 @@ def restore_test(
 
 def _restore(backup: Backup, scratch: Scratch, schema: Schema, clock: _Clock) -> list[Verdict]:
     with clock.phase("schema"):
-        scratch.restore_schema(schema)
+        try:
+            scratch.restore_schema(schema)
+        except Unfit as error:
+            return [_failed("L4 restored", f"what the schema declares cannot be made: {error}")]
         failpoints.hit("vault.restore.schema_restored")
     written: dict[str, int] = {}
     for table in schema.tables:

@@ -19,9 +19,9 @@ from migrate import canon
 from migrate.errors import Corrupt, MigrateError, UsageError
 from migrate.model import Manifest
 from migrate.stores.local import LocalStore
-from migrate.vault import layout, schema_json
+from migrate.vault import layout, schema_json, strict_json
 from migrate.vault.check import check, check_backup
-from migrate.vault.reader import list_backups, open_backup
+from migrate.vault.reader import Backup, list_backups, open_backup
 
 from tests.vault.building import CONTACT, FACTS, SCHEMA, make, original
 
@@ -262,6 +262,122 @@ def schema_edited_and_rehashed(s: Scene) -> None:
     s.rewrite(replace(manifest, schema_digest=schema_json.digest(schema)))
 
 
+def another_backup(s: Scene) -> Backup:
+    """In the same vault, with other rows in parts of the same size."""
+    return make(s.store, s.store.folder.parent / "staging", id_="other", word="y")
+
+
+def manifest_empty(s: Scene) -> None:
+    (s.folder / "manifest.json").write_bytes(b"")
+
+
+def manifest_is_a_symlink(s: Scene) -> None:
+    path = s.folder / "manifest.json"
+    path.rename(s.store.folder.parent / "elsewhere")
+    path.symlink_to(s.store.folder.parent / "elsewhere")
+
+
+def manifest_nested_without_end(s: Scene) -> None:
+    (s.folder / "manifest.json").write_bytes(b"[" * 100_000)
+
+
+def manifest_says_a_thing_twice(s: Scene) -> None:
+    path = s.folder / "manifest.json"
+    path.write_text(path.read_text().replace('"role"', '"role": "source",\n"role"', 1))
+
+
+def number_beyond_all_numbers(s: Scene) -> None:
+    path = s.folder / "manifest.json"
+    document = json.loads(path.read_text())
+    document["manifest"]["parts"][0]["bytes"] = 10**400
+    content = strict_json.canonical(document["manifest"])
+    document["sha256"] = hashlib.sha256(content).hexdigest()
+    path.write_text(json.dumps(document))
+
+
+def manifests_of_two_backups_swapped(s: Scene) -> None:
+    other = s.store.folder / another_backup(s).manifest.id / "manifest.json"
+    mine = s.folder / "manifest.json"
+    first, second = mine.read_bytes(), other.read_bytes()
+    mine.write_bytes(second)
+    other.write_bytes(first)
+
+
+def schema_flipped(s: Scene) -> None:
+    flip(s.folder / "schema.json")
+
+
+def schema_truncated(s: Scene) -> None:
+    path = s.folder / "schema.json"
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def schema_of_another_backup(s: Scene) -> None:
+    """Whole in itself, and without a table that this one has."""
+    (s.folder / "schema.json").write_bytes(
+        schema_json.dump(replace(SCHEMA, tables=(SCHEMA.tables[0], SCHEMA.tables[2])))
+    )
+
+
+def schema_without_a_constraint(s: Scene) -> None:
+    plain = replace(CONTACT, foreign_keys=())
+    (s.folder / "schema.json").write_bytes(
+        schema_json.dump(replace(SCHEMA, tables=(SCHEMA.tables[0], plain, SCHEMA.tables[2])))
+    )
+
+
+def schema_without_a_table_and_rehashed(s: Scene) -> None:
+    manifest = s.manifest
+    schema = replace(SCHEMA, tables=(SCHEMA.tables[0], SCHEMA.tables[2]))
+    (s.folder / "schema.json").write_bytes(schema_json.dump(schema))
+    s.rewrite(replace(manifest, schema_digest=schema_json.digest(schema)))
+
+
+def object_empty(s: Scene) -> None:
+    s.object(2).write_bytes(b"")
+
+
+def object_is_a_folder(s: Scene) -> None:
+    path = s.object(2)
+    path.unlink()
+    path.mkdir()
+
+
+def checksum_file_flipped(s: Scene) -> None:
+    flip(s.folder / "manifest-sha256.txt", 3)
+
+
+def checksum_file_empty(s: Scene) -> None:
+    (s.folder / "manifest-sha256.txt").write_bytes(b"")
+
+
+def object_of_another_backup(s: Scene) -> None:
+    """The same part of another backup lies under this one's name."""
+    mine, other = s.object(2), another_backup(s).manifest.parts[2]
+    data = (s.store.folder / other.path).read_bytes()
+    mine.write_bytes(data[: mine.stat().st_size].ljust(mine.stat().st_size, b"\0"))
+
+
+def part_of_another_backup_and_rehashed(s: Scene) -> None:
+    m, other = s.manifest, another_backup(s).manifest.parts[2]
+    part = replace(m.parts[2], sha256=other.sha256, bytes=other.bytes, path=other.path)
+    s.rewrite(replace(m, parts=(*m.parts[:2], part, *m.parts[3:])))
+
+
+def row_duplicated_and_rehashed(s: Scene) -> None:
+    rows = rows_of(s, 1)
+    replace_part(s, 1, pa.concat_tables([rows.slice(0, 1), rows.slice(0, rows.num_rows - 1)]))
+
+
+def rows_without_end_and_rehashed(s: Scene) -> None:
+    """A thousand bytes on disk, a hundred gigabytes in memory."""
+    text = pa.array(["x" * (1 << 20)]).dictionary_encode()
+    rows = rows_of(s, 1)
+    bomb = pa.DictionaryArray.from_arrays(pa.array([0] * 100_000, pa.int32()), text.dictionary)
+    columns = [pa.array([0] * 100_000), bomb, pa.array([0] * 100_000)]
+    replace_part(s, 1, pa.table(columns, names=rows.column_names))
+
+
 MATRIX: list[tuple[Callable[[Scene], None], int]] = [
     (manifest_flipped, 0),
     (manifest_truncated, 0),
@@ -273,7 +389,22 @@ MATRIX: list[tuple[Callable[[Scene], None], int]] = [
     (schema_missing, 0),
     (path_climbs, 0),
     (file_name_climbs, 0),
+    (manifest_empty, 0),
+    (manifest_is_a_symlink, 0),
+    (manifest_nested_without_end, 0),
+    (manifest_says_a_thing_twice, 0),
+    (number_beyond_all_numbers, 0),
+    (manifests_of_two_backups_swapped, 0),
+    (schema_flipped, 0),
+    (schema_truncated, 0),
+    (schema_of_another_backup, 0),
+    (schema_without_a_constraint, 0),
+    (schema_without_a_table_and_rehashed, 0),
     (object_missing, 1),
+    (object_empty, 1),
+    (object_is_a_folder, 1),
+    (checksum_file_flipped, 1),
+    (checksum_file_empty, 1),
     (object_truncated, 1),
     (object_longer, 1),
     (object_is_a_symlink, 1),
@@ -285,6 +416,10 @@ MATRIX: list[tuple[Callable[[Scene], None], int]] = [
     (object_flipped, 2),
     (original_file_flipped, 2),
     (objects_swapped, 2),
+    (object_of_another_backup, 2),
+    (part_of_another_backup_and_rehashed, 3),
+    (row_duplicated_and_rehashed, 3),
+    (rows_without_end_and_rehashed, 3),
     (row_edited_and_rehashed, 3),
     (row_removed_and_rehashed, 3),
     (null_made_empty_and_rehashed, 3),

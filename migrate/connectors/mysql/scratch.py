@@ -22,7 +22,7 @@ from migrate.connectors.mysql.types import base_name, is_text
 from migrate.connectors.mysql.url import mask, parameters, with_database
 from migrate.connectors.mysql.violations import violations
 from migrate.connectors.mysql.write import insert_rows
-from migrate.errors import GateClosed, MigrateError, Unreachable, UsageError
+from migrate.errors import GateClosed, Unfit, Unreachable, UsageError
 from migrate.model import Column, Schema, Table
 
 MARKER = f"{META_PREFIX}marker"
@@ -293,7 +293,7 @@ class MysqlScratch(MysqlTarget):
             found = raised(error, "restoring into the scratch database", where=what)
             if isinstance(found, GateClosed | Unreachable):
                 raise found from None
-            raise MigrateError(f"the scratch database refused it: {found.message}", where=what) from None
+            raise Unfit(f"the scratch database refused it: {found.message}", where=what) from None
 
 
 def _fields(columns: list[Column]) -> tuple[str, str]:

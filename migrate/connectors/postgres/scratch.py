@@ -30,7 +30,7 @@ from migrate.connectors.postgres.session import (
 from migrate.connectors.postgres.target import PostgresTarget
 from migrate.connectors.postgres.violations import violations
 from migrate.connectors.postgres.write import direct, one_array, staged
-from migrate.errors import GateClosed, MigrateError, Unreachable, UsageError
+from migrate.errors import GateClosed, Unfit, Unreachable, UsageError
 from migrate.model import Schema, Table
 from migrate.model import Sequence as SequenceState
 
@@ -381,7 +381,7 @@ class PostgresScratch(PostgresTarget):
             found = raised(from_psycopg(error), "restoring into the scratch database", where=what)
             if isinstance(found, GateClosed | Unreachable):
                 raise found from None
-            raise MigrateError(f"the scratch database refused it: {found.message}", where=what) from None
+            raise Unfit(f"the scratch database refused it: {found.message}", where=what) from None
 
     def _run_ddl(self, sql: str, what: str) -> None:
         with self._naming(what):

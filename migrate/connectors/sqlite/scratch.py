@@ -7,7 +7,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,13 @@ from migrate.connectors.sqlite.batch import bound_columns, parameters
 from migrate.connectors.sqlite.catalog import check_version, read_schema, tokens_of, unquoted
 from migrate.connectors.sqlite.connect import connect, path_of
 from migrate.connectors.sqlite.ddl import create_table, expressions_of
-from migrate.connectors.sqlite.errors import error_name, translated
+from migrate.connectors.sqlite.errors import error_name, translate, translated
 from migrate.connectors.sqlite.names import MARKER, quote, quoted
 from migrate.connectors.sqlite.target import LOCK_SUFFIX, SqliteTarget
 from migrate.connectors.sqlite.types import Affinity, column_affinity
 from migrate.connectors.sqlite.unfit import LOOKS_NUMERIC
 from migrate.connectors.sqlite.violations import violations
-from migrate.errors import GateClosed, MigrateError, Unreachable, UsageError
+from migrate.errors import GateClosed, MigrateError, Unfit, Unreachable, UsageError
 from migrate.model import Kind, Schema, Table, Type
 
 pc: Any = pyarrow.compute  # the stubs' overloads refuse valid calls
@@ -117,13 +117,13 @@ class SqliteScratch(SqliteTarget):
         connection = self._writer()
         for table in schema.tables:
             failpoints.hit("sqlite.restore.table")
-            with translated(table.name):
+            with _going_in(table.name):
                 connection.execute(self._ddl(table, schema.engine, trusted))
         with closing(connect(self.path, write=False)) as reader, translated(str(self.path)):
             made = set(read_schema(reader).table_names)
         missing = [t.name for t in schema.tables if t.name not in made]
         if missing:
-            raise GateClosed(f"tables were not created: {', '.join(missing)}", where=str(self.path))
+            raise Unfit(f"tables were not created: {', '.join(missing)}", where=str(self.path))
         self._trusted = trusted
 
     def _ddl(self, table: Table, engine: str, trusted: bool) -> str:
@@ -134,7 +134,7 @@ class SqliteScratch(SqliteTarget):
             words = tokens_of(table.sql)
             named = [unquoted(w) for w in words[2:3]]
             if [w.upper() for w in words[:2]] != ["CREATE", "TABLE"] or named != [table.name]:
-                raise GateClosed("the stored text does not create this table", where=table.name)
+                raise Unfit("the stored text does not create this table", where=table.name)
             return table.sql
         if not trusted:
             self.not_restored += expressions_of(table)
@@ -147,7 +147,7 @@ class SqliteScratch(SqliteTarget):
         names = [c.name for c in table.columns if not c.generated]
         sql = f"INSERT OR ABORT INTO main.{quote(table.name)} ({quoted(names)})"
         written = 0
-        with translated(table.name):
+        with _going_in(table.name):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 for batch in batches:
@@ -189,8 +189,8 @@ class SqliteScratch(SqliteTarget):
     def _index(self, connection: sqlite3.Connection, table: Table, sql: str, name: str) -> None:
         words = [w.upper() for w in tokens_of(sql)[:3]]
         if words[:2] != ["CREATE", "INDEX"] and words != ["CREATE", "UNIQUE", "INDEX"]:
-            raise GateClosed("the stored text does not create an index", where=f"{table.name}: index {name}")
-        with translated(name):
+            raise Unfit("the stored text does not create an index", where=f"{table.name}: index {name}")
+        with _going_in(name):
             try:
                 connection.execute(sql)
             except sqlite3.IntegrityError as error:
@@ -202,7 +202,7 @@ class SqliteScratch(SqliteTarget):
     def _sequences(self, connection: sqlite3.Connection, schema: Schema) -> None:
         """Positions of AUTOINCREMENT as they were, also where they lie above every key."""
         counted = {t.name for t in schema.tables if "AUTOINCREMENT" in t.options}
-        with translated("sqlite_sequence"):
+        with _going_in("sqlite_sequence"):
             for sequence in schema.sequences:
                 if sequence.name not in counted:
                     continue
@@ -250,6 +250,17 @@ class SqliteScratch(SqliteTarget):
                 self._connection.execute("PRAGMA ignore_check_constraints = ON")
                 self._connection.execute("PRAGMA synchronous = OFF")  # a scratch that dies is made anew
         return self._connection
+
+
+@contextmanager
+def _going_in(what: str) -> Iterator[None]:
+    """As `translated`; that a statement made of the backup's own texts is none is a verdict on the backup."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if error_name(error) == "SQLITE_ERROR":
+            raise Unfit("SQLite refuses what the backup declares", where=what) from None
+        raise translate(error, what) from None
 
 
 def _stored_as_is(table: Table) -> Table:
