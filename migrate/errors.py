@@ -63,12 +63,12 @@ class Problem:
 
 
 class MappingError(UsageError):
-    """All problems of a mapping at once."""
+    """All problems of a mapping, or of another file that a person writes (`what`), at once."""
 
-    def __init__(self, problems: Sequence[Problem], *, hint: str = "") -> None:
+    def __init__(self, problems: Sequence[Problem], *, hint: str = "", what: str = "mapping") -> None:
         self.problems = tuple(problems)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        super().__init__(f"the mapping has {count}", hint=hint)
+        super().__init__(f"the {what} has {count}", hint=hint)
 
     def __str__(self) -> str:
         return "\n".join(

@@ -174,9 +174,10 @@ def _clean(ctx: Context) -> None:
 
 def _clean_scratch(ctx: Context) -> None:
     """Scratch databases that a killed process left behind."""
+    runs = {r.run: r.mapping for r in ctx.ledger.runs()}
     for left in ctx.ledger.scratches():
-        if ctx.ledger.run(left.run).mapping != ctx.mapping.name:
-            continue  # another migration's, which may be running
+        if runs.get(left.run) != ctx.mapping.name:
+            continue  # another migration's, which may be running, or that of a drill
         role, _, source = left.location.partition(":")
         engine, url = scratch_url(ctx.mapping, role, source)
         drop_scratch(engine, url, folder=ctx.home / "runs" / left.run / "scratch", name=left.name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from migrate.api.backups import backup_check, backup_restore, backup_show, backups
     from migrate.api.databases import doctor, profile, schema
+    from migrate.api.drilling import drill, drills
     from migrate.api.gone import gone
     from migrate.api.mappings import dictionary, examples
     from migrate.api.preview import preview
@@ -22,6 +23,7 @@ _HOMES = {
     "backups": ("backup_check", "backup_restore", "backup_show", "backups"),
     "vault": ("backup_create", "backup_prune"),
     "databases": ("doctor", "profile", "schema"),
+    "drilling": ("drill", "drills"),
     "gone": ("gone",),
     "mappings": ("dictionary", "examples"),
     "preview": ("preview",),
@@ -51,6 +53,8 @@ __all__ = [
     "demo",
     "dictionary",
     "doctor",
+    "drill",
+    "drills",
     "examples",
     "gone",
     "plan",

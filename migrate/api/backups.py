@@ -46,7 +46,7 @@ def backups(*, store: str | None = None, home: Path | None = None) -> list[dict[
     return sorted(found, key=lambda b: str(b.get("created_at", "")), reverse=True)
 
 
-def _named(place: Store, given: str) -> str:
+def named(place: Store, given: str) -> str:
     infos = list_backups(place)
     names = [i.id for i in infos]
     if given == "latest" and names:
@@ -63,7 +63,7 @@ def _named(place: Store, given: str) -> str:
 def backup_show(id: str, *, store: str | None = None, home: Path | None = None) -> dict[str, Any]:
     """Manifest, tables, what is not carried, and every verdict so far."""
     place = place_of(store, home)
-    backup = open_backup(place, _named(place, id))
+    backup = open_backup(place, named(place, id))
     manifest = asdict(replace(backup.manifest, parts=(), files=()))
     for name in ("parts", "files"):
         del manifest[name]
@@ -102,14 +102,14 @@ def backup_check(
     `scratch`: a server of the backup's engine where databases may be made; SQLite and files need none.
     Raises UsageError where a server's backup has none, Unreachable where the scratch cannot be made."""
     place = place_of(store, home)
-    name = _named(place, id)
-    known = _on_record(name, home)
+    name = named(place, id)
+    known = on_record(name, home)
     if level <= HIGHEST:
         return [asdict(v) for v in check_backup(place, name, level, known_sha256=known)]
-    return [asdict(v) for v in prove(place, name, scratch, known=known)]
+    return [asdict(v) for v in prove(place, name, scratch, known=known, home=home)]
 
 
-def _on_record(id_: str, home: Path | None) -> str:
+def on_record(id_: str, home: Path | None) -> str:
     """What the ledger remembers of the manifest's SHA-256; "" where there is no ledger or it does not know it."""
     try:
         with ledger_of(home) as ledger:
@@ -128,7 +128,7 @@ def backup_restore(
 ) -> dict[str, Any]:
     """Restore into an empty database and compare every value. Raises UsageError where it is not empty (P27)."""
     place = place_of(store, home)
-    backup = _chosen(open_backup(place, _named(place, id)), tables)
+    backup = _chosen(open_backup(place, named(place, id)), tables)
     database = open_restore_place(into, base=Path.cwd())
     try:
         found = restore_test(backup, database, trusted=True)

@@ -30,6 +30,14 @@ def find_home(home: Path | None = None) -> Path:
     )
 
 
+def home_to_be(home: Path | None) -> Path:
+    """Where the ledger is, or will be: a backup or a drill needs no project."""
+    try:
+        return find_home(home)
+    except UsageError:
+        return Path.cwd() / ".migrate"
+
+
 @contextmanager
 def ledger_of(home: Path | None) -> Iterator[Ledger]:
     place = find_home(home)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from migrate.api.places import find_home
+from migrate.api.places import home_to_be
 from migrate.api.proofs import place_of, prove
 from migrate.connectors.registry import engine_of, open_source
 from migrate.context import Progress, Silent
@@ -49,7 +49,7 @@ def backup_create(
             hint=f"Give --scratch {engine}://…, where a database may be made and dropped; or --no-prove, and prove it later.",
         )
     place = place_of(store, home)
-    root = make_private_folder(_home(home))
+    root = make_private_folder(home_to_be(home))
     with tempfile.TemporaryDirectory(prefix="create-", dir=make_private_folder(root / "work")) as name:
         told.stage("backup", None)
         database = open_source(url, base=Path.cwd(), work=Path(name))
@@ -89,7 +89,7 @@ def backup_create(
         )
         return {**answer, "proven": None, "unproven": why, "verdicts": []}
     told.stage("restore-test", None)
-    found = prove(place, made.id, scratch, known=backup.manifest_sha256)
+    found = prove(place, made.id, scratch, known=backup.manifest_sha256, home=home)
     return {
         **answer,
         "proven": all(v.passed for v in found),
@@ -116,20 +116,12 @@ def backup_prune(
 
 
 def _forget(gone: Sequence[str], home: Path | None) -> None:
-    path = _home(home) / "ledger.db"
+    path = home_to_be(home) / "ledger.db"
     if path.is_file():
         with Ledger.open(path) as ledger:
             for id_ in gone:
                 ledger.remove_backup(id_)
             ledger.audit("backups pruned", "", {"backups": list(gone)})
-
-
-def _home(home: Path | None) -> Path:
-    """Where the ledger is, or will be: a backup needs no project."""
-    try:
-        return find_home(home)
-    except UsageError:
-        return Path.cwd() / ".migrate"
 
 
 def _url(what: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from migrate import __version__
-from migrate.cli import backup, gone, later, mapping, migration, quarantine, sources, undo
+from migrate.cli import backup, drill, gone, later, mapping, migration, quarantine, sources, undo
 from migrate.cli.session import Debug, Home, Json, LogJson, Verbose, common_session, group
 
 app = group(
@@ -55,4 +55,5 @@ app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(mapping.app)
 app.add_typer(sources.app)
 app.add_typer(backup.app, name="backup")
+app.add_typer(drill.app)
 app.add_typer(later.app)

@@ -137,6 +137,19 @@ class Api(Protocol):
         home: Path | None = None,
     ) -> dict[str, Any]: ...
 
+    def drill(
+        self,
+        what: str,
+        *,
+        file: Path | str | None = None,
+        scratch: str | None = None,
+        store: str | None = None,
+        home: Path | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]: ...
+
+    def drills(self, *, home: Path | None = None, limit: int | None = None) -> dict[str, Any]: ...
+
     def doctor(
         self, mapping: Path | str | None = None, *, home: Path | None = None
     ) -> list[dict[str, Any]]: ...

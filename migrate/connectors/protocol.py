@@ -210,6 +210,12 @@ class Scratch(Target, Protocol):
         """Constraint violations found by the engine's own check (SQLite: foreign_key_check), as stable text without values."""
         ...
 
+    def ask(self, sql: str, *, rows: int, seconds: float) -> list[tuple[object, ...]]:
+        """The first `rows` rows of one SELECT, in a transaction that can write nothing and that ends after `seconds`.
+
+        Raises UsageError, without values, for a statement that is none or that the database refuses."""
+        ...
+
     def drop(self) -> None:
         """Removes it, if and only if the marker is there."""
         ...

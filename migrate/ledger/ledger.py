@@ -55,6 +55,11 @@ class Ledger:
     def path(self) -> Path:
         return self._db.path
 
+    @property
+    def database(self) -> LedgerDatabase:
+        """For the parts of the ledger that lie in modules of their own."""
+        return self._db
+
     def close(self) -> None:
         self._db.close()
 

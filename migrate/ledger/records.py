@@ -61,6 +61,50 @@ class ScratchRow:
     run: str
 
 
+@dataclass(frozen=True)
+class DrillRow:
+    """One restore of one backup for practice. Times are ISO 8601 UTC; `verdicts` carry no evidence."""
+
+    id: str
+    backup: str
+    vault: str
+    manifest_sha256: str
+    mapping: str
+    role: str
+    system: str
+    engine: str
+    state: str  # running | passed | failed | broken off
+    started: str
+    snapshot_at: str
+    rows: int
+    bytes: int
+    reason: str = ""
+    ended: str | None = None
+    rpo_seconds: float | None = None
+    rto_seconds: float | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    verdicts: tuple[Mapping[str, JSON], ...] = ()
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """What became of one job of a schedule at one of its times; `seq` counts upwards."""
+
+    schedule: str
+    job: str
+    kind: str  # backup | drill | prune
+    cron: str
+    timezone: str
+    due: str
+    state: str  # known | running | done | failed | missed | overlapped | interrupted | retired
+    started: str | None = None
+    ended: str | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    facts: Mapping[str, JSON] = field(default_factory=dict)
+    seq: int = 0
+
+
 RUN_STATES = ("running", "stopped", "partial", "interrupted", "failed", "verified", "rolled_back")
 UNFINISHED = ("running", "stopped", "partial", "interrupted", "failed")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0001"  # newest revision that this program knows
+HEAD = "0002"  # newest revision that this program knows
 
 metadata = sa.MetaData()
 
@@ -90,6 +90,49 @@ scratch = sa.Table(
     sa.Column("location", sa.Text, nullable=False),
     sa.Column("run", sa.Text, nullable=False),
     sa.Column("at", sa.Text, nullable=False),
+)
+
+drill = sa.Table(
+    "drill",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("backup", sa.Text, nullable=False),
+    sa.Column("vault", sa.Text, nullable=False),  # where it lies, safe to show
+    sa.Column("manifest_sha256", sa.Text, nullable=False),
+    sa.Column("mapping", sa.Text, nullable=False),  # "" for a backup with no migration
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("system", sa.Text, nullable=False),
+    sa.Column("engine", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # running | passed | failed | broken off
+    sa.Column("reason", sa.Text, nullable=False),  # of failed and broken off
+    sa.Column("started", sa.Text, nullable=False),
+    sa.Column("ended", sa.Text),
+    sa.Column("snapshot_at", sa.Text, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("rpo_seconds", sa.Float),
+    sa.Column("rto_seconds", sa.Float),
+    sa.Column("seconds", sa.JSON, nullable=False),  # phase → seconds
+    sa.Column("verdicts", sa.JSON, nullable=False),  # without evidence
+)
+
+job = sa.Table(
+    "job",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("schedule", sa.Text, nullable=False),
+    sa.Column("job", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),  # backup | drill | prune
+    sa.Column("cron", sa.Text, nullable=False),
+    sa.Column("timezone", sa.Text, nullable=False),
+    sa.Column("due", sa.Text, nullable=False),
+    sa.Column("started", sa.Text),
+    sa.Column("ended", sa.Text),
+    # known | running | done | failed | missed | overlapped | interrupted | retired
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("exit_code", sa.Integer),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("facts", sa.JSON, nullable=False),
 )
 
 audit = sa.Table(

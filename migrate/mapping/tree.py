@@ -75,6 +75,7 @@ class Problems:
     """Collects what is wrong, sorted by position at the end, one message per place."""
 
     file: str
+    what: str = "mapping"  # the kind of file
     found: dict[tuple[Position, str], Problem] = field(default_factory=dict)
 
     def add(self, code: str, at: Position, message: str, hint: str = "") -> None:
@@ -87,14 +88,19 @@ class Problems:
             return
         problems = [problem for _, problem in sorted(self.found.items(), key=lambda item: item[0])]
         more = len(problems) - MAX_PROBLEMS
-        raise MappingError(problems[:MAX_PROBLEMS], hint=f"and {more} more" if more > 0 else "")
+        hint = f"and {more} more" if more > 0 else ""
+        raise MappingError(
+            problems[:MAX_PROBLEMS],
+            hint=hint,
+            what=self.what if self.what == "mapping" else f"{self.what} file",
+        )
 
 
-def read_tree(path: Path, shown: str) -> Pairs:
-    """The tree of a mapping file; `shown` is the file's name in messages.
+def read_tree(path: Path, shown: str, what: str = "mapping") -> Pairs:
+    """The tree of a mapping file, or of another kind (`what`); `shown` is the file's name in messages.
 
     Raises MappingError: the file cannot be read or is no text, or its YAML is wrong."""
-    problems = Problems(shown)
+    problems = Problems(shown, what)
     text = _read_text(path, problems)
     tree = _Builder(text, problems).build()
     problems.raise_any()
@@ -102,7 +108,7 @@ def read_tree(path: Path, shown: str) -> Pairs:
         problems.add(
             "wrong_type",
             tree.at,
-            "a mapping file is a map of names, such as migrate: 1",
+            f"a {what} file is a map of names, such as migrate: 1",
             "see migrate schema",
         )
         problems.raise_any()
@@ -126,7 +132,9 @@ def _read_text(path: Path, problems: Problems) -> str:
     data = b""
     try:
         if path.is_dir():
-            problems.add("file", start, "this is a folder, not a mapping file", "name the YAML file in it")
+            problems.add(
+                "file", start, f"this is a folder, not a {problems.what} file", "name the YAML file in it"
+            )
         elif not path.is_file():
             problems.add("file", start, "there is no such file", _other_file(path))
         elif path.stat().st_size > MAX_BYTES:

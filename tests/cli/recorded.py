@@ -275,6 +275,78 @@ ANSWERS: dict[str, Any] = {
             }
         ],
     },
+    "drill": {
+        "passed": True,
+        "drills": [
+            {
+                "drill": "d1",
+                "passed": True,
+                "backup": "b1",
+                "vault": "backups",
+                "mapping": "",
+                "role": "source",
+                "system": "crm",
+                "engine": "sqlite",
+                "state": "passed",
+                "snapshot_at": "2026-11-01T00:00:00Z",
+                "rows": 2000,
+                "bytes": 4096,
+                "rpo_seconds": 93_600.0,
+                "rto_seconds": 4.2,
+                "rows_per_second": 476.2,
+                "seconds": {
+                    "fetch": 0.1,
+                    "decrypt": 0.0,
+                    "decode": 0.4,
+                    "load": 2.0,
+                    "index": 0.2,
+                    "verify": 1.5,
+                },
+                "verdicts": [{"check": "L5", "passed": True, "expected": "x", "found": "x", "reason": ""}],
+                "queries": [
+                    {
+                        "check": "query people",
+                        "query": "people",
+                        "why": "",
+                        "passed": True,
+                        "expected": "at least 1000",
+                        "found": "2000",
+                        "reason": "",
+                        "seconds": 0.01,
+                    }
+                ],
+            }
+        ],
+        "verdicts": [
+            {"check": "drill", "passed": True, "expected": "x", "found": "x", "reason": "", "backup": "b1"}
+        ],
+    },
+    "drills": {
+        "drills": [
+            {
+                "drill": "d1",
+                "state": "failed",
+                "reason": "query people",
+                "role": "source",
+                "system": "crm",
+                "started": "2026-11-01T00:00:00Z",
+                "rpo_seconds": 3.0,
+                "rto_seconds": 4.2,
+                "rows_per_second": None,
+            }
+        ],
+        "trend": [
+            {
+                "role": "source",
+                "system": "crm",
+                "drills": 2,
+                "passed": 1,
+                "rto_seconds": 4.2,
+                "rto_median": 4.0,
+                "rto_change": 0.05,
+            }
+        ],
+    },
     "doctor": [{"check": "python", "passed": True, "found": "3.11.7", "hint": ""}],
 }
 

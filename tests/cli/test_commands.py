@@ -35,6 +35,8 @@ COMMANDS: list[tuple[list[str], str, Any]] = [
     (["backup", "show", "b1"], "backup_show", None),
     (["backup", "check", "b1"], "backup_check", None),
     (["backup", "restore", "b1", "--into", "sqlite:///x.db"], "backup_restore", None),
+    (["drill", "latest"], "drill", None),
+    (["drills"], "drills", None),
     (["doctor"], "doctor", None),
 ]
 NAMES = [" ".join(arguments[:2]) for arguments, _, _ in COMMANDS]
@@ -171,8 +173,6 @@ def test_run_shows_what_its_report_adds(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["drill", "b1"],
-        ["drills"],
         ["duplicates", "find", "m.yaml", "--over", "9"],
         ["suggest", "a", "b"],
         ["schedule"],

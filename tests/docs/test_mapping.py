@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from migrate.mapping.check_shapes import CHECKS, LATER_CHECKS
+from migrate.mapping.drill_file import load_drill_file
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.language import ENTITY, FIELD, FILE
 from migrate.mapping.load import load_mapping
@@ -62,10 +63,14 @@ def section(title: str) -> str:
 
 @pytest.mark.parametrize(("kind", "text"), BLOCKS)
 def test_every_yaml_block_loads(kind: str, text: str, tmp_path: Path) -> None:
-    assert kind in ("whole", "part", "fields", "lists"), (
-        "say what the block is: <!-- checked: whole|part|fields|lists -->"
+    assert kind in ("whole", "part", "fields", "lists", "drill"), (
+        "say what the block is: <!-- checked: whole|part|fields|lists|drill -->"
     )
     file = tmp_path / "mapping.yaml"
+    if kind == "drill":
+        file.write_text(text, encoding="utf-8")
+        assert load_drill_file(file, ENVIRONMENT).queries
+        return
     file.write_text(whole(kind, text), encoding="utf-8")
     assert load_mapping(file, ENVIRONMENT).entities
 

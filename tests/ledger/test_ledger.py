@@ -101,19 +101,19 @@ def test_an_older_ledger_is_copied_before_the_upgrade(
 ) -> None:
     ledger.begin_run("r1", "m", "d")
     ledger.close()
-    monkeypatch.setattr("migrate.ledger.database.HEAD", "0002")  # as if this program knew a newer layout
+    monkeypatch.setattr("migrate.ledger.database.HEAD", "9000")  # as if this program knew a newer layout
 
     def up(connection: sa.Connection) -> None:
         connection.exec_driver_sql("CREATE TABLE later (x)")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9000'")
 
     monkeypatch.setattr(upgrade, "upgrade", up)
     with Ledger.open(path) as upgraded:
         assert upgraded.run("r1").run == "r1"
-    (copy,) = path.parent.glob("*.before-0002-from-0001-*")
+    (copy,) = path.parent.glob(f"*.before-9000-from-{tables.HEAD}-*")
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     old = sqlite3.connect(copy)
-    assert old.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    assert old.execute("SELECT version_num FROM alembic_version").fetchall() == [(tables.HEAD,)]
     assert old.execute("SELECT run FROM run").fetchall() == [("r1",)]
     old.close()
 

@@ -136,7 +136,15 @@ def test_p30_f25_everything_comes_back_with_the_sources_own_violations(
         "L5",
     ]
     assert found[-1].evidence["rows"] == 2 + 4 + 1000
-    assert set(found[-1].evidence["seconds"]) == {"fetch", "schema", "load", "index", "verify"}  # type: ignore[call-overload]
+    assert set(found[-1].evidence["seconds"]) == {
+        "fetch",
+        "decrypt",
+        "decode",
+        "schema",
+        "load",
+        "index",
+        "verify",
+    }  # type: ignore[call-overload]
     for verdict in found:
         put_verdict(store, backup, verdict)
     assert is_proven(store, FACTS.id, backup.manifest_sha256)

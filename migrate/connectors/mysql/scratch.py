@@ -12,6 +12,7 @@ import pyarrow as pa
 from migrate import failpoints
 from migrate.connectors.declared import checked
 from migrate.connectors.mysql import ddl
+from migrate.connectors.mysql.ask import first_rows
 from migrate.connectors.mysql.catalog import META_PREFIX
 from migrate.connectors.mysql.encode import LOAD_FORMAT, file_of
 from migrate.connectors.mysql.errors import SqlError, raised
@@ -256,6 +257,9 @@ class MysqlScratch(MysqlTarget):
         if adds:
             with self._naming(table.name):
                 session.execute(f"ALTER TABLE {quote(table.name)} {', '.join(adds)}")
+
+    def ask(self, sql: str, *, rows: int, seconds: float) -> list[tuple[object, ...]]:
+        return first_rows(self._url, sql, rows=rows, seconds=seconds)
 
     def violations(self) -> list[str]:
         return violations(self._side(), self.schema())

@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 from migrate import failpoints
 from migrate.connectors.declared import checked
 from migrate.connectors.postgres import ddl
+from migrate.connectors.postgres.ask import first_rows
 from migrate.connectors.postgres.catalog import META
 from migrate.connectors.postgres.errors import SqlError, from_psycopg, raised
 from migrate.connectors.postgres.session import (
@@ -355,6 +356,9 @@ class PostgresScratch(PostgresTarget):
                         [quote_table(sequence.name), sequence.last_value],
                     )
         failpoints.hit("postgres.scratch.constraints")
+
+    def ask(self, sql: str, *, rows: int, seconds: float) -> list[tuple[object, ...]]:
+        return first_rows(self._url, sql, rows=rows, seconds=seconds)
 
     def violations(self) -> list[str]:
         return violations(self._side(), self.schema())

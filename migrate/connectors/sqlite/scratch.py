@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from migrate import failpoints
+from migrate.connectors.sqlite.ask import first_rows
 from migrate.connectors.sqlite.batch import bound_columns, parameters
 from migrate.connectors.sqlite.catalog import check_version, read_schema, tokens_of, unquoted
 from migrate.connectors.sqlite.connect import connect, path_of
@@ -211,6 +212,9 @@ class SqliteScratch(SqliteTarget):
                     connection.execute(
                         "INSERT INTO sqlite_sequence VALUES (?, ?)", (sequence.name, sequence.last_value)
                     )
+
+    def ask(self, sql: str, *, rows: int, seconds: float) -> list[tuple[object, ...]]:
+        return first_rows(self.path, sql, rows=rows, seconds=seconds)
 
     def violations(self) -> list[str]:
         with closing(connect(self.path, write=True)) as connection:
