@@ -170,7 +170,10 @@ class Schema:
 
 @dataclass(frozen=True)
 class PartRef:
-    """Where the bytes of one part are. `path` is relative to the folder that the holder names."""
+    """Where the bytes of one part are. `path` is relative to the folder that the holder names.
+
+    `bytes` and `sha256` are those of the bytes as they are stored; `keyed`, where they are encrypted, is the keyed hash
+    of what they were before."""
 
     table: str
     index: int
@@ -180,6 +183,7 @@ class PartRef:
     sha256: str
     digest: str  # canon digest of the rows, as text
     snapshot: str = ""
+    keyed: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,6 +194,16 @@ class FileRef:
     path: str
     bytes: int
     sha256: str
+    keyed: str = ""
+
+
+@dataclass(frozen=True)
+class Seal:
+    """For whom a backup is encrypted, and which hash key its manifest is written with."""
+
+    recipients: tuple[str, ...]
+    key: str  # the name of the hash key, which says nothing of it
+    key_sha256: str  # of `hash-key.age`
 
 
 @dataclass(frozen=True)
@@ -219,6 +233,7 @@ class Manifest:
     )  # object → its version, where the store keeps versions
     # what the rows break of the declared constraints, as the snapshot said (F25); None: not on record
     violations: tuple[str, ...] | None = None
+    seal: Seal | None = None  # None: nothing is encrypted
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,10 @@ from migrate.planning import scratch_url
 from migrate.stages import STAGE_NAMES
 from migrate.state.created import made_by
 from migrate.state.records import written_parts
+from migrate.stores.protocol import Store
 from migrate.stores.registry import open_store
+from migrate.vault.keyed import check_ready, with_keys
+from migrate.vault.keys import keys_of_policy
 
 # Folders of a run that hold rows.
 STAGED = ("extract", "target", "targets", "transform", "load", "temp", "cache")
@@ -39,6 +42,13 @@ def home_of(mapping: Mapping, home: Path | None) -> Path:
     """`--home`, MIGRATE_HOME, or `.migrate` beside the mappings folder."""
     given = home or (Path(os.environ["MIGRATE_HOME"]) if os.environ.get("MIGRATE_HOME") else None)
     return given or Path(mapping.base) / ".migrate"
+
+
+def vault_of(mapping: Mapping, store: str | None = None) -> Store:
+    """The place of a mapping's backups (or `store`), with the keys that it names. Raises UsageError, Unreachable."""
+    base = Path(mapping.base)
+    place = open_store(store or mapping.policy.backup.to, base=Path.cwd() if store else base)
+    return with_keys(place, keys_of_policy(mapping.policy.backup, base))
 
 
 @contextmanager
@@ -67,7 +77,9 @@ def opened(
         stack.callback(target.close)
         if hold:
             stack.enter_context(target.hold())
-        store = open_store(mapping.policy.backup.to, base=base)
+        store = vault_of(mapping)
+        if hold:
+            check_ready(store, proving=True)
         now = datetime.now(UTC)
         ctx = Context(
             run="",

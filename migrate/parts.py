@@ -122,6 +122,11 @@ def decode_part(data: bytes, ref: PartRef, where: str) -> pa.Table:
             f"expected {ref.bytes} bytes, SHA-256 {ref.sha256[:12]}….",
             where=where,
         )
+    return decode_rows(data, ref, where)
+
+
+def decode_rows(data: bytes, ref: PartRef, where: str) -> pa.Table:
+    """The rows in bytes that were verified already. Raises Corrupt where they do not decode, or are too many or few."""
     return _with_rows(_decode(pa.BufferReader(data), where), ref, where)
 
 

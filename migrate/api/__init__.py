@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from migrate.api.gone import gone
     from migrate.api.mappings import dictionary, examples
     from migrate.api.preview import preview
+    from migrate.api.proofs import backup_keys
     from migrate.api.quarantined import quarantine, quarantine_export
     from migrate.api.rows import trace
     from migrate.api.runs import demo, plan, report, rollback, run, runs, status, verify
-    from migrate.api.vault import backup_create, backup_prune
+    from migrate.api.vault import backup_create, backup_keygen, backup_prune
 
 _HOMES = {
     "backups": ("backup_check", "backup_restore", "backup_show", "backups"),
-    "vault": ("backup_create", "backup_prune"),
+    "vault": ("backup_create", "backup_keygen", "backup_prune"),
+    "proofs": ("backup_keys",),
     "databases": ("doctor", "profile", "schema"),
     "drilling": ("drill", "drills"),
     "gone": ("gone",),
@@ -46,6 +48,8 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "backup_check",
     "backup_create",
+    "backup_keygen",
+    "backup_keys",
     "backup_prune",
     "backup_restore",
     "backup_show",

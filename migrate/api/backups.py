@@ -10,24 +10,31 @@ from typing import Any
 from migrate.api.places import ledger_of
 from migrate.api.proofs import place_of, prove
 from migrate.connectors.registry import open_restore_place
-from migrate.errors import UsageError
+from migrate.errors import Corrupt, UsageError
 from migrate.stores.protocol import Store
 from migrate.vault.check import HIGHEST, check_backup
+from migrate.vault.keys import Keys
 from migrate.vault.reader import Backup, list_backups, open_backup
 from migrate.vault.restore import restore_test
 from migrate.vault.verdicts import is_proven, verdicts
 
 
-def backups(*, store: str | None = None, home: Path | None = None) -> list[dict[str, Any]]:
-    """Newest first, by recorded time."""
-    place = place_of(store, home)
+def backups(
+    *, store: str | None = None, home: Path | None = None, keys: Keys | None = None
+) -> list[dict[str, Any]]:
+    """Newest first, by recorded time. `keys` here and below: `backup_keys`, by default those of the environment."""
+    place = place_of(store, home, keys)
     found: list[dict[str, Any]] = []
     for info in list_backups(place):
         manifest = info.manifest
         if manifest is None:
             found.append({"id": info.id, "problem": info.problem})
             continue
-        sha256 = open_backup(place, info.id).manifest_sha256
+        try:
+            backup = open_backup(place, info.id)
+        except Corrupt as error:
+            found.append({"id": info.id, "problem": str(error)})
+            continue
         found.append(
             {
                 "id": info.id,
@@ -40,7 +47,9 @@ def backups(*, store: str | None = None, home: Path | None = None) -> list[dict[
                 "tables": len(manifest.digests),
                 "rows": sum(p.rows for p in manifest.parts),
                 "bytes": sum(p.bytes for p in manifest.parts) + sum(f.bytes for f in manifest.files),
-                "proven": is_proven(place, info.id, sha256),
+                "encrypted": manifest.seal is not None,
+                "signed_by": backup.signed_by,
+                "proven": is_proven(place, info.id, backup.manifest_sha256),
             }
         )
     return sorted(found, key=lambda b: str(b.get("created_at", "")), reverse=True)
@@ -60,9 +69,12 @@ def named(place: Store, given: str) -> str:
     )
 
 
-def backup_show(id: str, *, store: str | None = None, home: Path | None = None) -> dict[str, Any]:
-    """Manifest, tables, what is not carried, and every verdict so far."""
-    place = place_of(store, home)
+def backup_show(
+    id: str, *, store: str | None = None, home: Path | None = None, keys: Keys | None = None
+) -> dict[str, Any]:
+    """Manifest, tables, what is not carried, and every verdict so far. Of an encrypted backup that does not open here
+    the columns and what is not carried are unknown, and `locked` says why."""
+    place = place_of(store, home, keys)
     backup = open_backup(place, named(place, id))
     manifest = asdict(replace(backup.manifest, parts=(), files=()))
     for name in ("parts", "files"):
@@ -70,6 +82,17 @@ def backup_show(id: str, *, store: str | None = None, home: Path | None = None) 
     return {
         **manifest,
         "manifest_sha256": backup.manifest_sha256,
+        "signed_by": backup.signed_by,
+        **(_contents(backup) if backup.typed is not None else _outside(backup)),
+        "verdicts": [
+            {"at": s.at, **{k: v for k, v in asdict(s.verdict).items() if k != "evidence"}}
+            for s in verdicts(place, backup.manifest.id)
+        ],
+    }
+
+
+def _contents(backup: Backup) -> dict[str, Any]:
+    return {
         "tables": [
             {
                 "table": t.name,
@@ -81,9 +104,21 @@ def backup_show(id: str, *, store: str | None = None, home: Path | None = None) 
             for t in backup.schema.tables
         ],
         "not_carried": list(backup.schema.not_carried),
-        "verdicts": [
-            {"at": s.at, **{k: v for k, v in asdict(s.verdict).items() if k != "evidence"}}
-            for s in verdicts(place, backup.manifest.id)
+    }
+
+
+def _outside(backup: Backup) -> dict[str, Any]:
+    """What an encrypted backup says without a key."""
+    parts = backup.manifest.parts
+    return {
+        "locked": str(backup.locked),
+        "tables": [
+            {
+                "table": name,
+                "rows": sum(p.rows for p in parts if p.table == name),
+                "parts": sum(p.table == name for p in parts),
+            }
+            for name in backup.manifest.digests
         ],
     }
 
@@ -95,13 +130,16 @@ def backup_check(
     scratch: str | None = None,
     store: str | None = None,
     home: Path | None = None,
+    keys: Keys | None = None,
 ) -> list[dict[str, Any]]:
     """Levels L0 to `level`; 4 and 5 restore the backup into a scratch database, compare every value, drop it,
     and keep the verdicts beside the manifest.
 
     `scratch`: a server of the backup's engine where databases may be made; SQLite and files need none.
-    Raises UsageError where a server's backup has none, Unreachable where the scratch cannot be made."""
-    place = place_of(store, home)
+    From 3 on the rows of an encrypted backup are read, which needs an identity of a recipient.
+    Raises UsageError where a server's backup has none, Unreachable where the scratch cannot be made, Locked (GateClosed)
+    where the identity is missing or another one."""
+    place = place_of(store, home, keys)
     name = named(place, id)
     known = on_record(name, home)
     if level <= HIGHEST:
@@ -125,10 +163,14 @@ def backup_restore(
     tables: Sequence[str] = (),
     store: str | None = None,
     home: Path | None = None,
+    keys: Keys | None = None,
 ) -> dict[str, Any]:
-    """Restore into an empty database and compare every value. Raises UsageError where it is not empty (P27)."""
-    place = place_of(store, home)
+    """Restore into an empty database and compare every value. Raises UsageError where it is not empty (P27), Locked
+    (GateClosed) where the backup is encrypted and does not open."""
+    place = place_of(store, home, keys)
     backup = _chosen(open_backup(place, named(place, id)), tables)
+    if backup.locked:  # before a database is made for nothing
+        raise backup.locked
     database = open_restore_place(into, base=Path.cwd())
     try:
         found = restore_test(backup, database, trusted=True)

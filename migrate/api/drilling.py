@@ -25,10 +25,9 @@ from migrate.mapping.environment import absolute
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Mapping
 from migrate.model import Manifest, Verdict
-from migrate.opening import home_of
+from migrate.opening import home_of, vault_of
 from migrate.planning import scratch_url
 from migrate.stores.protocol import Store
-from migrate.stores.registry import open_store
 from migrate.vault.drill import Drilled
 from migrate.vault.drill import drill as carry_out
 from migrate.vault.reader import Backup, list_backups, open_backup
@@ -121,7 +120,7 @@ def _of_mapping(
     mapping: Mapping, store: str | None, scratch: str | None, asked: DrillFile | None
 ) -> list[_Chosen]:
     """The latest backup of every source, and that of the target."""
-    place = open_store(store or mapping.policy.backup.to, base=Path.cwd() if store else Path(mapping.base))
+    place = vault_of(mapping, store)
     newest: dict[tuple[str, str], Manifest] = {}
     for info in list_backups(place):  # oldest first by recorded time
         if info.manifest is not None and info.manifest.mapping == mapping.name:
@@ -206,7 +205,7 @@ def _one(chosen: _Chosen, queries: Sequence[Query], asked: DrillFile | None, hom
             found = carry_out(
                 backup,
                 scratch,
-                trusted=known == backup.manifest_sha256,
+                trusted=known == backup.manifest_sha256 or bool(backup.signed_by),
                 known_sha256=known,
                 queries=queries,
                 limits=asked.limits if asked is not None else DrillFile(path="", base="").limits,

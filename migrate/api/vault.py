@@ -13,11 +13,14 @@ from migrate.api.places import home_to_be
 from migrate.api.proofs import place_of, prove
 from migrate.connectors.registry import engine_of, open_source
 from migrate.context import Progress, Silent
-from migrate.durable import make_private_folder
+from migrate.durable import make_private_folder, write_bytes_if_absent
 from migrate.errors import Unreachable, UsageError
 from migrate.ledger.ledger import Ledger
+from migrate.vault import age, signature
 from migrate.vault import prune as pruning
 from migrate.vault.create import create
+from migrate.vault.keyed import check_ready
+from migrate.vault.keys import Keys
 from migrate.vault.reader import open_backup
 
 _SQLITE = (".db", ".sqlite", ".sqlite3")
@@ -32,13 +35,15 @@ def backup_create(
     prove_it: bool = True,
     store: str | None = None,
     home: Path | None = None,
+    keys: Keys | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """A backup of the database at a URL, of a SQLite file or of a folder of files; proven by a restore where it can be.
 
     `scratch`: a server where the restored copy may be made and dropped; SQLite and files need none. `system`: what the
     backup is called after, by default the database's name. `proven` is None where that was not wanted.
-    Raises UsageError where a server's backup has no `scratch`, what stops the backup; a proof that fails is in the answer (`proven` False)."""
+    `keys`: `backup_keys`, by default those of the environment: for whom it is encrypted, what opens it for the proof, who signs.
+    Raises UsageError where a server's backup has no `scratch`, Locked (GateClosed) where no key opens it, what stops the backup; a proof that fails is in the answer (`proven` False)."""
     told = progress or Silent()
     url = _url(what)
     engine = engine_of(url)
@@ -48,7 +53,8 @@ def backup_create(
             kept="Nothing was read.",
             hint=f"Give --scratch {engine}://…, where a database may be made and dropped; or --no-prove, and prove it later.",
         )
-    place = place_of(store, home)
+    place = place_of(store, home, keys)
+    check_ready(place, proving=prove_it)
     root = make_private_folder(home_to_be(home))
     with tempfile.TemporaryDirectory(prefix="create-", dir=make_private_folder(root / "work")) as name:
         told.stage("backup", None)
@@ -68,19 +74,22 @@ def backup_create(
     with Ledger.open(root / "ledger.db") as ledger:
         ledger.put_backup(made, backup.manifest_sha256)
         ledger.audit("backup created", "", {"backup": made.id})
+    not_carried = []
+    if backup.typed is not None:
+        notes = [f"{t.name}: {note}" for t in backup.schema.tables for note in t.not_carried]
+        not_carried = [*backup.schema.not_carried, *notes]
     answer = {
         "backup": made.id,
         "store": place.location,
         "system": made.system,
         "engine": made.engine,
         "snapshot_at": made.snapshot_at,
-        "tables": list(backup.schema.table_names),
+        "encrypted_for": list(made.seal.recipients) if made.seal else [],
+        "signed_by": backup.signed_by,
+        "tables": sorted(made.digests) if backup.typed is None else list(backup.schema.table_names),
         "rows": sum(p.rows for p in made.parts),
         "bytes": sum(p.bytes for p in made.parts) + sum(f.bytes for f in made.files),
-        "not_carried": [
-            *backup.schema.not_carried,
-            *(f"{t.name}: {note}" for t in backup.schema.tables for note in t.not_carried),
-        ],
+        "not_carried": not_carried,
     }
     needs = engine_of(url) not in ("sqlite", "files")
     if not prove_it or (needs and scratch is None):
@@ -98,11 +107,16 @@ def backup_create(
 
 
 def backup_prune(
-    *, keep: int, really: bool = False, store: str | None = None, home: Path | None = None
+    *,
+    keep: int,
+    really: bool = False,
+    store: str | None = None,
+    home: Path | None = None,
+    keys: Keys | None = None,
 ) -> dict[str, Any]:
     """What would go, or went (`really`): all but the newest `keep` backups of each mapping, system and role, never the last
     proven one. Raises UsageError for keep < 1, Corrupt where a manifest cannot be read."""
-    place = place_of(store, home)
+    place = place_of(store, home, keys)
     done = pruning.prune(place, keep=keep, dry_run=not really)
     if really:
         _forget(done.backups, home)
@@ -151,3 +165,29 @@ def _safe(name: str) -> str:
     for ending in _SQLITE:
         name = name.removesuffix(ending)
     return re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-.")[:60] or "database"
+
+
+def backup_keygen(folder: Path, *, signing: bool = False) -> dict[str, str]:
+    """A new pair of keys in files of `folder` (0600): an identity of age that opens backups, or (`signing`) an Ed25519 key
+    that signs them. Gives the public one, and where the secret one lies. Raises UsageError where a file is there already."""
+    if signing:
+        secret, public = signature.new_key()
+        path, extra = folder / "backup-signing.pem", {"pem": str(folder / "backup-signing.pub")}
+        files = {path: secret, folder / "backup-signing.pub": signature.public_pem(public)}
+    else:
+        secret, public = age.new_identity()
+        path, extra = folder / "backup-identity.txt", {}
+        files = {path: f"# public key: {public}\n{secret}\n"}
+    for file in files:
+        if file.exists() or file.is_symlink():
+            raise UsageError(
+                "there is a key of that name already, and what it opens nobody else may be able to open",
+                where=str(file),
+                kept="It was left as it is.",
+                hint="Give another folder.",
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in files.items():
+        if not write_bytes_if_absent(file, text.encode(), point="keygen"):
+            raise UsageError("another key of that name was made meanwhile", where=str(file))
+    return {"public": public, "secret_file": str(path), **extra}

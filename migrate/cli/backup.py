@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -16,20 +17,48 @@ Store = Annotated[
     str | None, typer.Option(metavar="URL|DIR", help="The vault; default: backups/ beside the state folder.")
 ]
 
+Identity = Annotated[
+    str | None,
+    typer.Option(
+        "--identity",
+        "-i",
+        metavar="FILE",
+        help="The identity of age that opens encrypted backups: a file, or keyring:SERVICE/NAME; default: $MIGRATE_BACKUP_IDENTITY.",
+    ),
+]
+Trusted = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        metavar="KEY",
+        help="Only backups that this public key (ed25519:… or a file) signed; several times. Default: $MIGRATE_BACKUP_TRUSTED, required or not.",
+    ),
+]
+
+
+def _keys(session: Session, identity: str | None, trusted: list[str] | None, **more: Any) -> Any:
+    """None leaves it to the environment."""
+    given = {"identity": identity, "trusted": tuple(trusted or ()), "require_signature": bool(trusted)} | more
+    return session.api.backup_keys(**given) if any(given.values()) else None
+
 
 @command(app, "list")
-def list_(session: Session, store: Store = None) -> None:
+def list_(session: Session, store: Store = None, identity: Identity = None, trust: Trusted = None) -> None:
     """List the backups, with what is proven about each."""
-    found = session.api.backups(store=store, home=session.home)
+    keys = _keys(session, identity, trust)
+    found = session.api.backups(store=store, home=session.home, keys=keys)
     from migrate.cli import views_vault
 
     session.answer(found, lambda console: views_vault.backups(console, found))
 
 
 @command(app, "show")
-def show(session: Session, backup: Id, store: Store = None) -> None:
+def show(
+    session: Session, backup: Id, store: Store = None, identity: Identity = None, trust: Trusted = None
+) -> None:
     """Show what a backup holds and which checks it passed."""
-    document = session.api.backup_show(backup, store=store, home=session.home)
+    keys = _keys(session, identity, trust)
+    document = session.api.backup_show(backup, store=store, home=session.home, keys=keys)
     from migrate.cli import views
 
     session.answer(document, lambda console: views.anything(console, document))
@@ -55,18 +84,28 @@ def check(
         ),
     ] = None,
     store: Store = None,
+    identity: Identity = None,
+    trust: Trusted = None,
 ) -> None:
     """Check a backup, up to a level. Only 4 and 5 restore it, and only a restore proves.
 
-    The restore goes into a scratch database that is dropped again; its verdicts are kept beside the backup.
+    The restore goes into a scratch database that is dropped again; its verdicts are kept beside the backup. Of an
+    encrypted backup levels 0 to 2 need no key, the others an identity of one of its recipients.
 
     Examples:
 
         migrate backup check latest --level 5
+
+        migrate backup check latest --level 5 --identity /media/escrow/backup-identity.txt
     """
     with session.at_work():
         verdicts = session.api.backup_check(
-            backup, level=level, scratch=scratch, store=store, home=session.home
+            backup,
+            level=level,
+            scratch=scratch,
+            store=store,
+            home=session.home,
+            keys=_keys(session, identity, trust),
         )
     from migrate.cli import views
 
@@ -83,6 +122,8 @@ def restore(
         list[str] | None, typer.Option(metavar="TABLE", help="Only this table; several times.")
     ] = None,
     store: Store = None,
+    identity: Identity = None,
+    trust: Trusted = None,
 ) -> None:
     """Restore a backup into an empty place, and compare it with the manifest. Never writes over anything.
 
@@ -92,7 +133,12 @@ def restore(
     """
     with session.at_work():
         document = session.api.backup_restore(
-            backup, into, tables=tuple(table or ()), store=store, home=session.home
+            backup,
+            into,
+            tables=tuple(table or ()),
+            store=store,
+            home=session.home,
+            keys=_keys(session, identity, trust),
         )
     from migrate.cli import views_vault
 
@@ -122,16 +168,37 @@ def create(
     ] = None,
     prove: Annotated[bool, typer.Option(help="Restore the backup at once and compare every value.")] = True,
     store: Store = None,
+    recipient: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipient",
+            "-r",
+            metavar="KEY",
+            help="Encrypt for this public key of age (age1…, ssh-ed25519 …, or a file of them); several times. Default: $MIGRATE_BACKUP_RECIPIENTS.",
+        ),
+    ] = None,
+    identity: Identity = None,
+    sign: Annotated[
+        str | None,
+        typer.Option(
+            "--sign",
+            metavar="FILE",
+            help="The Ed25519 private key that signs it: a PEM file, or keyring:SERVICE/NAME; default: $MIGRATE_BACKUP_SIGNING_KEY.",
+        ),
+    ] = None,
 ) -> None:
     """Back up a database, with or without a migration, and prove at once that it restores.
 
-    Ends with 3 where it does not restore. A server's backup needs --scratch for that, or --no-prove.
+    Ends with 3 where it does not restore. A server's backup needs --scratch for that, or --no-prove; one that is
+    encrypted needs an identity of a recipient.
 
     Examples:
 
         migrate backup create sqlite:///crm.db
 
         migrate backup create postgresql://backup@crm/prod --scratch postgresql://backup@spare/postgres
+
+        migrate backup create sqlite:///crm.db -r age1… --identity /media/escrow/backup-identity.txt
     """
     with session.at_work() as progress:
         document = session.api.backup_create(
@@ -142,6 +209,7 @@ def create(
             prove_it=prove,
             store=store,
             home=session.home,
+            keys=_keys(session, identity, None, recipients=tuple(recipient or ()), signing_key=sign),
             progress=progress,
         )
     from migrate.cli import views_vault
@@ -170,3 +238,30 @@ def prune(
     from migrate.cli import views_vault
 
     session.answer(document, lambda console: views_vault.pruned(console, document))
+
+
+@command(app, "keygen")
+def keygen(
+    session: Session,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where the key goes; not beside the backups.")
+    ] = Path(),
+    signing: Annotated[
+        bool, typer.Option("--signing", help="A key that signs backups, instead of one that opens them.")
+    ] = False,
+) -> None:
+    """Make a pair of keys: the secret one into a file, the public one for you to use.
+
+    Without --signing it is an identity of age: what is encrypted for the public key, only this file opens. Keep it
+    where it survives the loss of everything else, and let the restore tests use it, so that its loss shows early.
+
+    Examples:
+
+        migrate backup keygen /media/escrow
+
+        migrate backup keygen --signing ~/.config/migrate
+    """
+    document = session.api.backup_keygen(folder, signing=signing)
+    from migrate.cli import views
+
+    session.answer(document, lambda console: views.anything(console, document))

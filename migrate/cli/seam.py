@@ -94,10 +94,24 @@ class Api(Protocol):
         home: Path | None = None,
     ) -> dict[str, Any]: ...
 
-    def backups(self, *, store: str | None = None, home: Path | None = None) -> list[dict[str, Any]]: ...
+    def backup_keys(
+        self,
+        *,
+        recipients: Sequence[str] = (),
+        identity: str | None = None,
+        signing_key: str | None = None,
+        trusted: Sequence[str] = (),
+        require_signature: bool = False,
+    ) -> Any: ...
+
+    def backup_keygen(self, folder: Path, *, signing: bool = False) -> dict[str, str]: ...
+
+    def backups(
+        self, *, store: str | None = None, home: Path | None = None, keys: Any = None
+    ) -> list[dict[str, Any]]: ...
 
     def backup_show(
-        self, id: str, *, store: str | None = None, home: Path | None = None
+        self, id: str, *, store: str | None = None, home: Path | None = None, keys: Any = None
     ) -> dict[str, Any]: ...
 
     def backup_check(
@@ -108,6 +122,7 @@ class Api(Protocol):
         scratch: str | None = None,
         store: str | None = None,
         home: Path | None = None,
+        keys: Any = None,
     ) -> list[dict[str, Any]]: ...
 
     def backup_create(
@@ -120,11 +135,18 @@ class Api(Protocol):
         prove_it: bool = True,
         store: str | None = None,
         home: Path | None = None,
+        keys: Any = None,
         progress: Progress | None = None,
     ) -> dict[str, Any]: ...
 
     def backup_prune(
-        self, *, keep: int, really: bool = False, store: str | None = None, home: Path | None = None
+        self,
+        *,
+        keep: int,
+        really: bool = False,
+        store: str | None = None,
+        home: Path | None = None,
+        keys: Any = None,
     ) -> dict[str, Any]: ...
 
     def backup_restore(
@@ -135,6 +157,7 @@ class Api(Protocol):
         tables: Sequence[str] = (),
         store: str | None = None,
         home: Path | None = None,
+        keys: Any = None,
     ) -> dict[str, Any]: ...
 
     def drill(

@@ -81,8 +81,26 @@ class Keep(Strict):
     yearly: int | None = None
 
 
+class Encrypt(Strict):
+    """`recipients`: public keys of age, or files of them. `identity`: where the key lies that opens backups for their
+    proof: a file, keyring:SERVICE/NAME, or (out of the environment only) the key itself."""
+
+    recipients: tuple[str, ...]
+    identity: str | None = Key(default=None, repr=False)
+
+
+class Sign(Strict):
+    """`key`: where the private key lies, as an identity; `trusted`: public keys whose signatures count besides its own."""
+
+    key: str | None = Key(default=None, repr=False)
+    trusted: tuple[str, ...] = ()
+
+
 class Backup(Strict):
     to: str = "backups/"
+    encrypt: Encrypt | None = None
+    sign: Sign | None = None
+    require_signature: bool = False
     tables: tuple[str, ...] = ("touched",)  # "touched" and/or table names to add
     keep: Keep | None = None
 

@@ -72,12 +72,12 @@ def _objects(backup: Backup) -> Iterator[str]:
             yield f"{name} is missing"
         elif store.size(name) != size:
             yield f"{name} has {store.size(name)} bytes, expected {size}"
-    own = {layout.manifest_name(id_), layout.schema_name(id_), layout.checksums_name(id_)}
+    own = {layout.manifest_name(id_), layout.checksums_name(id_), *layout.tag_files(backup.manifest)}
     found = set(store.list(f"{id_}/"))
     for name in sorted(own - found):
         yield f"{name} is missing"
     for name in sorted(found - own):
-        if not name.startswith(f"{id_}/verdicts/"):
+        if not name.startswith((f"{id_}/verdicts/", f"{id_}/signatures/")):
             yield f"{name[:200]!r} does not belong here"
     checksums = layout.checksums(backup.manifest)
     if layout.checksums_name(id_) in found and (
@@ -89,7 +89,7 @@ def _objects(backup: Backup) -> Iterator[str]:
 
 def _bytes(backup: Backup) -> Iterator[str]:
     expected = {layout.object_name(sha): sha for sha in layout.objects_of(backup.manifest)}
-    expected[layout.schema_name(backup.manifest.id)] = backup.manifest.schema_digest
+    expected |= layout.tag_files(backup.manifest)
     with ThreadPoolExecutor(backup.store.at_once, thread_name_prefix="hash") as pool:
         hashes = pool.map(lambda name: object_sha256(backup.store, name), expected)
         for (name, sha256), found in zip(expected.items(), hashes, strict=True):

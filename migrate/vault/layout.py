@@ -4,7 +4,11 @@
     ID/schema.json            typed schema
     ID/manifest-sha256.txt    for `sha256sum -c`, run inside ID/
     ID/manifest.json          written last: a folder without it is not a backup
+    ID/signatures/SHA256.sig  over the manifest of that SHA-256, where a key is configured
     ID/verdicts/000000.json   append-only
+
+Where a backup is encrypted for recipients, its objects are files of age, the schema is `schema.json.age`, and beside it
+lies `hash-key.age` (`migrate.vault.sealing`). All SHA-256 are of the bytes as they are stored.
 
 `manifest.json` holds the manifest and the SHA-256 of its canonical JSON, so that an edit shows by
 itself; one who recomputes that is found by whoever remembers the file's SHA-256 (ledger, verdicts).
@@ -23,6 +27,7 @@ from migrate.model import FileRef, Manifest, PartRef, Schema
 from migrate.vault import strict_json
 
 FORMAT = 1
+SEALED = 2  # the format of encrypted backups
 MANIFEST_LIMIT = 64 << 20
 SCHEMA_LIMIT = 64 << 20
 VERDICT_LIMIT = 4 << 20
@@ -30,11 +35,13 @@ PART_LIMIT = 1 << 30  # a part is decoded in memory; the writer's own bound is f
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEY = re.compile(r"[0-9a-f]{32}")
 _MAX_PARTS = 1_000_000
+_MAX_RECIPIENTS = 1_000
 
 
 def is_id(id_: str) -> bool:
-    return bool(_ID.fullmatch(id_)) and id_ != "objects"
+    return bool(_ID.fullmatch(id_)) and id_ not in ("objects", "erasures")
 
 
 def checked_id(id_: str) -> str:
@@ -48,12 +55,36 @@ def object_name(sha256: str) -> str:
     return f"objects/{sha256}"
 
 
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 def manifest_name(id_: str) -> str:
     return f"{id_}/manifest.json"
 
 
 def schema_name(id_: str) -> str:
     return f"{id_}/schema.json"
+
+
+def tag_files(manifest: Manifest) -> dict[str, str]:
+    """Name → SHA-256 of what belongs to this backup alone, besides the manifest and what names it."""
+    id_, seal = manifest.id, manifest.seal
+    if seal is None:
+        return {schema_name(id_): manifest.schema_digest}
+    return {sealed_schema_name(id_): manifest.schema_digest, hash_key_name(id_): seal.key_sha256}
+
+
+def sealed_schema_name(id_: str) -> str:
+    return f"{id_}/schema.json.age"
+
+
+def hash_key_name(id_: str) -> str:
+    return f"{id_}/hash-key.age"
+
+
+def signature_name(id_: str, manifest_sha256: str) -> str:
+    return f"{id_}/signatures/{manifest_sha256}.sig"
 
 
 def checksums_name(id_: str) -> str:
@@ -72,7 +103,8 @@ def objects_of(manifest: Manifest) -> dict[str, int]:
 def checksums(manifest: Manifest) -> bytes:
     """The checksum file that belongs to the manifest, in the form of sha256sum."""
     lines = [f"{sha}  ../objects/{sha}\n" for sha in sorted(objects_of(manifest))]
-    return "".join([f"{manifest.schema_digest}  schema.json\n", *lines]).encode()
+    tags = [f"{sha}  {name.partition('/')[2]}\n" for name, sha in tag_files(manifest).items()]
+    return "".join([*tags, *lines]).encode()
 
 
 def dump_manifest(manifest: Manifest) -> bytes:
@@ -92,9 +124,10 @@ def load_manifest(data: bytes, id_: str) -> Manifest:
     content = document["manifest"]
     if hashlib.sha256(strict_json.canonical(content)).hexdigest() != document["sha256"]:
         raise Corrupt("the manifest was changed after it was written: its own SHA-256 differs.", where=where)
-    if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
+    if isinstance(content, dict) and content.get("format", FORMAT) not in (FORMAT, SEALED):
         raise UsageError(
-            f"the backup has format {str(content['format'])[:20]}, this program knows {FORMAT}.", where=where
+            f"the backup has format {str(content['format'])[:20]}, this program knows {FORMAT} and {SEALED}.",
+            where=where,
         )
     manifest = strict_json.decode(Manifest, content, where)
     problems = contradictions(manifest)
@@ -121,7 +154,7 @@ def contradictions(manifest: Manifest) -> list[str]:
             return [*problems, "a part's path is not its SHA-256"]
         if ref.bytes < 0 or sizes.setdefault(ref.sha256, ref.bytes) != ref.bytes:
             problems.append("one object has two sizes")
-    own = {object_name(sha256) for sha256 in sizes} | {schema_name(manifest.id)}
+    own = {object_name(sha256) for sha256 in sizes} | tag_files(manifest).keys()
     if manifest.versions.keys() - own or any(not 0 < len(v) <= 1024 for v in manifest.versions.values()):
         problems.append("it names versions of objects that are not its own")
     for file in manifest.files:
@@ -129,7 +162,24 @@ def contradictions(manifest: Manifest) -> list[str]:
             problems.append("a file's name leads elsewhere")
     if len({f.name for f in manifest.files}) != len(manifest.files):
         problems.append("two files have one name")
-    return problems + _sums(manifest)
+    return problems + _seal(manifest) + _sums(manifest)
+
+
+def _seal(manifest: Manifest) -> list[str]:
+    seal = manifest.seal
+    refs: list[PartRef | FileRef] = [*manifest.parts, *manifest.files]
+    if (seal is not None) != (manifest.format == SEALED):
+        return ["its format is not that of what it says of encryption"]
+    if seal is None:
+        return ["a part has a keyed hash, and nothing is encrypted"] if any(r.keyed for r in refs) else []
+    problems = []
+    if not 0 < len(seal.recipients) <= _MAX_RECIPIENTS or any(len(r) > 20_000 for r in seal.recipients):
+        problems.append("its recipients cannot be")
+    if not _SHA256.fullmatch(seal.key_sha256) or not _KEY.fullmatch(seal.key):
+        problems.append("its hash key has no name")
+    if not all(_SHA256.fullmatch(ref.keyed) for ref in refs):
+        problems.append("an encrypted part has no keyed hash")
+    return problems
 
 
 def _sums(manifest: Manifest) -> list[str]:

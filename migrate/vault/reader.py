@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 
 from migrate import durable, parts
-from migrate.errors import Corrupt
+from migrate.errors import Corrupt, UsageError
 from migrate.model import FileRef, Manifest, PartRef, Schema, Table
 from migrate.stores.protocol import Store
-from migrate.vault import layout, schema_json
+from migrate.vault import age, layout, schema_json, sealing, signature
+from migrate.vault.keyed import keys_of
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,23 @@ class BackupInfo:
 
 @dataclass(frozen=True)
 class Backup:
+    """`manifest` is, where the backup is encrypted and opens, the one that speaks plainly of its digests; where it does not
+    open, the one that is stored, and everything that needs more raises Locked."""
+
     store: Store
     manifest: Manifest
-    schema: Schema
+    typed: Schema | None
     manifest_sha256: str  # of manifest.json: what verdicts and the ledger know it by
+    hash_key: bytes = field(default=b"", repr=False)
+    locked: Exception | None = None  # why it does not open
+    signed_by: str = ""  # the trusted key that signed the manifest
+
+    @property
+    def schema(self) -> Schema:
+        """Raises Locked, or what else kept it from opening."""
+        if self.typed is None:
+            raise self.locked or age.locked("it was not opened", self.manifest.id)
+        return self.typed
 
     @cached_property
     def parts_by_table(self) -> dict[str, tuple[PartRef, ...]]:
@@ -56,12 +70,12 @@ class Backup:
         sequences = tuple(s for s in self.schema.sequences if s.name in needed or s.name not in others)
         return replace(
             self,
-            schema=replace(self.schema, tables=chosen, sequences=sequences),
+            typed=replace(self.schema, tables=chosen, sequences=sequences),
             manifest=replace(self.manifest, parts=tuple(p for p in self.manifest.parts if p.table in tables)),
         )
 
     def part(self, ref: PartRef) -> pa.Table:
-        """Rows of one part, decoded from bytes read out of the vault whose SHA-256 is the manifest's. Raises Corrupt."""
+        """Rows of one part, decoded from bytes read out of the vault whose SHA-256 is the manifest's. Raises Corrupt, Locked."""
         return self.decoded(ref, self.opened(ref, self.stored(ref)))
 
     def stored(self, ref: PartRef) -> bytes:
@@ -69,13 +83,26 @@ class Backup:
         return self.store.read_bytes(ref.path, limit=ref.bytes)
 
     def opened(self, ref: PartRef, data: bytes) -> bytes:
-        """Those bytes without what protects them in the vault: they lie there in the open."""
-        del ref
-        return data
+        """Those bytes without what protects them in the vault; what was encrypted is verified before and after. Raises
+        Corrupt, Locked."""
+        if self.manifest.seal is None:
+            return data
+        where = self._where(ref)
+        if len(data) != ref.bytes or layout.sha256(data) != ref.sha256:
+            raise Corrupt("the part is not what was stored: its SHA-256 differs.", where=where)
+        self.schema  # noqa: B018 - what is locked says so
+        plain = age.decrypt(data, keys_of(self.store).identities, where)
+        sealing.check_keyed(plain, ref, self.hash_key, where)
+        return plain
 
     def decoded(self, ref: PartRef, data: bytes) -> pa.Table:
-        """The rows in them. Raises Corrupt where they are not what the manifest says."""
-        return parts.decode_part(data, ref, f"{ref.table} part {ref.index} of backup {self.manifest.id}")
+        """The rows in what `opened` gave. Raises Corrupt where they are not what the manifest says."""
+        if self.manifest.seal is None:
+            return parts.decode_part(data, ref, self._where(ref))
+        return parts.decode_rows(data, ref, self._where(ref))
+
+    def _where(self, ref: PartRef) -> str:
+        return f"{ref.table} part {ref.index} of backup {self.manifest.id}"
 
     def batches(self, table: str) -> Iterator[pa.RecordBatch]:
         """All rows of a table, part by part in order; each part is verified before its first row is given."""
@@ -83,19 +110,40 @@ class Backup:
             yield from self.part(ref).to_batches(max_chunksize=65_536)
 
     def part_file(self, ref: PartRef | FileRef, cache: Path) -> Path:
-        """A verified private copy of one object in the folder `cache`, by its SHA-256; made once. Raises Corrupt."""
+        """A verified private copy of one object in the folder `cache`, decrypted, by its SHA-256; made once. Raises
+        Corrupt, Locked."""
         path = cache / ref.sha256
-        if path.is_file() and not path.is_symlink() and path.stat().st_size == ref.bytes:
-            if durable.sha256_file(path) == ref.sha256:
+        if path.is_file() and not path.is_symlink():
+            if self._is(path, ref):
                 return path
             path.unlink()
-        self.store.fetch(ref.path, path)
-        if path.stat().st_size != ref.bytes or durable.sha256_file(path) != ref.sha256:
-            path.unlink()
-            raise Corrupt(
-                "the object is not what was stored.", where=f"{ref.path} of backup {self.manifest.id}"
-            )
+        self._fetch(ref, path)
         return path
+
+    def _fetch(self, ref: PartRef | FileRef, to: Path) -> None:
+        """A private copy of what the object holds, verified as it is stored and, where it was encrypted, as it was before."""
+        where = f"{ref.path} of backup {self.manifest.id}"
+        self.store.fetch(ref.path, to)
+        if to.stat().st_size != ref.bytes or durable.sha256_file(to) != ref.sha256:
+            to.unlink()
+            raise Corrupt("the object is not what was stored.", where=where)
+        if self.manifest.seal is None:
+            return
+        sealed = to.with_name(f"{durable.TEMPORARY_PREFIX}{to.name}{age.SUFFIX}")
+        to.rename(sealed)
+        try:
+            self.schema  # noqa: B018 - what is locked says so
+            age.decrypt_file(sealed, to, keys_of(self.store).identities, where)
+        finally:
+            sealed.unlink()
+        if not self._is(to, ref):
+            to.unlink()
+            raise Corrupt("the object does not hold what the manifest says that was encrypted.", where=where)
+
+    def _is(self, path: Path, ref: PartRef | FileRef) -> bool:
+        if self.manifest.seal is not None:
+            return sealing.keyed_hash_file(self.hash_key, path) == ref.keyed
+        return path.stat().st_size == ref.bytes and durable.sha256_file(path) == ref.sha256
 
     def restore_files(self, folder: Path) -> list[Path]:
         """The original files, byte for byte, under their names below `folder` (private). Raises Corrupt."""
@@ -103,10 +151,7 @@ class Backup:
         for ref in self.manifest.files:
             path = folder / ref.name
             durable.make_private_folder(path.parent)
-            self.store.fetch(ref.path, path)
-            if path.stat().st_size != ref.bytes or durable.sha256_file(path) != ref.sha256:
-                path.unlink()
-                raise Corrupt("a file came back other than it was.", where=ref.name)
+            self._fetch(ref, path)
             restored.append(path)
         return restored
 
@@ -141,19 +186,84 @@ def _info(store: Store, id_: str) -> BackupInfo:
 
 
 def open_backup(store: Store, id_: str) -> Backup:
-    """Raises Corrupt (missing, damaged, hostile) or UsageError (no such name, a newer program's)."""
+    """Raises Corrupt (missing, damaged, hostile, or not signed though that is required) or UsageError (no such name, a
+    newer program's). An encrypted backup that does not open with the keys of the store is given all the same: see `Backup`."""
     layout.checked_id(id_)
     data = store.read_bytes(layout.manifest_name(id_), limit=layout.MANIFEST_LIMIT)
     manifest = layout.load_manifest(data, id_)
+    signed_by = _signed_by(store, id_, data)
     store = store.at(manifest.versions)
-    schema_bytes = store.read_bytes(layout.schema_name(id_), limit=layout.SCHEMA_LIMIT)
-    if hashlib.sha256(schema_bytes).hexdigest() != manifest.schema_digest:
-        raise Corrupt("the schema is not the one that the manifest names.", where=layout.schema_name(id_))
-    schema = schema_json.load(schema_bytes, layout.schema_name(id_))
+    tags = {name: _tag(store, name, sha256) for name, sha256 in layout.tag_files(manifest).items()}
+    backup = Backup(store, manifest, None, layout.sha256(data), signed_by=signed_by)
+    if manifest.seal is None:
+        return replace(backup, typed=_schema(manifest, tags[layout.schema_name(id_)]))
+    try:
+        key = _hash_key(store, manifest, tags[layout.hash_key_name(id_)])
+        name = layout.sealed_schema_name(id_)
+        plain = age.decrypt(tags[name], keys_of(store).identities, name)
+    except (age.Locked, UsageError) as error:
+        return replace(backup, locked=error)
+    return replace(
+        backup,
+        manifest=sealing.unmasked(manifest, key),
+        typed=_schema(manifest, plain),
+        hash_key=key,
+    )
+
+
+def _signed_by(store: Store, id_: str, manifest: bytes) -> str:
+    """The trusted key that signed these bytes, "" where none did. Raises Corrupt where one must have."""
+    keys = keys_of(store)
+    if not signature.checks(keys) and not keys.require_signature:
+        return ""
+    signature.check_keys(keys)
+    name = layout.signature_name(id_, layout.sha256(manifest))
+    there = store.exists(name)
+    found = signature.signer(store.read_bytes(name, limit=signature.BYTES), manifest, keys) if there else ""
+    if keys.require_signature and not found:
+        raise Corrupt(
+            f"the manifest is {'not signed by a key that is trusted' if there else 'not signed'}, and signatures are required.",
+            where=layout.manifest_name(id_),
+            hint="Where did it come from? If you trust it, name the public key of its signer, or do without `require_signature`.",
+        )
+    return found
+
+
+def _tag(store: Store, name: str, sha256: str) -> bytes:
+    data = store.read_bytes(name, limit=layout.SCHEMA_LIMIT)
+    if layout.sha256(data) != sha256:
+        raise Corrupt("this is not the one that the manifest names.", where=name)
+    return data
+
+
+def _schema(manifest: Manifest, data: bytes) -> Schema:
+    schema = schema_json.load(data, layout.schema_name(manifest.id))
     misfit = layout.tables_fit(manifest, schema)
     if misfit:
-        raise Corrupt(f"{misfit}.", where=layout.manifest_name(id_))
-    return Backup(store, manifest, schema, hashlib.sha256(data).hexdigest())
+        raise Corrupt(f"{misfit}.", where=layout.manifest_name(manifest.id))
+    return schema
+
+
+def _hash_key(store: Store, manifest: Manifest, sealed: bytes) -> bytes:
+    """Raises Locked, Corrupt."""
+    where = layout.hash_key_name(manifest.id)
+    text = age.decrypt(sealed, keys_of(store).identities, where)
+    try:
+        key = bytes.fromhex(text.decode("ascii"))
+    except ValueError:
+        key = b""
+    if len(key) != sealing.KEY_BYTES or manifest.seal is None or sealing.key_id(key) != manifest.seal.key:
+        raise Corrupt("the hash key is not the one that the manifest was written with.", where=where)
+    return key
+
+
+def hash_key_of(store: Store, id_: str) -> bytes:
+    """The hash key of an encrypted backup that opens here and whose signer, where signatures count, is trusted; else b""."""
+    try:
+        backup = open_backup(store, id_)
+    except (Corrupt, UsageError):
+        return b""
+    return backup.hash_key if backup.signed_by or not signature.checks(keys_of(store)) else b""
 
 
 def object_sha256(store: Store, name: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from migrate import failpoints
@@ -13,9 +14,11 @@ from migrate.model import Verdict
 from migrate.stores.protocol import Store
 from migrate.vault import layout, strict_json
 from migrate.vault.reader import Backup
+from migrate.vault.sealing import keyed_hash
 
 PROVEN = "L5"  # the check that sums up a restore test: passed means that every value came back
 _ATTEMPTS = 20
+_DIGEST = re.compile(r"(canon-\d+):(\d+):[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def put_verdicts(store: Store, backup: Backup, verdicts: Sequence[Verdict]) -> l
                 backup.manifest_sha256,
                 chain.last,
                 datetime.now(UTC).isoformat(timespec="microseconds"),
-                verdict,
+                _in_the_open(verdict, backup),
                 chain.length,
             )
             name = layout.verdict_name(id_, chain.length)
@@ -59,6 +62,19 @@ def put_verdicts(store: Store, backup: Backup, verdicts: Sequence[Verdict]) -> l
         chain = _Chain(chain.length + 1, hashlib.sha256(data).hexdigest())
         names.append(name)
     return names
+
+
+def _in_the_open(verdict: Verdict, backup: Backup) -> Verdict:
+    """Verdicts are readable though the backup may be encrypted: the digests of rows that they compare are keyed then, so
+    that nobody tries values against them."""
+    if backup.manifest.seal is None:
+        return verdict
+
+    def keyed(match: re.Match[str]) -> str:
+        return f"{match[1]}:{match[2]}:keyed-{keyed_hash(backup.hash_key, match[0].encode())[:32]}"
+
+    expected, found = (_DIGEST.sub(keyed, text) for text in (verdict.expected, verdict.found))
+    return replace(verdict, expected=expected, found=found)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ from migrate import canon, failpoints
 from migrate.errors import Corrupt, UsageError
 from migrate.model import FileRef, Manifest, PartRef, Schema
 from migrate.stores.protocol import Store
-from migrate.vault import layout, schema_json
-from migrate.vault.reader import object_sha256
+from migrate.vault import layout, schema_json, sealing, signature
+from migrate.vault.keyed import keys_of
+from migrate.vault.reader import hash_key_of, object_sha256
+from migrate.vault.sealed_write import store_sealed
 
 
 def write_backup(
@@ -29,12 +31,15 @@ def write_backup(
 
     `manifest` gives what is known before: id, role, run, system, engine, snapshot, mapping …; its
     `parts`, `digests`, `files`, `schema_digest` and (if empty) `created_at` are filled here. Parts
-    are linked where the store can; `files` (absolute paths) are copied, for they are the user's.
+    are linked where the store can; `files` (absolute paths) are copied, for they are the user's. Where the store comes
+    with recipients, everything is encrypted for them; where it comes with a signing key, the manifest is signed.
     Any part that fails raises (Corrupt: not what its ref says; Unreachable) and there is no manifest.
     UsageError where the id is taken by a backup with other content; written again with the same
     content it is left as it is (resuming after a kill).
     """
     id_ = layout.checked_id(manifest.id)
+    keys = keys_of(store)
+    signature.check_keys(keys)
     schema_bytes = schema_json.dump(schema)
     complete = replace(
         manifest,
@@ -46,34 +51,57 @@ def write_backup(
         digests=_table_digests(schema, [ref for ref, _ in parts]),
     )
     _refuse_contradictions(complete, schema, declared=manifest)
-    if _is_there_already(store, complete):
-        return layout.load_manifest(
-            store.read_bytes(layout.manifest_name(id_), limit=layout.MANIFEST_LIMIT), id_
-        )
+    there = _there_already(store, complete)
+    if there is not None:
+        return there
 
-    _store_objects(
-        store, [*((ref, path, True) for ref, path in parts), *((f, Path(f.path), False) for f in files)]
-    )
-    _put(store, layout.schema_name(id_), schema_bytes)
-    failpoints.hit("vault.schema.stored")
+    key = b""
+    if keys.recipients:
+        complete, tags, key = store_sealed(
+            store,
+            replace(complete, files=tuple(files)),
+            parts,
+            schema_bytes,
+            lambda ref, path: _store_object(store, ref, path, link=True),
+        )
+    else:
+        _store_objects(
+            store,
+            [*((ref, path, True) for ref, path in parts), *((f, Path(f.path), False) for f in files)],
+        )
+        tags = {layout.schema_name(id_): schema_bytes}
+    for name, data in tags.items():
+        _put(store, name, data)
+        failpoints.hit("vault.schema.stored")
     _put(store, layout.checksums_name(id_), layout.checksums(complete))
     failpoints.hit("vault.checksums.stored")
     # parts that two tables share are stored once, so what counts is asked for once more, by name
+    _check_sizes(store, complete)
+    complete = replace(complete, versions=_versions(store, complete))
+    written = layout.dump_manifest(complete)
+    if keys.signing:  # before the manifest: from its first moment on it is signed
+        _put(store, layout.signature_name(id_, layout.sha256(written)), signature.sign(written, keys))
+        failpoints.hit("vault.signature.stored")
+    failpoints.hit("vault.manifest.before")
+    if not store.put_if_absent(layout.manifest_name(id_), written):
+        raise UsageError(f"another backup named {id_} was written at the same time.")
+    failpoints.hit("vault.manifest.stored")
+    if key:  # objects of earlier backups are named in it: a prune that ran meanwhile did not see that
+        _check_sizes(store, complete)
+        return sealing.unmasked(complete, key)
+    return complete
+
+
+def _check_sizes(store: Store, complete: Manifest) -> None:
     for sha256, size in layout.objects_of(complete).items():
         if store.size(layout.object_name(sha256)) != size:
             raise Corrupt("an object changed while the backup was written.", where=layout.object_name(sha256))
-    complete = replace(complete, versions=_versions(store, complete))
-    failpoints.hit("vault.manifest.before")
-    if not store.put_if_absent(layout.manifest_name(id_), layout.dump_manifest(complete)):
-        raise UsageError(f"another backup named {id_} was written at the same time.")
-    failpoints.hit("vault.manifest.stored")
-    return complete
 
 
 def _versions(store: Store, complete: Manifest) -> dict[str, str]:
     names = [
         *(layout.object_name(sha256) for sha256 in layout.objects_of(complete)),
-        layout.schema_name(complete.id),
+        *layout.tag_files(complete),
     ]
     return {name: version for name in names if (version := store.version(name))}
 
@@ -100,15 +128,38 @@ def _refuse_contradictions(complete: Manifest, schema: Schema, *, declared: Mani
         raise Corrupt(f"the backup would contradict itself: {problems[0]}.", where=complete.id)
 
 
-def _is_there_already(store: Store, complete: Manifest) -> bool:
+def _there_already(store: Store, complete: Manifest) -> Manifest | None:
+    """What an earlier try of this backup wrote; UsageError where the name is taken by other content."""
     name = layout.manifest_name(complete.id)
     if not store.exists(name):
-        return False
+        return None
     there = layout.load_manifest(store.read_bytes(name, limit=layout.MANIFEST_LIMIT), complete.id)
-    same = replace(there, created_at=complete.created_at, audit_head=complete.audit_head, versions={})
-    if same != complete:
+    encrypted = bool(keys_of(store).recipients)
+    same = (there.seal is not None) == encrypted
+    if same and encrypted:
+        key = hash_key_of(store, complete.id)
+        plain = sealing.unmasked(there, key) if key else there
+        same = _in_the_open(there) == _in_the_open(complete) and (
+            not key or dict(plain.digests) == dict(complete.digests)
+        )
+        there = plain
+    elif same:
+        facts = {"created_at": complete.created_at, "audit_head": complete.audit_head, "versions": {}}
+        same = replace(there, **facts) == complete  # type: ignore[arg-type]
+    if not same:
         raise UsageError(f"there is a backup named {complete.id} already, with other content.")
-    return True
+    return there
+
+
+def _in_the_open(manifest: Manifest) -> Manifest:
+    """What encryption does not change: whose rows they are, of which tables and how many."""
+    parts = [replace(p, path="", bytes=0, sha256="", digest="", keyed="") for p in manifest.parts]
+    files = [replace(f, path="", bytes=0, sha256="", keyed="") for f in manifest.files]
+    nothing = dict.fromkeys(manifest.digests, "")
+    return replace(
+        manifest, parts=tuple(parts), files=tuple(files), digests=nothing, schema_digest="", seal=None,
+        versions={}, format=layout.FORMAT, created_at="", audit_head="",
+    )  # fmt: skip
 
 
 def _store_objects(store: Store, objects: Sequence[tuple[PartRef | FileRef, Path, bool]]) -> None:
