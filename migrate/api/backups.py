@@ -13,6 +13,7 @@ from migrate.connectors.registry import open_restore_place
 from migrate.errors import Corrupt, UsageError
 from migrate.stores.protocol import Store
 from migrate.vault.check import HIGHEST, check_backup
+from migrate.vault.keyed import keys_of
 from migrate.vault.keys import Keys
 from migrate.vault.reader import Backup, list_backups, open_backup
 from migrate.vault.restore import restore_test
@@ -85,7 +86,11 @@ def backup_show(
         "signed_by": backup.signed_by,
         **(_contents(backup) if backup.typed is not None else _outside(backup)),
         "verdicts": [
-            {"at": s.at, **{k: v for k, v in asdict(s.verdict).items() if k != "evidence"}}
+            {
+                "at": s.at,
+                "signed_by": s.signer(keys_of(place)),
+                **{k: v for k, v in asdict(s.verdict).items() if k != "evidence"},
+            }
             for s in verdicts(place, backup.manifest.id)
         ],
     }

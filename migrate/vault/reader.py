@@ -257,13 +257,23 @@ def _hash_key(store: Store, manifest: Manifest, sealed: bytes) -> bytes:
     return key
 
 
-def hash_key_of(store: Store, id_: str) -> bytes:
-    """The hash key of an encrypted backup that opens here and whose signer, where signatures count, is trusted; else b""."""
+def is_trusted(store: Store, id_: str) -> bool:
+    """Whether a trusted key signed the manifest, or no signature counts here."""
+    if not signature.checks(keys_of(store)):
+        return True
     try:
-        backup = open_backup(store, id_)
+        data = store.read_bytes(layout.manifest_name(id_), limit=layout.MANIFEST_LIMIT)
+        return bool(_signed_by(store, id_, data))
+    except Corrupt:
+        return False
+
+
+def hash_key_of(store: Store, id_: str) -> bytes:
+    """The hash key of an encrypted backup that opens here; else b""."""
+    try:
+        return open_backup(store, id_).hash_key
     except (Corrupt, UsageError):
         return b""
-    return backup.hash_key if backup.signed_by or not signature.checks(keys_of(store)) else b""
 
 
 def object_sha256(store: Store, name: str) -> str:

@@ -16,7 +16,7 @@ from migrate.model import FileRef, Manifest, PartRef, Seal
 from migrate.stores.protocol import Store
 from migrate.vault import age, layout, sealing
 from migrate.vault.keyed import keys_of
-from migrate.vault.reader import hash_key_of, list_backups, object_sha256
+from migrate.vault.reader import hash_key_of, is_trusted, list_backups, object_sha256
 
 Ref = TypeVar("Ref", PartRef, FileRef)
 
@@ -104,12 +104,17 @@ def _known(store: Store, recipients: tuple[str, ...]) -> sealing.Reusable:
 
     Where signatures can be checked, only backups that a trusted key signed count: whoever can write in the vault could
     else plant a key that they know."""
+    if not keys_of(store).identities:
+        return sealing.Reusable(secrets.token_bytes(sealing.KEY_BYTES), {})
     sealed = [
         info.manifest
         for info in list_backups(store)
-        if info.manifest is not None and info.manifest.seal and info.manifest.seal.recipients == recipients
+        if info.manifest is not None
+        and info.manifest.seal
+        and info.manifest.seal.recipients == recipients
+        and is_trusted(store, info.id)
     ]
-    for manifest in reversed(sealed if keys_of(store).identities else []):
+    for manifest in reversed(sealed):
         key = hash_key_of(store, manifest.id)
         if key:
             name = sealing.key_id(key)

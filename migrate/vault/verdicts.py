@@ -12,7 +12,9 @@ from migrate import failpoints
 from migrate.errors import Busy, Corrupt
 from migrate.model import Verdict
 from migrate.stores.protocol import Store
-from migrate.vault import layout, strict_json
+from migrate.vault import layout, signature, strict_json
+from migrate.vault.keyed import keys_of
+from migrate.vault.keys import Keys
 from migrate.vault.reader import Backup
 from migrate.vault.sealing import keyed_hash
 
@@ -28,6 +30,26 @@ class StoredVerdict:
     at: str  # ISO 8601 UTC
     verdict: Verdict
     number: int = 0
+    signature: str = ""  # Ed25519 over all the rest, in hexadecimal; "" where no key was configured
+
+    def signer(self, keys: Keys) -> str:
+        """The trusted key that signed it; "" where none did."""
+        if not signature.checks(keys) or not self.signature:
+            return ""
+        try:
+            signed = bytes.fromhex(self.signature)
+        except ValueError:
+            return ""
+        return signature.signer(signed, self._words(), keys)
+
+    def signed(self, keys: Keys) -> StoredVerdict:
+        """The same, signed where there is a key."""
+        if not keys.signing:
+            return self
+        return replace(self, signature=signature.sign(self._words(), keys).hex())
+
+    def _words(self) -> bytes:
+        return signature.VERDICT + strict_json.canonical(strict_json.encode(replace(self, signature="")))
 
 
 def put_verdict(store: Store, backup: Backup, verdict: Verdict) -> str:
@@ -50,7 +72,7 @@ def put_verdicts(store: Store, backup: Backup, verdicts: Sequence[Verdict]) -> l
                 datetime.now(UTC).isoformat(timespec="microseconds"),
                 _in_the_open(verdict, backup),
                 chain.length,
-            )
+            ).signed(keys_of(store))
             name = layout.verdict_name(id_, chain.length)
             data = strict_json.readable(strict_json.encode(stored))
             if store.put_if_absent(name, data):
@@ -95,12 +117,16 @@ def verdicts(store: Store, id_: str) -> list[StoredVerdict]:
 
 
 def is_proven(store: Store, id_: str, manifest_sha256: str) -> bool:
-    """Whether the newest restore test of exactly this manifest passed. A broken chain proves nothing."""
+    """Whether the newest restore test of exactly this manifest passed. A broken chain proves nothing, and where keys for
+    signatures came with the store, nor does a verdict that none of them signed (F29)."""
+    keys = keys_of(store)
     try:
         tests = [
             v
             for v in verdicts(store, id_)
-            if v.verdict.check == PROVEN and v.manifest_sha256 == manifest_sha256
+            if v.verdict.check == PROVEN
+            and v.manifest_sha256 == manifest_sha256
+            and (not signature.checks(keys) or v.signer(keys))
         ]
     except Corrupt:
         return False
