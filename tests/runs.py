@@ -123,6 +123,8 @@ class Db:
 
     def tables(self) -> list[str]:
         """All tables, our own too."""
+        if self.is_mysql:
+            return sorted(row[0] for row in self.rows("SHOW TABLES"))
         query = (
             "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1"
             if self.is_sqlite

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MODULES = {
     "sqlite": "migrate.connectors.sqlite.creation",
     "postgresql": "migrate.connectors.postgres.creation",
+    "mysql": "migrate.connectors.mysql.creation",
 }
 
 
@@ -32,9 +33,24 @@ class Engine(Protocol):
     DIALECT: str  # SQLAlchemy's name
     ALTERS_REFERENCES: bool  # a foreign key can be added to a table that is there
     NAME_LENGTH: int  # longest name, in bytes of UTF-8
+    TABLE_OPTIONS: Mapping[str, Any]  # of CREATE TABLE, as the dialect calls them
 
-    def declared(self, type_: Type) -> Type:
-        """The type as a column of the engine declares it and its catalogue reads it back."""
+    def declared(self, type_: Type, version: str) -> Type:
+        """The type as a column of the engine declares it and its catalogue reads it back. `version`: the server's, as
+        `Schema` has it."""
+        ...
+
+    def spelled(self, column: Column) -> str:
+        """Type and whatever else stands between a column's name and NOT NULL."""
+        ...
+
+    def fitted(self, column: Column, parts: int, version: str) -> Column:
+        """The column as the catalogue will read it back, where it is one of `parts` of a key or a unique index; 0: of
+        none."""
+        ...
+
+    def referring(self, column: Column, to: Column) -> Column:
+        """The column where it refers to another table's key."""
         ...
 
     def key_column(self, table: str, column: Column, *, numbered: bool) -> Column:
@@ -60,11 +76,6 @@ class Engine(Protocol):
 
 def engine_module(engine: str) -> Engine:
     return cast(Engine, importlib.import_module(MODULES[engine]))
-
-
-def creates(engine: str) -> bool:
-    """Whether tables can be created in targets of this engine."""
-    return engine in MODULES
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,8 @@ def is_there(step: Step, present: Table | None) -> bool:
         return present is not None
     names = {
         "column": present.column_names,
-        "index": tuple(i.name for i in present.indexes),
+        # a unique index is what some engines call a constraint
+        "index": (*(i.name for i in present.indexes), *(u.name for u in present.uniques)),
         "reference": tuple(f.name for f in present.foreign_keys),
     }
     return step.name in names[step.kind]
@@ -198,15 +210,19 @@ def _make(
     table = next(t for t in created if t.name == step.table)
     schema, name = module.place(table.name)
     if step.kind == "table":
-        content: list[sa.schema.SchemaItem] = [_column(c) for c in table.columns]
+        content: list[sa.schema.SchemaItem] = [_column(module, c) for c in table.columns]
         content.append(sa.PrimaryKeyConstraint(*table.primary_key))
         if not module.ALTERS_REFERENCES:
             content += [_reference(module, f) for f in table.foreign_keys]
-        operations.create_table(name, *content, schema=schema, prefixes=list(prefixes))
+        operations.create_table(
+            name, *content, schema=schema, prefixes=list(prefixes), **module.TABLE_OPTIONS
+        )
     elif step.kind == "column":
         inline = () if module.ALTERS_REFERENCES else table.foreign_keys
         key = next((f for f in inline if f.columns == (step.name,)), None)
-        made = _column(table.column(step.name), *([sa.ForeignKey(_target(module, key))] if key else []))
+        made = _column(
+            module, table.column(step.name), *([sa.ForeignKey(_target(module, key))] if key else [])
+        )
         operations.add_column(name, made, schema=schema, inline_references=key is not None)
     elif step.kind == "index":
         index = next(i for i in table.indexes if i.name == step.name)
@@ -220,9 +236,9 @@ def _make(
         )  # fmt: skip
 
 
-def _column(column: Column, *more: sa.schema.SchemaItem) -> sa.Column[Any]:
+def _column(module: Engine, column: Column, *more: sa.schema.SchemaItem) -> sa.Column[Any]:
     numbered = [sa.Identity(always=False)] if column.sequence is not None else []
-    return sa.Column(column.name, _Native(column.type.native), *numbered, *more, nullable=column.nullable)
+    return sa.Column(column.name, _Native(module.spelled(column)), *numbered, *more, nullable=column.nullable)
 
 
 def _target(module: Engine, key: ForeignKey) -> str:

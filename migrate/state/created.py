@@ -68,7 +68,11 @@ def _stripped(table: Table, made: Table) -> Table:
     return replace(
         table,
         columns=tuple(c for c in table.columns if c.name not in new),
-        indexes=tuple(i for i in table.indexes if i.name not in indexes),
+        # An index over new columns alone came with them: some engines make one for each foreign key.
+        indexes=tuple(
+            i for i in table.indexes if i.name not in indexes and not (i.columns and set(i.columns) <= new)
+        ),
+        uniques=tuple(u for u in table.uniques if u.name not in indexes),
         foreign_keys=tuple(f for f in table.foreign_keys if not new & set(f.columns)),
         sql="",
     )

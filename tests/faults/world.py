@@ -355,7 +355,7 @@ def copied(template: World, folder: Path, name: str = "") -> Iterator[World]:
         if template.engine == "mysql":
             mariadb.drop_database(template.target, name)
         elif template.engine == "postgresql":
-            with _server(template.target) as server:
+            with server_of(template.target) as server:
                 services.drop_database(server, name)
 
 
@@ -373,11 +373,11 @@ def _copy_database(world: World, name: str) -> None:
     if world.engine == "mysql":
         mariadb.copy_database(world.target, name, template)
         return
-    with _server(world.target) as server:
+    with server_of(world.target) as server:
         services.create_database(server, name, template)
 
 
-def _server(url: str) -> psycopg.Connection[Any]:
+def server_of(url: str) -> psycopg.Connection[Any]:
     return psycopg.connect(with_database(url, "postgres"), autocommit=True)
 
 

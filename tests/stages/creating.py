@@ -8,7 +8,7 @@ import pytest
 
 from tests.runs import COMPANIES, PEOPLE, Db, World, bare
 
-ENGINES = ("sqlite", "postgresql")
+ENGINES = ("sqlite", "postgresql", "mariadb")
 # accounts is there, with rows, and has no legacy_id; contacts and notes are not there.
 ACCOUNTS = "CREATE TABLE accounts(id INTEGER PRIMARY KEY, name VARCHAR(80) NOT NULL)"
 REMARKS = "CREATE TABLE remarks(id INTEGER PRIMARY KEY, person INTEGER, body VARCHAR(200))"
@@ -54,7 +54,8 @@ def lacking(folder: Path, target_url: str = "") -> World:
 
 def url_of(engine: str, request: pytest.FixtureRequest) -> str:
     """Of an empty database, or "" for a file in the test's folder."""
-    return str(request.getfixturevalue("pg_database")) if engine == "postgresql" else ""
+    fixture = {"postgresql": "pg_database", "mariadb": "my_database"}.get(engine)
+    return str(request.getfixturevalue(fixture)) if fixture else ""
 
 
 def ours(target: Db) -> list[str]:
@@ -67,14 +68,15 @@ def columns(target: Db, table: str) -> list[str]:
     query = (
         f"SELECT name FROM pragma_table_info('{table}') ORDER BY cid"
         if target.is_sqlite
-        else f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position"
+        else f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}' "
+        f"AND table_schema = {'DATABASE()' if target.is_mysql else 'current_schema()'} ORDER BY ordinal_position"
     )
     return [row[0] for row in target.rows(query)]
 
 
 def record(target: Db) -> list[tuple[str, str, str]]:
     """(kind, table and name, state) of everything that was ever created, in order."""
-    place = "_migrate_created" if target.is_sqlite else "migrate_meta.created"
+    place = "_migrate_created" if target.is_sqlite or target.is_mysql else "migrate_meta.created"
     rows = target.rows(f"SELECT kind, target_table, name, state FROM {place} ORDER BY run, position")
     return [
         (kind, table if kind == "table" else f"{table}.{name}", state) for kind, table, name, state in rows

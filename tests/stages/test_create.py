@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from migrate import failpoints
 
+from tests import mariadb
 from tests.faults import child
 from tests.runs import World, complete, is_one_clear_paragraph
 from tests.stages.creating import ENGINES, columns, lacking, ours, record, url_of
@@ -216,6 +217,30 @@ def test_a_role_without_the_right_is_told_the_grant(
         with psycopg.connect(url, autocommit=True) as server:
             server.execute(f"DROP OWNED BY {role}".encode())
             server.execute(f"DROP ROLE {role}".encode())
+
+
+def test_a_mariadb_user_without_the_right_is_told_the_grant(
+    my_database: str, mariadb_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = lacking(tmp_path, my_database)
+    name, user = mariadb.name_of(my_database), f"u_{mariadb.name_of(my_database)[-12:]}"
+    mariadb.execute(
+        mariadb_server,
+        f"CREATE USER '{user}'@'%' IDENTIFIED BY 'canary'",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, CREATE TEMPORARY TABLES ON `{name}`.* TO '{user}'@'%'",
+        rf"GRANT ALL ON `migrate\_scratch\_%`.* TO '{user}'@'%'",
+    )
+    try:
+        monkeypatch.setenv("T_TARGET", my_database.replace("//root@", f"//{user}:canary@"))
+        world.target_url = "${T_TARGET}"
+        text = world.says(code=5)
+        is_one_clear_paragraph(text, f"GRANT INDEX, ALTER ON `{name}`.* TO '{user}'@'%'")
+        assert ours(world.target) == ["accounts"]
+        mariadb.execute(mariadb_server, f"GRANT INDEX, ALTER ON `{name}`.* TO '{user}'@'%'")
+        assert world.run()["state"] == "verified"
+    finally:
+        mariadb.execute(mariadb_server, f"DROP USER '{user}'@'%'")
+    assert "canary" not in world.printed()
 
 
 def test_the_sql_can_be_reviewed_and_changes_nothing(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
-"""What `create: if_missing` would create, told from catalogues alone; the SQL of it for both engines is held by goldens."""
+"""What `create: if_missing` would create, told from catalogues alone; the SQL of it for each engine is held by goldens."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from migrate.connectors.creation import ddl
+from migrate.connectors.mysql.catalog import read_schema as read_mysql_schema
+from migrate.connectors.mysql.session import Session
 from migrate.connectors.sqlite.catalog import read_schema
 from migrate.mapping.load import load_mapping
 from migrate.model import Column, Kind, Schema, Table, Type
@@ -20,6 +23,7 @@ CREATE TABLE people (id INTEGER PRIMARY KEY, name VARCHAR(200), mail TEXT, co IN
   seen TIMESTAMP, score DOUBLE, paid DECIMAL(12, 2), long DECIMAL(30, 4), photo BLOB, may_call BOOLEAN, extra JSON, ref UUID);
 CREATE TABLE phones (person INTEGER, kind VARCHAR(10), number TEXT, PRIMARY KEY (person, kind));
 """
+VERSIONS = {"mysql": "10.11.6-MariaDB"}
 WIDE = """
   accounts:
     from: companies
@@ -66,7 +70,14 @@ WIDE = """
 """
 
 
-def held(folder: Path, entities: str, engine: str = "sqlite", *tables: Table, more: str = "") -> Held:
+def held(
+    folder: Path,
+    entities: str,
+    engine: str = "sqlite",
+    *tables: Table,
+    more: str = "",
+    versions: Mapping[str, str] = VERSIONS,
+) -> Held:
     """The mapping held against the source above and a target of these tables; nothing is connected to."""
     url = "sqlite:///t.db" if engine == "sqlite" else f"{engine}://u@localhost/t"
     file = folder / "m.yaml"
@@ -80,7 +91,7 @@ def held(folder: Path, entities: str, engine: str = "sqlite", *tables: Table, mo
         schema = read_schema(source)
     finally:
         source.close()
-    target = Schema(engine, "0", tables)
+    target = Schema(engine, versions.get(engine, "0"), tables)
     return held_against(
         load_mapping(file), {"source": schema}, target, engine=engine, now="2026-01-01T00:00:00"
     )
@@ -92,7 +103,9 @@ def problems(found: Held) -> list[tuple[str, str, str]]:
 
 def existing(engine: str) -> Table:
     """accounts with a UUID key and a name."""
-    natives = ("UUID", "VARCHAR(80)") if engine == "sqlite" else ("uuid", "character varying(80)")
+    natives = {"sqlite": ("UUID", "VARCHAR(80)"), "mysql": ("uuid", "varchar(80)")}.get(
+        engine, ("uuid", "character varying(80)")
+    )
     columns = (
         Column("id", Type(Kind.UUID, natives[0]), nullable=False),
         Column("name", Type(Kind.TEXT, natives[1], length=80)),
@@ -100,7 +113,7 @@ def existing(engine: str) -> Table:
     return Table("accounts", columns, primary_key=("id",))
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql", "mysql"])
 @pytest.mark.parametrize("there", [False, True], ids=["new", "existing"])
 def test_the_sql(tmp_path: Path, engine: str, there: bool) -> None:
     """Regenerate with care: the file is what a person reviews."""
@@ -122,6 +135,39 @@ def test_sqlite_takes_the_sql(tmp_path: Path) -> None:
         assert made.table(table.name).columns == table.columns
         assert made.table(table.name).primary_key == table.primary_key
     database.close()
+
+
+def test_mariadb_takes_the_sql(tmp_path: Path, my_database: str) -> None:
+    """As printed, in order, and its catalogue then says what the plan said: column by column, also how texts compare."""
+    with Session(my_database) as session:
+        found = held(tmp_path, WIDE, "mysql", versions={"mysql": session.server.text})
+        for statement in ddl("mysql", found.creates):
+            session.execute(statement)
+        made = read_mysql_schema(session, None)
+    for table in found.creates:
+        assert made.table(table.name).columns == table.columns
+        assert made.table(table.name).primary_key == table.primary_key
+        assert {f.columns for f in made.table(table.name).foreign_keys} == {
+            f.columns for f in table.foreign_keys
+        }
+
+
+@pytest.mark.parametrize("version", ["10.11.6-MariaDB", "8.0.36"])
+def test_texts_under_a_key_have_a_length_and_compare_as_bytes_in_mysql(tmp_path: Path, version: str) -> None:
+    entities = WIDE.replace("match: [source_id]", "match: [mail]").replace(
+        "key: [person, kind]", "key: [number, kind]"
+    )
+    found = held(tmp_path, entities, "mysql", versions={"mysql": version})
+    assert problems(found) == []
+    tables = {t.name: t for t in found.creates}
+    mail = tables["contacts"].column("mail")
+    bytewise = "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
+    assert (mail.type.native, mail.collation) == ("varchar(768)", bytewise)
+    number = tables["phones"].column("number")
+    assert (tables["phones"].primary_key, number.type.native) == (("number", "kind"), "varchar(384)")
+    given = tables["contacts"].column("given")
+    assert given.type.native == "longtext"
+    assert given.collation in ("utf8mb4_unicode_ci", "utf8mb4_0900_ai_ci")
 
 
 def test_a_plan_keeps_what_is_to_be_created(tmp_path: Path) -> None:
@@ -206,16 +252,3 @@ def test_a_column_that_is_there_with_another_type_is_wrong(tmp_path: Path) -> No
     )
     assert found[0] == "type"
     assert "int never becomes bytes" in found[1]
-
-
-def test_an_engine_in_which_nothing_is_created_yet_says_so(tmp_path: Path) -> None:
-    """Where nothing is missing there is nothing to say."""
-    asking = ONE.replace("into:", "create: if_missing, into:")
-    (found,) = problems(held(tmp_path, asking, "mysql"))
-    message = "tables are not created in mysql targets in this version"
-    assert found == ("create", message, "create the table yourself")
-    there = existing("sqlite")
-    whole = Table(
-        "accounts", (*there.columns, Column("legacy_id", Type(Kind.TEXT, "text"))), primary_key=("id",)
-    )
-    assert problems(held(tmp_path, asking, "mysql", whole)) == []

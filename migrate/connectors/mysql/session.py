@@ -98,7 +98,7 @@ class Session:
         """Raises Unreachable (wrong password, host, database …), UsageError (the URL, a server that is too old)."""
         self._url, self._arguments = url, parameters(url)
         self._connection = self._connect()
-        self.server = _server(str(self._connection.get_server_info()))
+        self.server = server_of(str(self._connection.get_server_info()))
         self.warnings = 0  # of the last statement
         self.broken = False  # the connection must not be used again
         self._number = 0
@@ -135,6 +135,11 @@ class Session:
             )
         except (pymysql.MySQLError, OSError, RuntimeError, UnicodeError) as error:
             raise _connect_error(error, self._arguments) from None
+
+    @property
+    def driver(self) -> Any:
+        """pymysql's connection, for a library that speaks through it. Its errors are not ours."""
+        return self._connection
 
     def next_number(self) -> int:
         """For names of temporary tables, which live as long as the connection."""
@@ -259,7 +264,7 @@ class Session:
         self.close()
 
 
-def _server(text: str) -> Server:
+def server_of(text: str) -> Server:
     """`5.5.5-10.11.6-MariaDB-…` (old clients need that prefix) or `8.0.36`."""
     found = re.search(r"(\d+)\.(\d+)\.(\d+)", text.removeprefix("5.5.5-"))
     version = tuple(int(n) for n in found.groups()) if found else (0,)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,9 @@ from migrate.connectors.mysql.url import mask
 from migrate.connectors.protocol import COUNTED
 from migrate.errors import Busy, GateClosed, UsageError
 from migrate.model import Kind, Schema, Table
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 KEYS = f"{META_PREFIX}keys"
 _LARGEST = 2**63 - 1
@@ -99,6 +102,17 @@ class MysqlTarget:
         grant = f"GRANT CREATE ON {quote(side.database)}.* TO {account(side.user)}"
         with translated("creating our own tables", where=self.url, grant=grant):
             side.execute(sql)
+
+    def changing(self) -> AbstractContextManager[sa.Connection]:
+        from migrate.connectors.mysql.creation import changing  # sqlalchemy, wanted only here
+
+        return changing(self._url)
+
+    def check_rights(self, new: Sequence[str], changed: Sequence[str], referred: Sequence[str]) -> None:
+        from migrate.connectors.mysql.creation import check_rights
+
+        with translated("looking at rights", where=self.url):
+            check_rights(self._side(), new, changed, referred)
 
     # -- one run at a time ------------------------------------------------------------------------
 

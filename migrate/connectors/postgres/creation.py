@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -19,6 +19,7 @@ from migrate.model import Column, Kind, Type
 DIALECT = "postgresql"
 ALTERS_REFERENCES = True
 NAME_LENGTH = 63
+TABLE_OPTIONS: Mapping[str, Any] = {}
 _LONGEST = 10_485_760  # characters of a varchar
 _USED = """
 SELECT 'view ' || n.nspname || '.' || v.relname
@@ -37,13 +38,27 @@ WHERE k.contype = 'f' AND k.confrelid = %(table)s::regclass AND k.conrelid <> k.
 ORDER BY 1"""
 
 
-def declared(type_: Type) -> Type:
+def declared(type_: Type, version: str) -> Type:
     plain = replace(type_, native="" if type_.kind is not Kind.OPAQUE else type_.native)
     if plain.kind is Kind.TEXT and (plain.length or 0) > _LONGEST:
         plain = replace(plain, length=None)
     if plain.item is not None:
-        plain = replace(plain, item=declared(plain.item))
+        plain = replace(plain, item=declared(plain.item, version))
     return replace(plain, native=sql_type(plain))
+
+
+def spelled(column: Column) -> str:
+    return column.type.native
+
+
+def fitted(column: Column, parts: int, version: str) -> Column:
+    del parts, version
+    return column
+
+
+def referring(column: Column, to: Column) -> Column:
+    del to
+    return column
 
 
 def key_column(table: str, column: Column, *, numbered: bool) -> Column:

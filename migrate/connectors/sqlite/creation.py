@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,10 +20,26 @@ from migrate.model import Column, Kind, Type
 DIALECT = "sqlite"
 ALTERS_REFERENCES = False
 NAME_LENGTH = 200  # SQLite itself has no limit
+TABLE_OPTIONS: Mapping[str, Any] = {}
 
 
-def declared(type_: Type) -> Type:
+def declared(type_: Type, version: str) -> Type:
+    del version
     return declared_type(native(type_))
+
+
+def spelled(column: Column) -> str:
+    return column.type.native
+
+
+def fitted(column: Column, parts: int, version: str) -> Column:
+    del parts, version
+    return column
+
+
+def referring(column: Column, to: Column) -> Column:
+    del to
+    return column
 
 
 def key_column(table: str, column: Column, *, numbered: bool) -> Column:

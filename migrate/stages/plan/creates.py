@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field, replace
 
-from migrate.connectors.creation import Engine, creates, engine_module
+from migrate.connectors.creation import Engine, engine_module
 from migrate.errors import Problem
 from migrate.mapping.model import Default, Entity, Field, Find, Mapping
 from migrate.model import Column, ForeignKey, Index, Kind, Schema, Table, Type
@@ -31,13 +31,6 @@ def creations(
     asking = [name for name, e in mapping.entities.items() if e.create is not None]
     if not asking:
         return (), []
-    if not creates(engine):
-        lacking = [name for name in asking if _lacks(mapping.entities[name], present)]
-        if not lacking:
-            return (), []
-        path = f"entities.{lacking[0]}.create"
-        message = f"tables are not created in {engine} targets in this version"
-        return (), [Problem("create", where_is(mapping, path), message, "create the table yourself")]
     work = _Work(mapping, present, engine_module(engine))
     for name in asking:
         road = roads[name]
@@ -53,12 +46,6 @@ def creations(
     return tuple(t for t in made if t is not None), list(dict.fromkeys(work.problems))
 
 
-def _lacks(entity: Entity, present: Schema) -> bool:
-    if entity.into not in present.table_names:
-        return True
-    return not set(entity.fields) <= set(present.table(entity.into).column_names)
-
-
 @dataclass
 class _Work:
     mapping: Mapping
@@ -70,6 +57,12 @@ class _Work:
 
     def wrong(self, path: str, message: str, hint: str = "") -> None:
         self.problems.append(Problem("create", where_is(self.mapping, path), message, hint))
+
+    def declared(self, type_: Type) -> Type:
+        return self.engine.declared(type_, self.present.version)
+
+    def fitted(self, column: Column, parts: int) -> Column:
+        return self.engine.fitted(column, parts, self.present.version)
 
     # -- tables
 
@@ -95,7 +88,9 @@ class _Work:
         if not columns:
             return None
         made = Table(there.name, columns)
-        return replace(made, foreign_keys=self._references(made), indexes=self._match(made, there))
+        return self._fitted(
+            replace(made, foreign_keys=self._references(made), indexes=self._match(made, there))
+        )
 
     def _whole(self, name: str) -> Table:
         self._check_target_sets(name)
@@ -104,7 +99,23 @@ class _Work:
         columns = [self._key_column(name, c, alone=len(key) == 1) for c in key]
         columns += [Column(c, self.type_of(name, c), nullable=not self._required(name, c)) for c in fields]
         made = Table(name, tuple(columns), primary_key=key)
-        return replace(made, foreign_keys=self._references(made), indexes=self._match(made))
+        return self._fitted(replace(made, foreign_keys=self._references(made), indexes=self._match(made)))
+
+    def _fitted(self, made: Table) -> Table:
+        """Columns as their engine wants them where they are part of a key or an index, or refer to one."""
+        parts = {c: len(i.columns) for i in made.indexes for c in i.columns}
+        parts |= {c: len(made.primary_key) for c in made.primary_key}
+        columns = {c.name: self.fitted(c, parts.get(c.name, 0)) for c in made.columns}
+        for key in made.foreign_keys:
+            column, to = columns[key.columns[0]], self._meant(key)
+            columns[column.name] = self.engine.referring(column, to)
+        return replace(made, columns=tuple(columns.values()))
+
+    def _meant(self, key: ForeignKey) -> Column:
+        """The column that a foreign key refers to, as it is or will be."""
+        if key.ref_table in self.present.table_names:
+            return self.present.table(key.ref_table).column(key.ref_columns[0])
+        return self.fitted(self._key_column(key.ref_table, key.ref_columns[0], alone=True), 1)
 
     def _fields(self, table: str) -> list[str]:
         return list(dict.fromkeys(f for e in self.into(table) for f in e.fields))
@@ -149,7 +160,7 @@ class _Work:
 
     def _key_type(self, table: str, name: str) -> Type:
         if name not in self._fields(table):
-            return self.engine.declared(Type(Kind.INT, bits=64))
+            return self.declared(Type(Kind.INT, bits=64))
         return self.type_of(table, name)
 
     def _check_target_sets(self, table: str) -> None:
@@ -168,7 +179,7 @@ class _Work:
     def type_of(self, table: str, column: str) -> Type:
         """The type of a column that is to be created; all entities that write it must agree."""
         if (table, column) in self.asked:  # references in a circle: nothing says what their keys are
-            return self.engine.declared(Type(Kind.TEXT))
+            return self.declared(Type(Kind.TEXT))
         self.asked.append((table, column))
         try:
             found = {e.name: self._type(e, column) for e in self.into(table) if column in e.fields}
@@ -180,9 +191,7 @@ class _Work:
         if {t.kind for t in types} == {Kind.TEXT}:
             lengths = [t.length for t in types]
             known = [n for n in lengths if n is not None]
-            return self.engine.declared(
-                Type(Kind.TEXT, length=max(known) if len(known) == len(lengths) else None)
-            )
+            return self.declared(Type(Kind.TEXT, length=max(known) if len(known) == len(lengths) else None))
         said = " and ".join(f"{t.native} ({name})" for name, t in found.items())
         last = list(found)[-1]
         self.wrong(
@@ -195,12 +204,12 @@ class _Work:
     def _type(self, entity: Entity, column: str) -> Type:
         plain = entity.fields[column]
         if plain.list is not None:
-            return self.engine.declared(Type(Kind.JSON))
+            return self.declared(Type(Kind.JSON))
         if plain.ref is not None:
             return self._referred(plain)
         if plain.find is not None:
             return self._looked_up(plain.find)
-        return self.engine.declared(_lengthened(plain, _own_type(self.compiled[entity.name][column])))
+        return self.declared(_lengthened(plain, _own_type(self.compiled[entity.name][column])))
 
     def _referred(self, plain: Field) -> Type:
         """The key of the rows that are meant. Entities with keys of several kinds share a text."""
@@ -208,8 +217,8 @@ class _Work:
         found = [self._parents_key(self.mapping.entities[parent].into) for parent in plain.ref.entities]
         known = [t for t in found if t is not None]
         if not known:
-            return self.engine.declared(Type(Kind.TEXT))
-        return known[0] if all(t == known[0] for t in known) else self.engine.declared(common(known))
+            return self.declared(Type(Kind.TEXT))
+        return known[0] if all(t == known[0] for t in known) else self.declared(common(known))
 
     def _parents_key(self, table: str) -> Type | None:
         if table in self.present.table_names:
@@ -224,11 +233,11 @@ class _Work:
 
     def _looked_up(self, find: Find) -> Type:
         if find.table not in self.present.table_names:
-            return self._parents_key(find.table) or self.engine.declared(Type(Kind.TEXT))
+            return self._parents_key(find.table) or self.declared(Type(Kind.TEXT))
         there = self.present.table(find.table)
         given = find.give or (there.primary_key[0] if len(there.primary_key) == 1 else "")
         if given not in there.column_names:
-            return self.engine.declared(Type(Kind.TEXT))  # the lookup itself is wrong, and is reported
+            return self.declared(Type(Kind.TEXT))  # the lookup itself is wrong, and is reported
         return _plain_type(there.column(given).type)
 
     def _required(self, table: str, column: str) -> bool:
@@ -295,6 +304,9 @@ class _Work:
             return ()
         if any(types[c].kind in _NO_INDEX for c in columns):
             return ()
+        old = [there.column(c) for c in columns if there and c not in made.column_names]
+        if any(self.fitted(c, len(columns)).type != c.type for c in old):
+            return ()  # a column that is there, and no key can be made over it
         return (Index(self._name("ux", made.name, *columns), "", unique=True, columns=columns),)
 
     def _name(self, kind: str, table: str, *columns: str) -> str:
