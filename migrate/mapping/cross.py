@@ -11,7 +11,13 @@ from migrate.mapping.cross_gone import check_conflicts, check_gone
 from migrate.mapping.cross_references import check_parents, check_values, targets_of
 from migrate.mapping.cross_roads import check_roads
 from migrate.mapping.cross_tests import check_tests
-from migrate.mapping.cross_writes import check_existing, check_target_sets, check_totals, check_was
+from migrate.mapping.cross_writes import (
+    check_consent,
+    check_existing,
+    check_target_sets,
+    check_totals,
+    check_was,
+)
 from migrate.mapping.every_field import every_field
 from migrate.mapping.file_options import check_files
 from migrate.mapping.language import ENTITY
@@ -37,6 +43,7 @@ def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None
         _write(entity, path, names, reading)
         check_existing(entity, path, names.of("entities", name, "fields"), reading)
         check_target_sets(entity, path, reading)
+        check_consent(entity, path, names.of("entities", name, "fields"), reading)
         check_parents(entity, path, reading)
         check_conflicts(entity, path, reading)
         check_gone(name, entities, sources, names.of("split"), names.of(*path, "fields"), reading)

@@ -122,3 +122,69 @@ def _identities(
 ) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
     for index, was in enumerate(entity.was):
         yield (was.system or system, was.entity or name), reading.at("entities", name, "was", index)
+
+
+def check_consent(entity: Entity, path: Path_, fields: Sequence[str], reading: Reading) -> None:
+    """`fields`: the names that the file gives, whether their values are good or not."""
+    consent = entity.consent
+    if consent is None:
+        return
+    place = (*path, "consent")
+    for name, channel in consent.channels.items():
+        for field in channel.fields:
+            key = (*place, name, "fields") if (*place, name, "fields") in reading.keys else (*place, name)
+            if field not in fields and field not in entity.let:
+                hint = did_you_mean(
+                    field, [*fields, *entity.let], "say fields: [the fields and let values that it is for]"
+                )
+                reading.wrong(
+                    "unknown_name",
+                    reading.key_at(*key),
+                    f"no field and no let value gives `{one_line(field)}`",
+                    hint,
+                )
+            elif field in entity.fields and entity.fields[field].list is not None:
+                hint = "name the let values that its items are made of"
+                reading.wrong(
+                    "conflict",
+                    reading.key_at(*key),
+                    f"`{field}` is a list, of which single items would have to stay behind",
+                    hint,
+                )
+            elif field in entity.fields and (entity.fields[field].ref or entity.fields[field].find):
+                reading.wrong(
+                    "conflict", reading.key_at(*key), f"`{field}` is a reference, and consent is for values"
+                )
+        for key_, column in (("opt_out", channel.opt_out), ("opt_in", channel.opt_in)):
+            if column is not None:
+                _consent_column(entity, (*place, name, key_), column, fields, reading)
+    if consent.provenance is not None:
+        _consent_column(entity, (*place, "provenance"), consent.provenance, fields, reading)
+    words = sorted({w.lower() for w in consent.yes} & {w.lower() for w in consent.no})
+    if words:
+        reading.wrong("conflict", reading.at(*place, "no"), f"`{words[0]}` stands for yes and for no")
+
+
+def _consent_column(
+    entity: Entity, path: Path_, column: str, fields: Sequence[str], reading: Reading
+) -> None:
+    if column not in fields:
+        hint = did_you_mean(
+            column, fields, f"add a field, for example {column}: {{from: COLUMN, do: [consent]}}"
+        )
+        reading.wrong("unknown_name", reading.at(*path), f"no field gives `{one_line(column)}`", hint)
+    elif column in entity.target_sets:
+        hint = "take it out of target_sets"
+        reading.wrong(
+            "conflict",
+            reading.at(*path),
+            f"the target sets `{column}` whenever it likes, so it would not be seen to change",
+            hint,
+        )
+    elif entity.existing.get(column) == "overwrite":
+        reading.wrong(
+            "conflict",
+            reading.key_at("entities", entity.name, "existing", column),
+            f"`{column}` holds consent, which is never weakened",
+            "remove it",
+        )

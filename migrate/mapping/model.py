@@ -20,6 +20,7 @@ from pydantic import (
     model_serializer,
 )
 
+from migrate.mapping.decision_model import Consent, Retention
 from migrate.mapping.road_model import Explode, Join, Pivot, Split
 from migrate.mapping.strict import Strict
 
@@ -421,6 +422,9 @@ class TableCheck(Strict):
 
 
 Existing = Literal["overwrite", "keep", "fill_empty"]
+# What `consent` makes of it: the target's value stays where the mapping has none; where it says no, or yes to an opt-out;
+# or with the consent that it belongs to.
+Stays = Literal["unless_filled", "opt_in", "opt_out", "with_consent"]
 
 
 class Was(Strict):
@@ -465,6 +469,8 @@ class Entity(Strict):
     let: dict[str, Field] = Key(default_factory=dict)
     fields: dict[str, Field] = Key(default_factory=dict)
     on_parent_excluded: Literal["quarantine", "exclude", "empty"] | None = None
+    consent: Consent | None = None
+    retention: Retention | None = None
     on_gone: OnGone = Key(default_factory=lambda: OnGone())
     on_conflict: Literal["quarantine", "keep", "overwrite"] = "quarantine"
     max_gone: float | None = None
@@ -482,9 +488,22 @@ class Entity(Strict):
         """May it write to rows that the target has?"""
         return self.write in ("update", "add_or_update")
 
-    def on_existing(self, field: str) -> Existing:
+    def on_existing(self, field: str) -> Existing | Stays:
         """What happens to a field of rows that are in the target already."""
-        return self.existing.get(field, self.existing.get("default", "overwrite"))
+        stated = self.existing.get(field, self.existing.get("default", "overwrite"))
+        return self._by_consent(field) or stated if stated == "overwrite" else stated
+
+    def _by_consent(self, field: str) -> Stays | None:
+        if self.consent is None:
+            return None
+        for channel in self.consent.channels.values():
+            if field == channel.opt_out:
+                return "opt_out"
+            if field == channel.opt_in:
+                return "opt_in"
+        if field == self.consent.provenance:
+            return "with_consent"
+        return "unless_filled" if field in self.consent.guarded else None
 
 
 class OnGone(Strict):

@@ -83,6 +83,7 @@ def columns_used(entity: Entity) -> set[str]:
             used.update(columns_of(expression))
     for _, field in every_field(entity):
         used.update(columns_read(field))
+    used.update(columns_of_decisions(entity))
     used -= entity.let.keys()
     for join in entity.with_.values():
         used.update(join.on)
@@ -91,6 +92,12 @@ def columns_used(entity: Entity) -> set[str]:
             slot.text for slots in entity.explode.lists.values() for slot in slots if not slot.literal
         )
     return used | set(entity.one_per)
+
+
+def columns_of_decisions(entity: Entity) -> tuple[str, ...]:
+    """Columns and let values by which consent and retention are decided."""
+    consent = entity.consent.columns if entity.consent is not None else ()
+    return (*consent, *(entity.retention.by if entity.retention is not None else ()))
 
 
 def origins_of(entity: Entity, name: str) -> list[tuple[str, str, str]]:

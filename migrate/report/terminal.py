@@ -58,6 +58,8 @@ MEANINGS = {
     "not_after": "is a date after the one it must precede",
     "fresh": "is a date too long ago",
     "expr": "does not meet a condition of the mapping",
+    "no_consent": "may not move: there is no consent",
+    "consent_unknown": "is a word of consent that is neither yes nor no, and counts as no consent",
     "type": "cannot be read as its type",
     "too_long": "does not fit the target column",
     "lossy": "would lose something on the way",
@@ -133,6 +135,11 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     _failed_checks(console, verdicts)
     _flow(console, balances)
     _before_and_after(console, known.get("checks") or ())
+    for name, archived in (known.get("archived") or {}).items():
+        line(
+            console,
+            f"{name}: {int(archived['rows']):,} rows are archived in the vault as {archived['backup']}",
+        )
     _needs_a_human(console, known)
     _changed_on_the_way(console, known.get("events") or {})
     since_the_last_run(console, known.get("conflicts") or {}, known.get("gone") or {})

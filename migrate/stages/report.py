@@ -58,6 +58,7 @@ def facts(ctx: Context, *, state: str, exit_code: int = 0) -> dict[str, Any]:
         "tables": known.get("tables") or {},
         "joins": known.get("joins") or {},
         "kept": known.get("kept"),
+        "archived": known.get("archived") or {},
         "created": known.get("created") or [],
         "verdicts": (verdicts := [v for _, v in ctx.ledger.verdicts(ctx.run)]),
         "checks": [v.evidence for v in verdicts if "whole" in v.evidence],

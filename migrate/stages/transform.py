@@ -35,6 +35,7 @@ from migrate.parts import RID_SHIFT, write_rows
 from migrate.planning import limit_of, may_be_quarantined, plan_number, yielding_columns
 from migrate.stages.result import Result
 from migrate.stages.roads import are_whole, make_roads, quarantined_by_splits
+from migrate.state.archived import keep_archived
 from migrate.state.created import declared_target
 from migrate.state.gone import decide_gone, gone_file, refuse_too_many
 from migrate.state.identity import first_names
@@ -70,8 +71,12 @@ class Files:
 def run(ctx: Context) -> Result:
     inputs = inputs_digest(ctx)
     if ctx.ledger.checkpoint(ctx.run, NAME, "settled", inputs) is not None and not damaged_parts(ctx, inputs):
+        keep_archived(ctx, inputs)
         return Result(resumed=True)
-    return transform(ctx, {s: source_rows(ctx, s) for s in ctx.plan.source_tables}, target_rows(ctx), inputs)
+    sources = {s: source_rows(ctx, s) for s in ctx.plan.source_tables}
+    result = transform(ctx, sources, target_rows(ctx), inputs)
+    keep_archived(ctx, inputs)
+    return result
 
 
 def inputs_digest(ctx: Context) -> str:
@@ -314,7 +319,11 @@ def _road(
         on_conflict=entity.on_conflict,
         tells_pointed=entity.on_gone.then == "delete",
         on_parent_excluded=entity.on_parent_excluded,
-        yields={f: entity.on_existing(f) for f in yielding_columns(entity)},
+        yields={
+            f: rule
+            for f in yielding_columns(entity)
+            if (rule := entity.on_existing(f)) in ("keep", "fill_empty")
+        },
         hashes={plan: hash_.column for plan, hash_ in earlier.items()},
     )
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from migrate import failpoints
 from migrate.errors import Corrupt
 from migrate.model import Kind, Type
+from migrate.transform.consent import Judged, judge
 from migrate.transform.convert import convert
 from migrate.transform.entity import LET, CompiledEntity, CompiledField
 from migrate.transform.expressions import Expressions, expressions_of
@@ -24,9 +25,10 @@ from migrate.transform.keys import combined, hashes_of, hashes_with, keys_of
 from migrate.transform.list_rows import list_column
 from migrate.transform.origin import Given, given
 from migrate.transform.result_types import seen_by_sql
+from migrate.transform.retention import Retained, retained
 from migrate.transform.road_columns import codes_of, lacking, left_out, left_out_reasons
 from migrate.transform.source_rows import Made, SourceRows
-from migrate.transform.values import Mask, texts_of, values_of
+from migrate.transform.values import Mask, as_series, emptied, texts_of, values_of
 
 _EXCLUDED_FIELDS: list[pa.Field[Any]] = [
     pa.field("rid", pa.int64()),
@@ -77,12 +79,15 @@ def apply(
     source = SourceRows(batch, compiled.types, compiled.nulls)
     with expressions_of(compiled.columns_of_sql) as expressions:
         kept, unclear = _where(compiled, expressions, source, left_out(batch))
-        excluded = _excluded(source, compiled, expressions, numbers, ~kept)
+        old = _old(compiled, source, kept)
+        kept, unclear = kept & ~old.gone, unclear & ~old.gone
+        excluded = _excluded(source, compiled, expressions, numbers, ~kept, old.left_out)
         many = dict(joined or {})
         if not kept.all():
             source, numbers, unclear = source.filtered(kept), numbers[kept], unclear[kept]
+            old = Retained(old.left_out.filter(as_series(kept)), old.unread[kept], old.undated[kept])
             many = {name: _of_kept(rows, kept) for name, rows in many.items()}
-        result = _rows(compiled, expressions, source, numbers, unclear, many, watch)
+        result = _rows(compiled, expressions, source, numbers, unclear, many, watch, old)
     failpoints.hit("transform.batch.done")
     return replace(result, excluded=excluded)
 
@@ -137,6 +142,17 @@ def _where(
     return (true | silent | unclear) & ~gone, unclear
 
 
+def _old(compiled: CompiledEntity, source: SourceRows, kept: Mask) -> Retained:
+    """What retention says of the rows that are `kept` so far; never of records that could not be read."""
+    rule = compiled.entity.retention
+    if rule is None:
+        nothing = np.zeros(len(source), dtype=np.bool_)
+        return Retained(pl.Series("", [None] * len(source), dtype=pl.String), nothing, nothing)
+    found = retained(rule, source, compiled.today, dict(compiled.date_formats))
+    passed_by = _bad_records(source) | ~kept
+    return Retained(emptied(found.left_out, passed_by), found.unread & ~passed_by, found.undated & ~passed_by)
+
+
 def _true(condition: str, expressions: Expressions, source: SourceRows) -> tuple[Mask, Mask]:
     """Rows for which the condition is true, and rows for which it cannot be computed. NULL is not true."""
     values, unclear = expressions.over(condition, source)
@@ -151,14 +167,18 @@ def _excluded(
     expressions: Expressions,
     rids: npt.NDArray[np.int64],
     mask: Mask,
+    reasons: pl.Series,
 ) -> pa.Table:
+    """`reasons`: why retention leaves a row out, NULL where it does not; then it is the road, or `where`."""
     names = [pa.field(f"__by.{n}", pa.string()) for n in range(len(compiled.named))]
     schema = pa.schema([*EXCLUDED, *names])
     if not mask.any():
         return schema.empty_table()
     out = source.filtered(mask)
     _make(compiled, expressions, out, (compiled.key, *compiled.named))
-    found = [pa.array(rids[mask]), keys_of(out, compiled.key), left_out_reasons(out.batch, "where")]
+    own = pl.Series("", pl.from_arrow(left_out_reasons(out.batch, "where")))
+    why = reasons.filter(as_series(mask)).fill_null(own).to_arrow().cast(pa.string())
+    found = [pa.array(rids[mask]), keys_of(out, compiled.key), why]
     return pa.Table.from_arrays([*found, *(keys_of(out, by) for by in compiled.named)], schema=schema)
 
 
@@ -170,12 +190,15 @@ def _rows(
     unclear: Mask,
     joined: Mapping[str, pa.Table],
     watch: Watch | None,
+    old: Retained,
 ) -> Transformed:
     bad = _bad_records(source)
     findings = Findings(compiled.name, bad, watch)
     if bad.any():
         findings.bad_records(pl.Series("", pl.from_arrow(source.batch.column("_bad")), dtype=pl.String))
     findings.reason(unclear, "where", "type", "the condition cannot be computed for this row")
+    findings.reason(old.unread, "retention", "type", "the date that says how old it is cannot be read")
+    findings.reason(old.undated, "retention", "required", "no date says how old it is")
     for mask, code, where in codes_of(source.batch):
         findings.reason(mask, where, code)
     looked = _lets(compiled, expressions, source, findings)
@@ -264,12 +287,24 @@ def _field(
         failed = start.failed if silent is None else start.failed & ~silent
         findings.reason(failed, field.name, "type", "the expression cannot be computed for this row")
         silent = start.failed if silent is None else silent | start.failed
-    asked = Asked(compiled.today, compiled.network, _broken(field, expressions, source, findings, silent))
+    asked = Asked(
+        compiled.today,
+        compiled.network,
+        _broken(field, expressions, source, findings, silent),
+        _consent(compiled, field, source),
+    )
     made = field_columns(field, source, start, silent, findings, compiled.nul_allowed or field.free, asked)
     if field.witnesses:
         said = combined(texts_of(start.values).to_arrow().cast(pa.string()))
         made.arrays.update(dict.fromkeys(field.witnesses, said))
     return made
+
+
+def _consent(compiled: CompiledEntity, field: CompiledField, source: SourceRows) -> Judged | None:
+    """Who agreed to what the field is for; None where nobody has to. (Values inside lists have names of their own.)"""
+    consent = compiled.entity.consent
+    channels = consent.guarded.get(field.name.removeprefix(LET)) if consent is not None else None
+    return judge(consent, channels, source) if consent is not None and channels else None
 
 
 def _broken(

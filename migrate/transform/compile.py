@@ -11,6 +11,7 @@ from migrate.mapping.shapes import did_you_mean
 from migrate.model import Column, Kind, Table, Type
 from migrate.transform.compile_field import check_types, compile_as_it_is, compile_field, compile_free
 from migrate.transform.compile_origin import compile_origin
+from migrate.transform.convert import DATES, TEXTS
 from migrate.transform.entity import LET, CompiledEntity, CompiledField, Lossy
 from migrate.transform.list_compile import compile_list
 from migrate.transform.own_columns import WITH
@@ -49,6 +50,7 @@ def compile_entity(
     key = _key(scope)
     named = _named(scope)
     where = scope.sql(entity.where, "where", boolean=True, lets=False) if entity.where is not None else None
+    _decisions(scope)
     if target_table is not None:
         _not_null(scope)
         _target_key(scope)
@@ -77,6 +79,9 @@ def compile_entity(
             ),
             nul_allowed=nul_allowed,
             now=now,
+            date_formats={
+                c: scope.said.dates(c) for c in (entity.retention.by if entity.retention is not None else ())
+            },
         ),
         [],
     )
@@ -106,6 +111,49 @@ def _lets(scope: Scope) -> None:
             scope.lets[name] = compiled
         if len(scope.problems) > before:
             scope.broken.add(name)
+
+
+def _decisions(scope: Scope) -> None:
+    """The columns of `consent` and `retention`; those that a let value waits for must be there before it."""
+    consent, retention = scope.entity.consent, scope.entity.retention
+    for name, channel in consent.channels.items() if consent is not None else ():
+        for key, columns in (("no_if", channel.no_if), ("yes_if", channel.yes_if)):
+            for column in columns:
+                found = scope.column(column, f"consent.{name}.{key}")
+                if found is not None and found.type.kind in (Kind.ARRAY, Kind.BYTES):
+                    scope.wrong(
+                        "type", f"consent.{name}.{key}", f'"{column}" holds {found.type.kind.value} values'
+                    )
+        lets = list(scope.entity.let)
+        first = min((lets.index(f) for f in channel.fields if f in lets), default=len(lets))
+        late = [c for c in channel.columns if c in lets and lets.index(c) >= first]
+        if late:
+            hint = "they are made in the order of the file: move it up"
+            scope.wrong(
+                "conflict",
+                f"consent.{name}",
+                f"the let value `{late[0]}` is made after what waits for it",
+                hint,
+            )
+    for column in retention.by if retention is not None else ():
+        _dated(scope, column)
+
+
+def _dated(scope: Scope, column: str) -> None:
+    if column in scope.entity.let:
+        hint = "name a column; `dates` of the source says how its texts are read"
+        scope.wrong(
+            "conflict",
+            "retention.by",
+            f"`{column}` is a let value, and retention runs before they are made",
+            hint,
+        )
+        return
+    found = scope.column(column, "retention.by")
+    if found is not None and found.type.kind not in (*DATES, *TEXTS, Kind.MIXED):
+        scope.wrong(
+            "type", "retention.by", f'"{column}" holds {found.type.kind.value} values, which are no dates'
+        )
 
 
 def _key(scope: Scope) -> tuple[str, ...]:

@@ -158,6 +158,9 @@ class CompiledEntity:
     nulls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     nul_allowed: bool = False
     now: str = ""
+    date_formats: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # columns of `retention` → their formats
     network: bool = False  # whether rules may ask name servers, where the mapping says so
 
     @property

@@ -17,6 +17,7 @@ from migrate.mapping.model import Check, Default
 from migrate.model import Kind, Type
 from migrate.transform import bands, checks
 from migrate.transform.calendar import DAY, timestamps_of
+from migrate.transform.consent import UNKNOWN, WITHHELD, Judged
 from migrate.transform.conversion import Failure, nulls
 from migrate.transform.convert import convert, to_arrow
 from migrate.transform.entity import CompiledField
@@ -51,6 +52,7 @@ class Asked:
     today: date = date(1970, 1, 1)
     network: bool = False
     broken: Mapping[str, Mask] = field(default_factory=dict)
+    consent: Judged | None = None  # where the value needs one
 
 
 class FieldRun:
@@ -72,6 +74,7 @@ class FieldRun:
         self.findings = findings
         self.nul_allowed = nul_allowed
         self.silent = silent
+        self.withheld: Mask = np.zeros(len(values.series), dtype=np.bool_)
         self.dead: Mask = np.zeros(len(values.series), dtype=np.bool_) if silent is None else silent.copy()
 
     def originals(self) -> pl.Series:
@@ -210,6 +213,19 @@ class FieldRun:
     def _literal_fits(self) -> bool:
         return self.values.kind not in (Kind.ARRAY, Kind.MIXED) and self.values.type.length is None
 
+    def withhold(self, judged: Judged) -> None:
+        """A value without consent does not move: it is kept beside the row, and the column is left alone."""
+        filled = ~nulls_of(self.values.series)
+        self.findings.event(judged.unknown & ~self.dead, self.field.name, UNKNOWN, lambda: judged.words)
+        self.withheld = judged.refused & filled & ~self.dead
+        self.event(self.withheld, WITHHELD)
+        needed = self.field.guarded or any(
+            r.name == "required" and r.on_fail in ("quarantine", "stop") for r in self.field.field.check
+        )
+        if needed:
+            self.kill(self.withheld, WITHHELD, "nobody may be reached this way without consent")
+        self.values = Values(emptied(self.values.series, self.withheld), self.values.type)
+
     def check(self, about: Asked, rows: SourceRows, *, only: str = "") -> None:
         told = self._about(about, rows)
         for rule in self.field.field.check:
@@ -319,7 +335,7 @@ def field_columns(
     asked: Asked = Asked(),
 ) -> Columns:
     """The columns that one field gives `rows` of the transform, from what its origin gave. `silent`: see FieldRun."""
-    if silent is None and findings.watch is None and _passes(field, rows, start):
+    if silent is None and findings.watch is None and asked.consent is None and _passes(field, rows, start):
         return Columns(
             {field.name: to_arrow(combined(rows.batch.column(field.source or "")), layout(field.type))}
         )
@@ -343,6 +359,8 @@ def field_columns(
     run_.default()
     if field.field.default is not None:
         run_.saw("default")
+    if asked.consent is not None:
+        run_.withhold(asked.consent)
     run_.check(asked, rows)
     columns = {field.name: run_.finish()}
     if field.unique is not None:

@@ -141,8 +141,8 @@ def load_manifest(data: bytes, id_: str) -> Manifest:
 def contradictions(manifest: Manifest) -> list[str]:
     """What cannot be true of any backup, found without looking at anything else."""
     problems: list[str] = []
-    if manifest.role not in ("source", "target"):
-        problems.append("its role is neither source nor target")
+    if manifest.role not in ("source", "target", "archive"):
+        problems.append("its role is neither source nor target nor archive")
     if not _SHA256.fullmatch(manifest.schema_digest):
         problems.append("the schema's digest is no SHA-256")
     if len(manifest.parts) > _MAX_PARTS or len(manifest.files) > _MAX_PARTS:

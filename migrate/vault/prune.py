@@ -28,7 +28,7 @@ class Pruned:
 
 def prune(store: Store, *, keep: int, dry_run: bool = True, grace_seconds: float = GRACE_SECONDS) -> Pruned:
     """Keeps the newest `keep` backups of every mapping, system and role by the time recorded in their
-    manifests, and always the newest proven one. Then removes objects that no backup names and that are
+    manifests, and always the newest proven one; archived rows (role archive) always: nobody else may have them. Then removes objects that no backup names and that are
     older than the grace. Changes nothing unless `dry_run` is False. Killed anywhere, it can be run again.
 
     Raises UsageError for keep < 1, Corrupt where a manifest cannot be read: what it needs is unknown."""
@@ -66,10 +66,14 @@ def _kept(store: Store, infos: list[BackupInfo], keep: int) -> dict[str, str]:
     for info in infos:  # oldest first
         if info.manifest is not None:
             groups[info.manifest.mapping, info.manifest.system, info.manifest.role].append(info)
-    kept: dict[str, str] = {}
+    kept: dict[str, str] = {
+        info.id: "archived rows"
+        for info in infos
+        if info.manifest is not None and info.manifest.role == "archive"
+    }
     for group in groups.values():
         for info in group[-keep:]:
-            kept[info.id] = f"among the newest {keep}"
+            kept.setdefault(info.id, f"among the newest {keep}")
         proven = next((info for info in reversed(group) if _proven(store, info)), None)
         if proven is not None:
             kept.setdefault(proven.id, "the last proven one")

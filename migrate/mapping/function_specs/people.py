@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrate.mapping.function_spec import FAILS, Parameter, text_function
+from migrate.mapping.function_spec import FAILS, FunctionSpec, Parameter, text_function
 
 PEOPLE = (
     text_function(
@@ -117,6 +117,29 @@ PEOPLE = (
             ("no domain", None, FAILS),
             ("", None, None),
         ),
+    ),
+    FunctionSpec(
+        "consent",
+        "What a column of consent says, for a column of the target that holds consent: true where it is an opt-out (or an "
+        "opt-in). A word that is neither yes nor no counts as the most restrictive; so does nothing, of an opt-in.",
+        (
+            Parameter("of", "choice", "what true means", required=True, choices=("opt_out", "opt_in")),
+            Parameter("yes", "texts", "further words that mean yes", default=()),
+            Parameter("no", "texts", "further words that mean no", default=()),
+        ),
+        "text",
+        "boolean",
+        (
+            ("yes", "opt_out", True),
+            ("0", "opt_out", False),
+            ("ask her", "opt_out", True),
+            (None, "opt_out", False),
+            ("Ja", "opt_in", True),
+            ("perhaps", "opt_in", False),
+            (None, "opt_in", False),
+            ("never", {"of": "opt_in", "no": "never"}, False),
+        ),
+        empty="seen",
     ),
     text_function(
         "punycode",

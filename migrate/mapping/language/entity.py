@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from migrate.mapping.language.decisions import CONSENT, RETENTION
 from migrate.mapping.language.defaults import DEFAULTS, with_defaults
 from migrate.mapping.language.examples import EXAMPLES
 from migrate.mapping.language.field import FIELDS, LET
@@ -47,7 +48,7 @@ from migrate.mapping.shapes import (
 )
 from migrate.mapping.tree import Node, Pairs, Path_, Text
 
-_ENTITY_LATER = frozenset(["duplicates", "consent", "retention", "known_as", "when"])
+_ENTITY_LATER = frozenset(["duplicates", "known_as", "when"])
 
 
 def _key(value: Any, node: Node, reading: Reading, path: Path_) -> Any:
@@ -184,6 +185,8 @@ ENTITY = Record(
         "let": Key(LET, "Working values, written nowhere: later ones, fields, rules, `match` and `key` see them like columns."),
         "fields": Key(FIELDS, "Target columns and where their values come from."),
         "defaults": Key(DEFAULTS, "What fields of this entity say unless they say otherwise; before the file's own `defaults`."),
+        "consent": Key(CONSENT, "Values that do not move without consent, and consent that is never weakened in the target."),
+        "retention": Key(RETENTION, "Rows that are too old to be moved."),
         "on_parent_excluded": Key(
             Choice.of(Entity, "on_parent_excluded"),
             "What happens with a row that refers to one left out by rule: quarantine, exclude (it is left out too), empty (the reference is emptied); by default as `missing` of the reference says.",

@@ -86,7 +86,7 @@ FILE = Record(
         "checks": Key(TABLE_CHECKS, "Sums and counts that must be the same before and after."),
         "glossary": Key(MapOf(Words("what the word means", raw=True), "a map of words to what they mean", _word), "Words of the business and what they mean here; shown in plan, report and dictionary."),
     },
-    later=frozenset(["duplicates", "consent", "retention"]),
+    later=frozenset(["duplicates"]),
     rules={"oneOf": [{"required": ["source"]}, {"required": ["sources"]}]},
     finish=lambda values, node, reading, path: values,
 )  # fmt: skip

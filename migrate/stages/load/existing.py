@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from migrate.canon import canonical_text
 from migrate.canon.decimals import less
 from migrate.mapping.model import Entity
 from migrate.model import Kind, Table, Type
 from migrate.planning import at_least_columns, yielding_columns
+from migrate.transform.consent import readings
 
 
 def yield_to_existing(
@@ -22,15 +25,41 @@ def yield_to_existing(
 
     `old`: their values in the proven backup. That these still stand when the row is written is for the lock and
     `__before` to see (F9)."""
+    theirs: pa.Array[Any] = pa.array(
+        np.zeros(len(there), dtype=bool)
+    )  # rows in which the target's consent stays
     for name in yielding_columns(entity):
         stands = old[name].combine_chunks()
-        if entity.on_existing(name) == "keep":
+        rule = entity.on_existing(name)
+        if rule == "keep":
             stays = there
+        elif rule == "with_consent":
+            continue  # when it is known whose consent stays
+        elif rule == "unless_filled":
+            stays = pc.and_(there, pc.is_null(columns[name]))
+        elif rule in ("opt_out", "opt_in"):
+            stays = pc.and_(there, _stricter(stands, table.column(name).type, rule))
+            theirs = pc.or_(theirs, pc.and_(stays, pc.invert(_same(stands, columns[name]))))
         else:
             # Nothing is not put in the place of a blank: that would be a change which fills nothing.
             new = pc.is_valid(columns[name])
             stays = pc.and_(there, pc.invert(pc.and_(_blank(stands, table.column(name).type), new)))
         columns[name] = pc.if_else(stays, stands, columns[name])
+    provenance = entity.consent.provenance if entity.consent is not None else None
+    if provenance is not None and entity.on_existing(provenance) == "with_consent" and entity.updates:
+        columns[provenance] = pc.if_else(theirs, old[provenance].combine_chunks(), columns[provenance])
+
+
+def _stricter(stands: pa.Array[Any], type_: Type, rule: str) -> pa.Array[Any]:
+    """Rows in which the target says no already, or says what is neither yes nor no: that is never weakened."""
+    texts = pl.Series("", pl.from_arrow(canonical_text(stands, type_)), dtype=pl.String)
+    yes, no, strange = readings(texts.str.strip_chars())
+    return pa.array((yes if rule == "opt_out" else no) | strange)
+
+
+def _same(one: pa.Array[Any], other: pa.Array[Any]) -> pa.Array[Any]:
+    both: pa.Array[Any] = pc.fill_null(pc.equal(one, other), False)
+    return both
 
 
 def _blank(values: pa.Array[Any], type_: Type) -> pa.Array[Any]:

@@ -10,6 +10,7 @@ from migrate.mapping.functions import FUNCTIONS
 from migrate.transform.functions import (
     addresses,
     codes,
+    consents,
     dates,
     markdown,
     names,
@@ -60,6 +61,7 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = MappingProxyType(
                 pieces.const,
                 names.name,
                 addresses.email,
+                consents.consent,
                 addresses.plus_tag,
                 addresses.domain,
                 addresses.punycode,
