@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from migrate.api.backups import backup_check, backup_restore, backup_show, backups
+    from migrate.api.cells import quarantine_cells
     from migrate.api.databases import doctor, profile, schema
     from migrate.api.drilling import drill, drills
     from migrate.api.gone import gone
@@ -29,6 +30,7 @@ _HOMES = {
     "gone": ("gone",),
     "mappings": ("dictionary", "examples"),
     "preview": ("preview",),
+    "cells": ("quarantine_cells",),
     "quarantined": ("quarantine", "quarantine_export"),
     "rows": ("trace",),
     "runs": ("demo", "plan", "report", "rollback", "run", "runs", "status", "verify"),
@@ -65,6 +67,7 @@ __all__ = [
     "preview",
     "profile",
     "quarantine",
+    "quarantine_cells",
     "quarantine_export",
     "report",
     "rollback",

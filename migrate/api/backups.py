@@ -60,7 +60,8 @@ def named(place: Store, given: str) -> str:
     infos = list_backups(place)
     names = [i.id for i in infos]
     if given == "latest" and names:
-        return max(infos, key=lambda i: i.created_at).id
+        whole = [i for i in infos if i.manifest is None or i.manifest.role != "archive"]
+        return max(whole or infos, key=lambda i: i.created_at).id
     found = [n for n in names if n == given] or [n for n in names if n.startswith(given)]
     if len(found) == 1:
         return found[0]

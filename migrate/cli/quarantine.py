@@ -70,6 +70,27 @@ def show(
     session.answer(found, lambda console: views.quarantined_rows(console, found))
 
 
+@command(app, "cells")
+def cells(
+    session: Session,
+    run: Run,
+    entity: Entity = None,
+    code: Annotated[str | None, typer.Option(metavar="CODE", help="Only these, such as no_consent.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many of an entity to show; --json gives all.")] = 30,
+) -> None:
+    """List single values that a rule emptied, held back or replaced, or warned of, as they were. Personal data.
+
+    Examples:
+
+        migrate quarantine cells latest --code no_consent
+    """
+    most = None if session.json else limit
+    found = session.api.quarantine_cells(run, entity=entity, code=code, limit=most, home=session.home)
+    from migrate.cli import views_quality
+
+    session.answer(found, lambda console: views_quality.cells(console, found))
+
+
 @command(app, "export")
 def export(
     session: Session,

@@ -74,6 +74,16 @@ class Api(Protocol):
         self, run: str, *, entity: str | None = None, home: Path | None = None
     ) -> list[dict[str, Any]]: ...
 
+    def quarantine_cells(
+        self,
+        run: str,
+        *,
+        entity: str | None = None,
+        code: str | None = None,
+        limit: int | None = None,
+        home: Path | None = None,
+    ) -> list[dict[str, Any]]: ...
+
     def quarantine_export(self, run: str, folder: Path, *, home: Path | None = None) -> list[str]: ...
 
     def examples(self, mapping: Path | str, *, entity: str | None = None) -> dict[str, Any]: ...

@@ -52,7 +52,8 @@ def _refused(channel: Channel, consent: Consent, rows: SourceRows) -> Mask:
         else:
             agreed |= yes
             doubtful |= strange
-    return out | ~agreed | doubtful
+    refused: Mask = out | ~agreed | doubtful
+    return refused
 
 
 def _columns(

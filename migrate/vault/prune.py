@@ -28,8 +28,8 @@ class Pruned:
 
 def prune(store: Store, *, keep: int, dry_run: bool = True, grace_seconds: float = GRACE_SECONDS) -> Pruned:
     """Keeps the newest `keep` backups of every mapping, system and role by the time recorded in their
-    manifests, and always the newest proven one; archived rows (role archive) always: nobody else may have them. Then removes objects that no backup names and that are
-    older than the grace. Changes nothing unless `dry_run` is False. Killed anywhere, it can be run again.
+    manifests, and always the newest proven one; archived rows (role archive) always, for nobody else may have
+    them. Then removes objects that no backup names and that are older than the grace. Changes nothing unless `dry_run` is False. Killed anywhere, it can be run again.
 
     Raises UsageError for keep < 1, Corrupt where a manifest cannot be read: what it needs is unknown."""
     if keep < 1:

@@ -127,6 +127,9 @@ ANSWERS: dict[str, Any] = {
         "target": {"id": 42},
     },
     "quarantine": QUARANTINE,
+    "quarantine_cells": [
+        {"entity": "contacts", "key": '["7"]', "field": "email", "code": "no_consent", "value": "a@x.com"}
+    ],
     "quarantine_export": ["to-fix/contacts.csv"],
     "examples": {
         "mapping": "demo",

@@ -23,6 +23,7 @@ COMMANDS: list[tuple[list[str], str, Any]] = [
     (["trace", "latest", "contacts", "000017"], "trace", None),
     (["quarantine", "list", "latest"], "quarantine", None),
     (["quarantine", "show", "latest", "9"], "quarantine", [QUARANTINE[1]]),
+    (["quarantine", "cells", "latest"], "quarantine_cells", None),
     (["quarantine", "export", "latest", "out"], "quarantine_export", None),
     (["test", "m.yaml"], "examples", None),
     (["preview", "m.yaml", "contacts", "--key", "000017"], "preview", None),

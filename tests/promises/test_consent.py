@@ -84,6 +84,9 @@ def test_p24_values_without_consent_stay_and_the_stricter_side_wins(tmp_path: Pa
         "di@x.com",
     }
     assert {e["original"] for e in kept if e["code"] == "consent_unknown"} == {"ask her", "maybe"}
+    cells = made.command("quarantine", "cells", "latest", "--code", "no_consent", "--entity", "contacts")
+    assert "bob@x.com" in cells.out
+    assert made.command("quarantine", "cells", "latest", "--entity", "nobody").code == 2
     assert "bob@x.com" not in (made.run_folder(done["run"]) / "report.json").read_text()
     assert made.command("rollback", "latest", "--yes", "--json").document["proof"]["passed"]
     assert made.target.rows("SELECT * FROM contacts ORDER BY id") == before

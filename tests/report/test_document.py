@@ -42,7 +42,7 @@ FACTS: dict[str, Any] = RUN | {
     "environment": {"python": "3.11.7", "hostname": "adas-laptop", "home": "/home/ada", "cpus": 2},
 }
 KEYS = [
-    "format", "run", "mapping", "state", "exit_code", "started", "ended", "sentence", "edited", "gone", "conflicts", "gates", "balances", "total", "tables", "joins", "kept", "created", "balanced",
+    "format", "run", "mapping", "state", "exit_code", "started", "ended", "sentence", "edited", "gone", "conflicts", "gates", "balances", "total", "tables", "joins", "kept", "archived", "created", "balanced",
     "quarantine", "verdicts", "checks", "stages", "timings", "peak_mb", "events", "backups", "plan", "dictionary", "glossary", "profile", "environment",
 ]  # fmt: skip
 
