@@ -107,6 +107,14 @@ class Transient(Unreachable):
     Nothing of it was kept, or a receipt tells whether it was: see `migrate.retry`."""
 
 
+class ObjectLocked(Unreachable):
+    """The store keeps an object for a time that was promised when it was put. `until`: "locked until 2026-12-24"."""
+
+    def __init__(self, message: str, *, until: str, where: str = "", kept: str = "", hint: str = "") -> None:
+        super().__init__(message, where=where, kept=kept, hint=hint)
+        self.until = until
+
+
 class Corrupt(MigrateError):
     """Bytes are not what was written."""
 

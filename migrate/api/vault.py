@@ -16,12 +16,18 @@ from migrate.context import Progress, Silent
 from migrate.durable import make_private_folder, write_bytes_if_absent
 from migrate.errors import Unreachable, UsageError
 from migrate.ledger.ledger import Ledger
+from migrate.ledger.records import UNFINISHED
+from migrate.mapping.load import load_mapping
+from migrate.mapping.model import Mapping
+from migrate.opening import home_of, vault_of
+from migrate.stores.protocol import Store
 from migrate.vault import age, signature
 from migrate.vault import prune as pruning
 from migrate.vault.create import create
 from migrate.vault.keyed import check_ready
 from migrate.vault.keys import Keys
-from migrate.vault.reader import open_backup
+from migrate.vault.reader import list_backups, open_backup
+from migrate.vault.retention import Retention
 
 _SQLITE = (".db", ".sqlite", ".sqlite3")
 
@@ -107,17 +113,41 @@ def backup_create(
 
 
 def backup_prune(
+    mapping: Path | str | None = None,
     *,
-    keep: int,
+    last: int | None = None,
+    daily: int | None = None,
+    weekly: int | None = None,
+    monthly: int | None = None,
+    yearly: int | None = None,
     really: bool = False,
     store: str | None = None,
     home: Path | None = None,
     keys: Keys | None = None,
 ) -> dict[str, Any]:
-    """What would go, or went (`really`): all but the newest `keep` backups of each mapping, system and role, never the last
-    proven one. Raises UsageError for keep < 1, Corrupt where a manifest cannot be read."""
-    place = place_of(store, home, keys)
-    done = pruning.prune(place, keep=keep, dry_run=not really)
+    """What would go, or went (`really`), of each mapping, system and role: all but the newest `last` and the newest of so
+    many days, weeks, months and years; never the last proven one, nor one that a run still needs, nor one in use.
+
+    `mapping`: only its backups may go, in its store, and what is not said here is as its `policy.backup.keep` says.
+    `waiting`: objects that nobody needs any more and that go after a grace. Raises UsageError where nothing would be
+    kept, Corrupt where a manifest cannot be read, Busy where another prune is at work."""
+    said = {"last": last, "daily": daily, "weekly": weekly, "monthly": monthly, "yearly": yearly}
+    given = {name: number for name, number in said.items() if number is not None}
+    loaded = load_mapping(mapping) if mapping is not None else None
+    if loaded is not None:
+        place = vault_of(loaded, store)
+        home = home_of(loaded, home)
+        if not given:
+            given = _kept_by(loaded)
+    else:
+        place = place_of(store, home, keys)
+    done = pruning.prune(
+        place,
+        keep=Retention(**given),
+        mapping=loaded.name if loaded is not None else None,
+        needed=_needed(place, home),
+        dry_run=not really,
+    )
     if really:
         _forget(done.backups, home)
     return {
@@ -125,8 +155,48 @@ def backup_prune(
         "kept": [{"backup": id_, "why": why} for id_, why in done.kept],
         "objects": len(done.objects),
         "bytes": done.bytes,
+        "waiting": done.waiting,
+        "grace_seconds": pruning.GRACE_SECONDS,
+        "held_up": done.held_up,
+        "locked": [{"object": name, "why": until} for name, until in done.locked],
         "dry_run": done.dry_run,
     }
+
+
+def _kept_by(mapping: Mapping) -> dict[str, int]:
+    keep = mapping.policy.backup.keep
+    found = keep.model_dump(exclude_none=True) if keep is not None else {}
+    if not found:
+        raise UsageError(
+            f"the mapping {mapping.name} does not say how many backups stay",
+            where=mapping.path,
+            kept="Nothing was removed.",
+            hint="Write policy: {backup: {keep: {last: 3, daily: 7, monthly: 12}}}, or give --keep-last and the like.",
+        )
+    return found
+
+
+def _needed(place: Store, home: Path | None) -> dict[str, str]:
+    """Backups that runs still need: to be resumed, or to prove an undo against."""
+    path = home_to_be(home) / "ledger.db"
+    if not path.is_file():
+        return {}
+    needed: dict[str, str] = {}
+    with Ledger.open(path) as ledger:
+        whys: dict[str, str] = {}
+        seen: set[str] = set()
+        for run in ledger.runs():  # newest first; an older one can neither be resumed nor undone
+            if run.mapping in seen:
+                continue
+            if run.state == "verified":
+                whys[run.run] = f"run {run.run} is undone against it"
+                seen.add(run.mapping)
+            elif run.state in UNFINISHED:
+                whys[run.run] = f"run {run.run} can be resumed with it"
+        for info in list_backups(place):
+            if info.manifest is not None and info.manifest.run in whys:
+                needed[info.id] = whys[info.manifest.run]
+    return needed
 
 
 def _forget(gone: Sequence[str], home: Path | None) -> None:

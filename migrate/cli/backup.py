@@ -221,20 +221,50 @@ def create(
 @command(app, "prune")
 def prune(
     session: Session,
-    keep: Annotated[
-        int, typer.Option(min=1, help="How many backups of each system and role stay; the newest do.")
-    ],
+    mapping: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[MAPPING]", help="Only its backups, in its vault, by its policy.backup.keep."
+        ),
+    ] = None,
+    last: Annotated[
+        int | None,
+        typer.Option(
+            "--keep", "--keep-last", min=1, help="How many of the newest stay, of each system and role."
+        ),
+    ] = None,
+    daily: Annotated[
+        int | None, typer.Option("--keep-daily", min=1, help="Of how many days the newest of the day stays.")
+    ] = None,
+    weekly: Annotated[int | None, typer.Option("--keep-weekly", min=1, help="Of how many weeks.")] = None,
+    monthly: Annotated[int | None, typer.Option("--keep-monthly", min=1, help="Of how many months.")] = None,
+    yearly: Annotated[int | None, typer.Option("--keep-yearly", min=1, help="Of how many years.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Remove them. Without it nothing is removed.")] = False,
     store: Store = None,
 ) -> None:
-    """Show which old backups may go, and with --yes remove them. The last proven one always stays.
+    """Show which old backups may go, and with --yes remove them.
+
+    The last proven one always stays, one that a run can be resumed with or undone against, and one that is being
+    restored. The space is freed by the first prune that comes an hour after the backup went.
 
     Examples:
 
-        migrate backup prune --keep 7
+        migrate backup prune --keep-last 3 --keep-daily 7 --keep-monthly 12
+
+        migrate backup prune mappings/acme.yaml --yes
     """
     with session.at_work():
-        document = session.api.backup_prune(keep=keep, really=yes, store=store, home=session.home)
+        document = session.api.backup_prune(
+            mapping,
+            last=last,
+            daily=daily,
+            weekly=weekly,
+            monthly=monthly,
+            yearly=yearly,
+            really=yes,
+            store=store,
+            home=session.home,
+        )
     from migrate.cli import views_vault
 
     session.answer(document, lambda console: views_vault.pruned(console, document))

@@ -151,8 +151,13 @@ class Api(Protocol):
 
     def backup_prune(
         self,
+        mapping: Path | str | None = None,
         *,
-        keep: int,
+        last: int | None = None,
+        daily: int | None = None,
+        weekly: int | None = None,
+        monthly: int | None = None,
+        yearly: int | None = None,
         really: bool = False,
         store: str | None = None,
         home: Path | None = None,

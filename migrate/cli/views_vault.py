@@ -51,15 +51,23 @@ def pruned(console: Console, document: Document) -> None:
         line(console, f"{'would go' if dry else 'removed'}: {one}")
     for one in document.get("kept") or ():
         line(console, f"stays: {one.get('backup')}, {one.get('why')}")
+    for one in document.get("locked") or ():
+        line(console, f"stays: {one.get('object')}, {one.get('why')}", "yellow")
     size = f"{count(document.get('objects'))} objects, {count(document.get('bytes'))} bytes"
     if dry:
         line(
-            console,
-            f"{len(removed):,} backups and {size} would go. Nothing was removed: give --yes.",
-            "bold",
+            console, f"{len(removed):,} backups and {size} would go. Nothing was removed: give --yes.", "bold"
         )
     else:
         line(console, f"{len(removed):,} backups and {size} removed.", "bold")
+    if document.get("held_up"):
+        line(console, f"No object was removed, because {document['held_up']}: run it again later.", "yellow")
+    elif document.get("waiting"):
+        minutes = round(float(document.get("grace_seconds") or 0) / 60)
+        line(
+            console,
+            f"{count(document['waiting'])} objects that nobody needs then go with the first prune after {minutes} minutes.",
+        )
 
 
 def backups(console: Console, found: Sequence[Document]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 
 class Store(Protocol):
@@ -72,9 +72,18 @@ class Store(Protocol):
         ...
 
     def delete(self, name: str) -> None:
-        """Gone, durably, when it returns. Idempotent."""
+        """Gone, durably, when it returns. Idempotent. Raises ObjectLocked where the store keeps it for a promised time."""
         ...
 
     def tidy(self, *, older_than: float) -> int:
         """Removes what killed writers left half written more than `older_than` seconds ago; returns how many. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Locking(Protocol):
+    """What a `Store` has besides where it may keep objects from being deleted for a time."""
+
+    def locked_until(self, name: str) -> str:
+        """ "locked until 2026-12-24", or "" where it is free. Corrupt where `name` is missing."""
         ...

@@ -12,7 +12,7 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from migrate import durable, failpoints
-from migrate.errors import Corrupt, Unreachable, UsageError
+from migrate.errors import Corrupt, ObjectLocked, Unreachable, UsageError
 from migrate.stores import names
 from migrate.stores.s3_client import Location, client_of, missing, refused, speaking
 from migrate.stores.s3_stream import stream
 
 SMALL = 16 << 20  # bytes up to which a file goes in one request
 _PROBE = "probe-conditional-writes"
+_FOR_THE_MOMENT = (_PROBE, "leases/", "tombstones/")
 
 
 class S3Store:
@@ -66,7 +67,7 @@ class S3Store:
                 str(path),
                 self._place.bucket,
                 key,
-                ExtraArgs={"ChecksumAlgorithm": "SHA256", **self._written()},
+                ExtraArgs={"ChecksumAlgorithm": "SHA256", **self._written(name)},
                 Config=TransferConfig(
                     multipart_threshold=SMALL,
                     multipart_chunksize=SMALL,
@@ -96,7 +97,7 @@ class S3Store:
                 Body=data,
                 ChecksumAlgorithm="SHA256",
                 ChecksumSHA256=checksum,
-                **self._written(),
+                **self._written(name),
                 **conditions,
             )
         failpoints.hit("store.s3.is_put")
@@ -115,7 +116,7 @@ class S3Store:
                     ChecksumAlgorithm="SHA256",
                     ChecksumSHA256=checksum,
                     IfNoneMatch="*",
-                    **self._written(),
+                    **self._written(name),
                 )
             except ClientError as error:
                 if refused(error, 412):
@@ -151,14 +152,15 @@ class S3Store:
         finally:
             self.delete(name)
 
-    def _written(self) -> dict[str, Any]:
-        """What every object is written with: encryption by the server's keys, and a lock against deletion."""
+    def _written(self, name: str) -> dict[str, Any]:
+        """What an object is written with: encryption by the server's keys, and a lock against deletion, but for what is
+        put for the moment only."""
         found: dict[str, Any] = {}
         if self._place.encryption:
             found["ServerSideEncryption"] = self._place.encryption
         if self._place.kms_key:
             found["SSEKMSKeyId"] = self._place.kms_key
-        if self._place.lock_mode:
+        if self._place.lock_mode and not name.startswith(_FOR_THE_MOMENT):
             found["ObjectLockMode"] = self._place.lock_mode
             found["ObjectLockRetainUntilDate"] = datetime.now(UTC) + timedelta(days=self._place.lock_days)
         return found
@@ -238,17 +240,25 @@ class S3Store:
     # -- the end of objects ---------------------------------------------------------------------------
 
     def delete(self, name: str) -> None:
-        """All versions: what is deleted is gone. A lock that forbids it is Unreachable, with its date."""
+        """All versions: what is deleted is gone. A lock that forbids it is ObjectLocked, with its date."""
         key = self._key(name)
         failpoints.hit("store.s3.delete")
-        with speaking(
-            self._where(name), "s3:DeleteObject and s3:DeleteObjectVersion", self._locked_until(name)
-        ):
-            # never a delete marker over versions that stay: the object would be hidden, and still be there
-            for version in self._versions_of(key):
-                self._client.delete_object(Bucket=self._place.bucket, Key=key, VersionId=version)
-            if self._there(key):
-                self._client.delete_object(Bucket=self._place.bucket, Key=key)
+        try:
+            with speaking(self._where(name), "s3:DeleteObject and s3:DeleteObjectVersion"):
+                # never a delete marker over versions that stay: the object would be hidden, and still be there
+                for version in self._versions_of(key):
+                    self._client.delete_object(Bucket=self._place.bucket, Key=key, VersionId=version)
+                if self._there(key):
+                    self._client.delete_object(Bucket=self._place.bucket, Key=key)
+        except Unreachable:
+            until = ""
+            with suppress(Corrupt, Unreachable):
+                until = self.locked_until(name)
+            if not until:
+                raise
+            raise ObjectLocked(
+                f"the object may not be deleted: it is {until}", until=until, where=self._where(name)
+            ) from None
         failpoints.hit("store.s3.deleted")
 
     def _there(self, key: str) -> bool:
@@ -266,14 +276,15 @@ class S3Store:
             if found["Key"] == key and found["VersionId"] != "null"
         ]
 
-    def _locked_until(self, name: str) -> str:
-        if not self._place.lock_mode:
+    def locked_until(self, name: str) -> str:
+        """See `migrate.stores.protocol.Locking`."""
+        found = self._head(name)
+        if found.get("ObjectLockLegalHoldStatus") == "ON":
+            return "locked by a legal hold"
+        until = found.get("ObjectLockRetainUntilDate")
+        if until is None or until <= (_clock(found) or datetime.now(UTC)):
             return ""
-        try:
-            until = self._head(name).get("ObjectLockRetainUntilDate")
-        except Corrupt:
-            return ""
-        return f"locked until {until:%Y-%m-%d}" if until else ""
+        return f"locked until {until:%Y-%m-%d}"
 
     def tidy(self, *, older_than: float) -> int:
         """Uploads in parts that nobody finished."""

@@ -155,9 +155,7 @@ _HINTS = {
 
 
 @contextmanager
-def speaking(
-    where: str, right: str, locked: str = "", *, raw: Callable[[Any], bool] | None = None
-) -> Iterator[None]:
+def speaking(where: str, right: str, *, raw: Callable[[Any], bool] | None = None) -> Iterator[None]:
     """boto3's errors inside become ours; those that `raw` knows pass. `right`: what an AccessDenied may lack."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
@@ -170,8 +168,6 @@ def speaking(
         code = str(error.response.get("Error", {}).get("Code", ""))[:60]
         if missing(error):
             raise Corrupt("the object is missing.", where=where) from None
-        if locked and code in ("AccessDenied", "403", "InvalidRequest"):
-            raise Unreachable(f"the object may not be deleted: it is {locked}", where=where) from None
         hint = (
             _HINTS.get(code) or f"The credentials need the right {right}."
             if code in (*_HINTS, "AccessDenied", "403")

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
-from migrate.stores.protocol import Store
+from migrate.stores.protocol import Locking, Store
 from migrate.vault import age, signature
 from migrate.vault.keys import NO_KEYS, Keys
 
@@ -57,6 +57,9 @@ class KeyedStore:
 
     def delete(self, name: str) -> None:
         self._store.delete(name)
+
+    def locked_until(self, name: str) -> str:
+        return self._store.locked_until(name) if isinstance(self._store, Locking) else ""
 
     def tidy(self, *, older_than: float) -> int:
         return self._store.tidy(older_than=older_than)

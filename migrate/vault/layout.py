@@ -6,6 +6,8 @@
     ID/manifest.json          written last: a folder without it is not a backup
     ID/signatures/SHA256.sig  over the manifest of that SHA-256, where a key is configured
     ID/verdicts/000000.json   append-only
+    leases/KIND-TOKEN.json    who works with the vault just now (`migrate.vault.lease`)
+    tombstones/TOKEN.json     objects that nobody needs any more, and that go after a grace (`migrate.vault.prune`)
 
 Where a backup is encrypted for recipients, its objects are files of age, the schema is `schema.json.age`, and beside it
 lies `hash-key.age` (`migrate.vault.sealing`). All SHA-256 are of the bytes as they are stored.
@@ -34,6 +36,7 @@ VERDICT_LIMIT = 4 << 20
 PART_LIMIT = 1 << 30  # a part is decoded in memory; the writer's own bound is far below
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}")
+_OURS = ("objects", "erasures", "leases", "tombstones")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"[0-9a-f]{32}")
 _MAX_PARTS = 1_000_000
@@ -41,7 +44,7 @@ _MAX_RECIPIENTS = 1_000
 
 
 def is_id(id_: str) -> bool:
-    return bool(_ID.fullmatch(id_)) and id_ not in ("objects", "erasures")
+    return bool(_ID.fullmatch(id_)) and id_ not in _OURS
 
 
 def checked_id(id_: str) -> str:

@@ -18,6 +18,7 @@ from migrate.compare import compare_digests, compare_schemas
 from migrate.connectors.protocol import Scratch, Snapshot
 from migrate.errors import Corrupt, GateClosed, Unfit
 from migrate.model import Schema, Table, Verdict
+from migrate.vault import lease
 from migrate.vault.check import check
 from migrate.vault.clock import Clock
 from migrate.vault.expressions import without_expressions
@@ -45,6 +46,19 @@ def restore_test(
     have the same (F25).
     A failed check is a verdict; Unreachable and UsageError (the scratch is not empty, P27) pass through.
     """
+    # nobody takes it away meanwhile; where nothing may be written into the vault, it is read without that
+    with lease.shared(backup.store, lease.RESTORE, backup.manifest.id, required=False):
+        return _restored_and_compared(backup, scratch, trusted, violations, known_sha256, tables)
+
+
+def _restored_and_compared(
+    backup: Backup,
+    scratch: Scratch,
+    trusted: bool,
+    violations: Sequence[str] | None,
+    known_sha256: str,
+    tables: Collection[str] | None,
+) -> list[Verdict]:
     clock = Clock()
     with clock.phase("fetch"):
         verdicts = check(backup, 1, known_sha256=known_sha256)

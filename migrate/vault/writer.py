@@ -13,7 +13,7 @@ from migrate import canon, failpoints
 from migrate.errors import Corrupt, UsageError
 from migrate.model import FileRef, Manifest, PartRef, Schema
 from migrate.stores.protocol import Store
-from migrate.vault import layout, schema_json, sealing, signature
+from migrate.vault import layout, lease, schema_json, sealing, signature
 from migrate.vault.keyed import keys_of
 from migrate.vault.reader import hash_key_of, object_sha256
 from migrate.vault.sealed_write import store_sealed
@@ -55,6 +55,21 @@ def write_backup(
     if there is not None:
         return there
 
+    with lease.shared(store, lease.BACKUP, id_, required=True) as held:
+        assert held is not None
+        return _written(store, complete, parts, files, schema_bytes, held)
+
+
+def _written(
+    store: Store,
+    complete: Manifest,
+    parts: Sequence[tuple[PartRef, Path]],
+    files: Sequence[FileRef],
+    schema_bytes: bytes,
+    held: lease.Lease,
+) -> Manifest:
+    """Everything in its order, the manifest last; `held` is looked at once more before it."""
+    id_, keys = complete.id, keys_of(store)
     key = b""
     if keys.recipients:
         complete, tags, key = store_sealed(
@@ -78,6 +93,7 @@ def write_backup(
     # parts that two tables share are stored once, so what counts is asked for once more, by name
     _check_sizes(store, complete)
     complete = replace(complete, versions=_versions(store, complete))
+    held.must_hold()
     written = layout.dump_manifest(complete)
     if keys.signing:  # before the manifest: from its first moment on it is signed
         _put(store, layout.signature_name(id_, layout.sha256(written)), signature.sign(written, keys))

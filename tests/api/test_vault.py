@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 from migrate.cli import main
+from migrate.errors import Unreachable
+from migrate.stores.local import LocalStore
+from migrate.vault import lease
 
-from tests.runs import Db, Done, command, is_one_clear_paragraph
+from tests.runs import Db, Done, command, complete, is_one_clear_paragraph, small
 
 
 @pytest.fixture
@@ -125,3 +128,76 @@ def test_people_read_what_happened(crm: Db, tmp_path: Path, capsys: pytest.Captu
     out = capsys.readouterr().out
     for words in ("every value is equal", "Not proven", "not carried", "Nothing was removed: give --yes"):
         assert words in out
+
+
+@pytest.mark.promise(29)
+def test_a_mappings_own_words_decide_what_stays(tmp_path: Path) -> None:
+    world = small(tmp_path)
+    world.policy = "max_quarantine: 100%, backup: {keep: {last: 1}}"
+    runs = []
+    for n in range(3):
+        world.source.run(f"INSERT INTO companies VALUES ({90 + n}, 'New {n}', NULL)")
+        runs.append(world.run()["run"])
+    other = backup(tmp_path, "create", str(world.source.path), "--no-prove")
+    assert other.code == 0
+    done = world.command("backup", "prune", str(world.mapping), "--json")
+    assert done.code == 0, done.out
+    assert all(r.startswith((runs[0], runs[1])) for r in done.document["removed"])
+    assert len(done.document["removed"]) == 4
+    assert done.document["dry_run"]
+    done = world.command("backup", "prune", str(world.mapping), "--yes", "--json")
+    assert len(done.document["removed"]) == 4
+    assert done.document["objects"] == 0
+    assert done.document["waiting"] > 0
+    assert world.command("rollback", "latest", "--yes", "--json").code == 0
+
+
+def test_a_mapping_without_words_about_it_says_what_to_write(tmp_path: Path) -> None:
+    world = small(tmp_path)
+    world.write()
+    done = world.command("backup", "prune", str(world.mapping), "--json")
+    assert done.code == 2
+    assert "keep: {last: 3" in done.error["hint"]
+
+
+def test_what_a_run_needs_stays_for_its_undo(tmp_path: Path) -> None:
+    world = small(tmp_path)
+    run = world.run()["run"]
+    world.source.run("INSERT INTO companies VALUES (90, 'New', NULL)")
+    world.run("--to", "restore-test")
+    found = world.command("backup", "prune", "--keep", "1", "--store", str(world.vault), "--json").document
+    assert found["removed"] == []
+    whys = {k["why"] for k in found["kept"] if k["backup"].startswith(run)}
+    assert whys <= {f"run {run} is undone against it", "the last proven one"}
+
+
+def test_by_days_and_with_nothing_said(crm: Db, tmp_path: Path) -> None:
+    backup(tmp_path, "create", str(crm.path), "--no-prove")
+    newest = backup(tmp_path, "create", str(crm.path), "--no-prove").document["backup"]
+    found = backup(tmp_path, "prune", "--keep-daily", "7", "--keep-yearly", "1").document
+    assert [k["backup"] for k in found["kept"]] == [newest]
+    assert found["kept"][0]["why"].startswith("the newest of day 20")
+    assert backup(tmp_path, "prune").code == 2
+    assert backup(tmp_path, "prune", "--keep-last", "0").code == 2
+
+
+def test_while_another_prune_is_at_work(crm: Db, tmp_path: Path) -> None:
+    backup(tmp_path, "create", str(crm.path), "--no-prove")
+    with lease.exclusive(LocalStore(tmp_path / "vault")):
+        done = backup(tmp_path, "prune", "--keep", "1", "--yes")
+    assert done.code == 8
+    complete(done.error)
+    assert backup(tmp_path, "prune", "--keep", "1", "--yes").code == 0
+
+
+def test_a_vault_that_may_only_be_read_is_restored_from(
+    crm: Db, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup(tmp_path, "create", str(crm.path))
+
+    def refuse(self: LocalStore, name: str, data: bytes) -> None:
+        raise Unreachable("not allowed", where=name)
+
+    monkeypatch.setattr(LocalStore, "put_bytes", refuse)
+    done = backup(tmp_path, "restore", "latest", "--into", f"sqlite:///{tmp_path}/again.db")
+    assert done.code == 0, done.out

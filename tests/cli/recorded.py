@@ -259,6 +259,10 @@ ANSWERS: dict[str, Any] = {
         "kept": [{"backup": "b1", "why": "the last proven one"}],
         "objects": 3,
         "bytes": 4096,
+        "waiting": 2,
+        "grace_seconds": 3600.0,
+        "held_up": "",
+        "locked": [{"object": "objects/" + "ab" * 32, "why": "locked until 2030-01-01"}],
         "dry_run": True,
     },
     "backup_restore": {

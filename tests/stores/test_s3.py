@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from migrate.errors import Corrupt, MigrateError, Unreachable, UsageError
+from migrate.errors import Corrupt, MigrateError, ObjectLocked, Unreachable, UsageError
 from migrate.stores import s3, s3_stream
+from migrate.stores.protocol import Locking
 from migrate.stores.s3 import S3Store
 from migrate.stores.s3_client import Location
 
@@ -133,6 +135,38 @@ def test_a_locked_object_says_until_when() -> None:
     with pytest.raises(Unreachable, match=r"locked until 20\d\d-\d\d-\d\d"):
         store.delete("a")
     assert store.read_bytes("a", limit=1) == b"1"
+
+
+def test_what_is_put_for_the_moment_is_not_locked() -> None:
+    store = S3Store(s3_location(lock=True, more="&lock=compliance:30d"))
+    assert isinstance(store, Locking)
+    for name in ("leases/backup-1.json", "tombstones/1.json"):
+        store.put_bytes(name, b"1")
+        assert store.locked_until(name) == ""
+        store.delete(name)
+        assert not store.exists(name)
+    store.put_bytes("a", b"1")
+    assert re.fullmatch(r"locked until 20\d\d-\d\d-\d\d", store.locked_until("a"))
+    with pytest.raises(ObjectLocked) as caught:
+        store.delete("a")
+    assert caught.value.until == store.locked_until("a")
+
+
+def test_a_lock_that_the_bucket_sets_is_said_too() -> None:
+    location = s3_location(lock=True)
+    client().put_object_lock_configuration(
+        Bucket=Location.parse(location).bucket,
+        ObjectLockConfiguration={
+            "ObjectLockEnabled": "Enabled",
+            "Rule": {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 3}},
+        },
+    )
+    store = S3Store(location)
+    store.put_bytes("a", b"1")
+    if not store.locked_until("a"):
+        pytest.skip("this server does not apply the bucket's default")
+    with pytest.raises(ObjectLocked, match="locked until"):
+        store.delete("a")
 
 
 def test_the_servers_encryption_is_asked_for() -> None:

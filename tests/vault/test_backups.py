@@ -152,7 +152,7 @@ def test_p28_whichever_store_call_fails_there_is_no_manifest_and_a_second_try_su
             write_backup(faulty, manifest=FACTS, schema=SCHEMA, parts=parts)
         except Unreachable:
             written = list_backups(inner)
-            last = faulty.log[-1].startswith("put_if_absent") and after
+            last = faulty.log[n - 1].startswith("put_if_absent") and after
             assert [i.id for i in written] == ([FACTS.id] if last else [])
             again = write_backup(inner, manifest=FACTS, schema=SCHEMA, parts=parts)
             assert again.parts
