@@ -137,7 +137,7 @@ def earlier_identities(mapping: Mapping, name: str) -> tuple[Identity, ...]:
 
 
 _NOT_OF_ROWS = {
-    "name", "source", "was", "max_quarantine", "max_gone", "on_parent_excluded", "on_gone", "on_conflict", "create",
+    "name", "source", "was", "max_quarantine", "max_gone", "on_parent_excluded", "on_gone", "on_conflict", "create", "min_quality",
 }  # fmt: skip
 
 

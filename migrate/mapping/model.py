@@ -471,6 +471,9 @@ class Entity(Strict):
     on_parent_excluded: Literal["quarantine", "exclude", "empty"] | None = None
     consent: Consent | None = None
     retention: Retention | None = None
+    min_quality: dict[str, float] = Key(
+        default_factory=dict
+    )  # dimension → the least score of the rows that go on
     on_gone: OnGone = Key(default_factory=lambda: OnGone())
     on_conflict: Literal["quarantine", "keep", "overwrite"] = "quarantine"
     max_gone: float | None = None

@@ -135,6 +135,7 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     _failed_checks(console, verdicts)
     _flow(console, balances)
     _before_and_after(console, known.get("checks") or ())
+    _quality(console, known.get("quality") or {})
     for name, archived in (known.get("archived") or {}).items():
         line(
             console,
@@ -263,6 +264,31 @@ def _before_and_after(console: Console, checks: Sequence[Mapping[str, Any]]) -> 
         console.print(made)
         if len(apart) > _TOP:
             line(console, f"... and {len(apart) - _TOP} more groups, see the report.")
+
+
+_SCORES = ("completeness", "validity", "uniqueness", "timeliness", "consistency")
+
+
+def _quality(console: Console, quality: Mapping[str, Mapping[str, Any]]) -> None:
+    """Scores of every entity, at the source and of what goes on; `-` where nothing asked."""
+    told = {name: one.get("scores") or {} for name, one in quality.items()}
+    shown = [d for d in _SCORES if any((s.get(d) or {}).get("before") is not None for s in told.values())]
+    if not shown:
+        return
+    line(console, "Quality, at the source and of the rows that go on (%)", "bold")
+    made = table(console, "entity", *shown, numbers=shown)
+    for name, scores in told.items():
+        row(made, name, *(_score(scores.get(d) or {}) for d in shown))
+    console.print(made)
+
+
+def _score(score: Mapping[str, Any]) -> str:
+    ends = [score.get(end) for end in ("before", "after")]
+    return (
+        " > ".join("-" if end is None else f"{100 * float(end):.0f}" for end in ends)
+        if any(e is not None for e in ends)
+        else "-"
+    )
 
 
 def _needs_a_human(console: Console, known: Mapping[str, Any]) -> None:

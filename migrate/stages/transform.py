@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +34,7 @@ from migrate.mapping.references import (
 from migrate.model import PartRef, Schema, Table, Verdict
 from migrate.parts import RID_SHIFT, write_rows
 from migrate.planning import limit_of, may_be_quarantined, plan_number, yielding_columns
+from migrate.rules.scores import below
 from migrate.stages.result import Result
 from migrate.stages.roads import are_whole, make_roads, quarantined_by_splits
 from migrate.state.archived import keep_archived
@@ -41,6 +43,7 @@ from migrate.state.gone import decide_gone, gone_file, refuse_too_many
 from migrate.state.identity import first_names
 from migrate.state.lookups import table_lookups
 from migrate.state.proven import known_crosswalk, source_rows, target_rows
+from migrate.state.quality import quality_scores
 from migrate.state.quarantine import write_quarantine
 from migrate.state.records import meta_rows
 from migrate.state.roads import all_sources, entity_rows
@@ -135,9 +138,12 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
         write_quarantine(ctx, name, rows[name])
     counts = {name: road.count for name, road in rows.items()}
     ctx.ledger.put_run_facts(ctx.run, {"transform": _facts(settled, counts)})
+    quality = quality_scores(ctx)
+    ctx.ledger.put_run_facts(ctx.run, {"quality": quality})
     gone = decide_gone(ctx, known)
     ctx.ledger.put_run_facts(ctx.run, {"gone": gone})
     _gates(ctx, settled, counts, [*stops, *settled.stops])
+    _poor(ctx, quality)
     refuse_too_many(ctx, gone)
     quarantined_by_splits(ctx)
     _check_totals(ctx, foreseen(ctx, declared, known))
@@ -363,6 +369,20 @@ def _gates(ctx: Context, settled: Settled, counts: Mapping[str, int], stops: lis
                 where=name,
                 kept=kept,
                 hint=f"See `migrate quarantine list {ctx.run}`; correct the mapping, or set max_quarantine.",
+            )
+
+
+def _poor(ctx: Context, quality: Mapping[str, JSON]) -> None:
+    """Rows that are worse than the mapping asks for do not go on."""
+    for name, entity in ctx.entities.items():
+        found: Any = quality.get(name) or {}
+        wrong = below(found.get("scores") or {}, entity.min_quality)
+        if wrong:
+            raise GateClosed(
+                f"the rows are not good enough: {'; '.join(wrong)}",
+                where=name,
+                kept="Nothing was loaded; the backups are kept.",
+                hint=f"See `migrate report {ctx.run}`; correct source or mapping, or min_quality.",
             )
 
 

@@ -19,6 +19,7 @@ from migrate.mapping.shapes import (
     Record,
     Schema,
     Shape,
+    Share,
     Words,
     build,
 )
@@ -112,3 +113,16 @@ RETENTION = Record(
     },
     Retention,
 )  # fmt: skip
+
+_SCORE = Share()
+MIN_QUALITY = Record(
+    "min_quality",
+    {
+        "completeness": Key(_SCORE, "The share of filled values, of fields that take one from the source."),
+        "validity": Key(_SCORE, "The share of rows without a value of a wrong form, type or kind."),
+        "uniqueness": Key(_SCORE, "The share of rows that share no key and no unique value."),
+        "timeliness": Key(_SCORE, "The share of rows that are fresh."),
+        "consistency": Key(_SCORE, "The share of rows whose dates, conditions and references agree."),
+    },
+    finish=lambda values, node, reading, path: values,
+)

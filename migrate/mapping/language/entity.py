@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from migrate.mapping.language.decisions import CONSENT, RETENTION
+from migrate.mapping.language.decisions import CONSENT, MIN_QUALITY, RETENTION
 from migrate.mapping.language.defaults import DEFAULTS, with_defaults
 from migrate.mapping.language.examples import EXAMPLES
 from migrate.mapping.language.field import FIELDS, LET
@@ -196,6 +196,7 @@ ENTITY = Record(
             Choice.of(Entity, "on_conflict"),
             "What happens to a row that changed at the source and was edited in the target since it was loaded: quarantine (default), keep, overwrite.",
         ),
+        "min_quality": Key(MIN_QUALITY, "The least quality scores of the rows that go on; less stops the run before the load."),
         "max_gone": Key(Share(), "The entity's own limit; see policy."),
         "max_quarantine": Key(Share(), "The entity's own limit; see policy."),
         "examples": Key(EXAMPLES, "Tests of the mapping, carried out by migrate test without any database."),
