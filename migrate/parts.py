@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -95,7 +95,7 @@ def _write_part(
 ) -> PartRef:
     path = folder / f"part-{index:05d}.parquet"
     with durable.atomic_file(path, point=f"{point}.part") as temporary:
-        _write_parquet(rows, temporary)
+        write_parquet(rows, temporary)
         size, sha256 = temporary.stat().st_size, durable.sha256_file(temporary)
     return PartRef(table, index, path.name, rows.num_rows, size, sha256, digest.text(), snapshot)
 
@@ -142,7 +142,7 @@ def iter_part(path: Path, batch_rows: int = 65_536) -> Iterator[pa.RecordBatch]:
 def write_rows(rows: pa.Table, path: Path, *, point: str) -> None:
     """One working file of a run (not a part of a backup): wholly there or not at all, 0600."""
     with durable.atomic_file(path, point=point) as temporary:
-        _write_parquet(rows, temporary)
+        write_parquet(rows, temporary)
 
 
 def stream_rows(
@@ -191,11 +191,12 @@ def _undecodable(where: str) -> Corrupt:
     return Corrupt("the file does not decode as Parquet.", where=where)
 
 
-def _write_parquet(rows: pa.Table, path: Path) -> None:
+def write_parquet(rows: pa.Table, where: Path | BinaryIO) -> None:
+    """As parts are encoded: exact in every type, the same rows as the same bytes."""
     dictionary, deltas = _encodings(rows)
     pq.write_table(
         rows,
-        path,
+        where,
         compression="zstd",
         compression_level=1,
         use_dictionary=dictionary,  # type: ignore[arg-type]  # the stubs know only bool

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from migrate import failpoints
 from migrate.arrow import arrow_schema
@@ -17,6 +16,7 @@ from migrate.connectors.protocol import Target, Transaction
 from migrate.errors import Busy, Drift, MigrateError, Transient, Unreachable
 from migrate.ledger.receipts import meta_table
 from migrate.model import Table
+from migrate.parts import write_parquet
 from migrate.retry import retried
 
 
@@ -172,7 +172,7 @@ def insert_own(session: Session, transaction: Transaction, name: str, rows: pa.T
 def image(rows: pa.Table) -> bytes:
     """Rows as Parquet bytes: a before-image that is exact and needs no decoding rules of ours."""
     sink = io.BytesIO()
-    pq.write_table(rows, sink, compression="zstd", store_schema=True)
+    write_parquet(rows, sink)
     return sink.getvalue()
 
 
