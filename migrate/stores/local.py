@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from migrate import durable, failpoints
-from migrate.errors import Corrupt, UsageError
+from migrate.errors import Corrupt, Unreachable, UsageError
 from migrate.stores import names
+
+_TRIES = 5
+_T = TypeVar("_T")
 
 
 class LocalStore:
@@ -26,10 +29,12 @@ class LocalStore:
         self.location = str(self.folder)
 
     def put_file(self, name: str, path: Path, *, sha256: str, link: bool = False) -> None:
-        target = self._place(name)
+        if link and durable.sha256_file(path) != sha256:
+            raise _not_as_said(path)
+        self._put(name, lambda target: self._put_file(target, path, sha256, link))
+
+    def _put_file(self, target: Path, path: Path, sha256: str, link: bool) -> None:
         if link:
-            if durable.sha256_file(path) != sha256:
-                raise _not_as_said(path)
             durable.link_or_copy(path, target, "store.put_file")
             return
         with durable.atomic_file(target, point="store.put_file") as temporary:
@@ -39,10 +44,12 @@ class LocalStore:
                 raise _not_as_said(path)
 
     def put_bytes(self, name: str, data: bytes) -> None:
-        durable.write_bytes(self._place(name), data, point="store.put_bytes")
+        self._put(name, lambda target: durable.write_bytes(target, data, point="store.put_bytes"))
 
     def put_if_absent(self, name: str, data: bytes) -> bool:
-        return durable.write_bytes_if_absent(self._place(name), data, point="store.put_if_absent")
+        return self._put(
+            name, lambda target: durable.write_bytes_if_absent(target, data, point="store.put_if_absent")
+        )
 
     @contextmanager
     def open_read(self, name: str) -> Iterator[BinaryIO]:
@@ -108,12 +115,14 @@ class LocalStore:
         with durable.disk_errors("Deleting the object", path):
             path.unlink(missing_ok=True)
             failpoints.hit("store.delete.deleted")
-            if path.parent.is_dir():
+            with suppress(FileNotFoundError):
                 durable.fsync_folder(path.parent)
             folder = path.parent
-            while folder != self.folder and folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
-                folder = folder.parent
+            with suppress(FileNotFoundError):  # others remove and fill it too
+                while folder != self.folder and not any(folder.iterdir()):
+                    if not _removed(folder):
+                        break
+                    folder = folder.parent
         failpoints.hit("store.delete.folder_fsynced")
 
     def tidy(self, *, older_than: float) -> int:
@@ -137,6 +146,16 @@ class LocalStore:
                 )
         return path
 
+    def _put(self, name: str, write: Callable[[Path], _T]) -> _T:
+        """`write` to the place of `name`; again where somebody removed the folder, empty as it was, in between."""
+        for _ in range(_TRIES):
+            try:
+                return write(self._place(name))
+            except Unreachable as error:
+                if not isinstance(error.__cause__, FileNotFoundError) or self._path(name).parent.is_dir():
+                    raise
+        return write(self._place(name))
+
     def _place(self, name: str) -> Path:
         path = self._path(name)
         durable.make_private_folder(path.parent)
@@ -158,13 +177,26 @@ def _not_as_said(path: Path) -> Corrupt:
     return Corrupt("the file is no longer what was written: its SHA-256 differs.", where=str(path))
 
 
+def _removed(folder: Path) -> bool:
+    """False where somebody put something into it just now."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
+
+
 def _walk(folder: Path) -> Iterator[Path]:
-    """Everything below `folder` that is no real folder, without our own half-written files."""
-    if not folder.is_dir():
+    """Everything below `folder` that is no real folder, without our own half-written files. What goes meanwhile may be missing."""
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
         return
-    for entry in os.scandir(folder):
+    for entry in entries:
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(path)
-        elif not (entry.name.startswith(durable.TEMPORARY_PREFIX) and stat.S_ISREG(path.lstat().st_mode)):
+        elif not (entry.name.startswith(durable.TEMPORARY_PREFIX) and entry.is_file(follow_symlinks=False)):
             yield path

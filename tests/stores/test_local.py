@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,3 +117,27 @@ def test_locations(tmp_path: Path) -> None:
     assert open_store(f"file://{tmp_path}/x", base=Path("/")).location == str((tmp_path / "x").resolve())
     with pytest.raises(UsageError):
         open_store("gs://bucket", base=tmp_path)
+
+
+def test_a_folder_that_empties_and_fills_loses_nothing(tmp_path: Path) -> None:
+    """Leases come and go: the last one takes its folder along while another is being put."""
+    store = LocalStore(tmp_path / "store")
+    failed: list[BaseException] = []
+
+    def work(own: int) -> None:
+        try:
+            for n in range(40):
+                store.put_bytes(f"leases/{own}-{n}", b"1")
+                assert store.exists(f"leases/{own}-{n}")
+                store.list("leases/")
+                store.delete(f"leases/{own}-{n}")
+        except BaseException as error:  # noqa: BLE001 - told by the main thread
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert store.list() == []
