@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from migrate.api.audits import audit
     from migrate.api.backups import backup_check, backup_restore, backup_show, backups
     from migrate.api.cells import quarantine_cells
     from migrate.api.databases import doctor, profile, schema
@@ -30,6 +31,7 @@ _HOMES = {
     "gone": ("gone",),
     "mappings": ("dictionary", "examples"),
     "preview": ("preview",),
+    "audits": ("audit",),
     "cells": ("quarantine_cells",),
     "quarantined": ("quarantine", "quarantine_export"),
     "rows": ("trace",),
@@ -48,6 +50,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "audit",
     "backup_check",
     "backup_create",
     "backup_keygen",

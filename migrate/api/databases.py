@@ -59,7 +59,7 @@ def profile(
 
     `encoding`: of text files. Raises UsageError for a file that is neither a table nor a SQLite database."""
     del home
-    url, only, options = _place(url_or_path, encoding)
+    url, only, options = place_of_source(url_or_path, encoding)
     tables = tables or only
     with tempfile.TemporaryDirectory(prefix="migrate-profile-") as name:
         folder = Path(name)
@@ -78,7 +78,7 @@ def profile(
             database.close()
 
 
-def _place(given: str, encoding: str | None) -> tuple[str, Sequence[str], Source | None]:
+def place_of_source(given: str, encoding: str | None) -> tuple[str, Sequence[str], Source | None]:
     """What to open: its URL, the one table wanted (of one file), and how files are to be read."""
     path = Path(given).expanduser()
     only: list[str] = []

@@ -74,6 +74,17 @@ class Api(Protocol):
         self, run: str, *, entity: str | None = None, home: Path | None = None
     ) -> list[dict[str, Any]]: ...
 
+    def audit(
+        self,
+        url_or_path: str,
+        *,
+        tables: Sequence[str] = (),
+        region: str | None = None,
+        fresh: str = "12 months",
+        encoding: str | None = None,
+        home: Path | None = None,
+    ) -> dict[str, Any]: ...
+
     def quarantine_cells(
         self,
         run: str,

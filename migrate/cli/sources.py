@@ -48,6 +48,49 @@ def profile(
     session.answer(document, lambda console: views.profile(console, document))
 
 
+@command(app, "audit")
+def audit(
+    session: Session,
+    source: Annotated[
+        str, typer.Argument(metavar="URL|PATH", help="A database's URL, a file, or a folder of files.")
+    ],
+    table: Annotated[
+        list[str] | None, typer.Option(metavar="TABLE", help="Only this table; several times.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(metavar="COUNTRY", help="Of telephone numbers without +, such as GB.")
+    ] = None,
+    fresh: Annotated[
+        str, typer.Option(metavar="SPAN", help="How old rows may be that say when they were last touched.")
+    ] = "12 months",
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of files, such as cp1252; default: UTF-8.")
+    ] = None,
+) -> None:
+    """Score the quality of a database or of files, and say what changed since the last time.
+
+    Columns are asked what their names and values suggest: e-mail addresses, telephone numbers, names, dates, references.
+
+    Examples:
+
+        migrate audit sqlite:///crm.db --region GB
+
+        migrate audit exports/ --encoding cp1252
+    """
+    with session.at_work():
+        document = session.api.audit(
+            source,
+            tables=tuple(table or ()),
+            region=region,
+            fresh=fresh,
+            encoding=encoding,
+            home=session.home,
+        )
+    from migrate.cli import views_quality
+
+    session.answer(document, lambda console: views_quality.audit(console, document))
+
+
 @command(app, "schema")
 def schema(session: Session) -> None:
     """Print the JSON Schema of the mapping file, for editors.

@@ -111,11 +111,15 @@ def _filled(file: Path, fields: list[str]) -> int:
     places = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
     total = 0
     for name in fields:
-        for group in range(metadata.num_row_groups):
-            statistics = metadata.row_group(group).column(places[name]).statistics if name in places else None
-            if statistics is None or not statistics.has_null_count:
-                column = pq.read_table(file, columns=[name])[name]
-                total += len(column) - column.null_count
-                break
-            total += metadata.row_group(group).num_rows - statistics.null_count
+        told = [
+            statistics.null_count
+            for group in range(metadata.num_row_groups if name in places else 0)
+            if (statistics := metadata.row_group(group).column(places[name]).statistics) is not None
+        ]
+        nulls = [n for n in told if n is not None]
+        if name in places and len(nulls) == metadata.num_row_groups:
+            total += metadata.num_rows - sum(nulls)
+        else:
+            column = pq.read_table(file, columns=[name])[name]
+            total += len(column) - column.null_count
     return total

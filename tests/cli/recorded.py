@@ -127,6 +127,26 @@ ANSWERS: dict[str, Any] = {
         "target": {"id": 42},
     },
     "quarantine": QUARANTINE,
+    "audit": {
+        "format": 1,
+        "place": "sqlite:///crm.db",
+        "at": "2026-11-28T12:00:00+00:00",
+        "tables": {
+            "contacts": {
+                "rows": 7,
+                "scores": {"completeness": 0.9, "validity": 0.5, "uniqueness": None},
+                "findings": [{"column": "mail", "code": "email_syntax", "rows": 2}],
+                "filled": {"mail": 1.0},
+            }
+        },
+        "since": {
+            "at": "2026-11-27T12:00:00+00:00",
+            "tables": {"contacts": {"rows": 1, "scores": {"validity": -0.1}}},
+            "new": [],
+            "gone": ["old"],
+        },
+        "kept": "/tmp/a.json",
+    },
     "quarantine_cells": [
         {"entity": "contacts", "key": '["7"]', "field": "email", "code": "no_consent", "value": "a@x.com"}
     ],
