@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from migrate.api.audits import audit
-    from migrate.api.backups import backup_check, backup_restore, backup_show, backups
+    from migrate.api.backups import backup_check, backup_show, backups
     from migrate.api.cells import quarantine_cells
     from migrate.api.databases import doctor, profile, schema
     from migrate.api.drilling import drill, drills
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from migrate.api.preview import preview
     from migrate.api.proofs import backup_keys
     from migrate.api.quarantined import quarantine, quarantine_export
+    from migrate.api.restores import backup_restore
     from migrate.api.rows import trace
     from migrate.api.runs import demo, plan, report, rollback, run, runs, status, verify
     from migrate.api.vault import backup_create, backup_keygen, backup_prune
 
 _HOMES = {
-    "backups": ("backup_check", "backup_restore", "backup_show", "backups"),
+    "backups": ("backup_check", "backup_show", "backups"),
     "vault": ("backup_create", "backup_keygen", "backup_prune"),
     "proofs": ("backup_keys",),
     "databases": ("doctor", "profile", "schema"),
@@ -34,6 +35,7 @@ _HOMES = {
     "audits": ("audit",),
     "cells": ("quarantine_cells",),
     "quarantined": ("quarantine", "quarantine_export"),
+    "restores": ("backup_restore",),
     "rows": ("trace",),
     "runs": ("demo", "plan", "report", "rollback", "run", "runs", "status", "verify"),
 }

@@ -1,22 +1,17 @@
-"""The vault: list, show, check, restore."""
+"""The vault: list, show, check."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from migrate.api.places import ledger_of
-from migrate.api.proofs import place_of, prove
-from migrate.connectors.registry import open_restore_place
-from migrate.errors import Corrupt, UsageError
-from migrate.stores.protocol import Store
+from migrate.api.proofs import named, on_record, place_of, prove
+from migrate.errors import Corrupt
 from migrate.vault.check import HIGHEST, check_backup
 from migrate.vault.keyed import keys_of
 from migrate.vault.keys import Keys
 from migrate.vault.reader import Backup, list_backups, open_backup
-from migrate.vault.restore import restore_test
 from migrate.vault.verdicts import is_proven, verdicts
 
 
@@ -54,21 +49,6 @@ def backups(
             }
         )
     return sorted(found, key=lambda b: str(b.get("created_at", "")), reverse=True)
-
-
-def named(place: Store, given: str) -> str:
-    infos = list_backups(place)
-    names = [i.id for i in infos]
-    if given == "latest" and names:
-        whole = [i for i in infos if i.manifest is None or i.manifest.role != "archive"]
-        return max(whole or infos, key=lambda i: i.created_at).id
-    found = [n for n in names if n == given] or [n for n in names if n.startswith(given)]
-    if len(found) == 1:
-        return found[0]
-    raise UsageError(
-        f"{'no backup is' if not found else f'{len(found)} backups are'} named {given}",
-        hint="`migrate backup list` lists them.",
-    )
 
 
 def backup_show(
@@ -151,56 +131,3 @@ def backup_check(
     if level <= HIGHEST:
         return [asdict(v) for v in check_backup(place, name, level, known_sha256=known)]
     return [asdict(v) for v in prove(place, name, scratch, known=known, home=home)]
-
-
-def on_record(id_: str, home: Path | None) -> str:
-    """What the ledger remembers of the manifest's SHA-256; "" where there is no ledger or it does not know it."""
-    try:
-        with ledger_of(home) as ledger:
-            return next((b.manifest_sha256 for b in ledger.backups() if b.id == id_), "")
-    except UsageError:
-        return ""
-
-
-def backup_restore(
-    id: str,
-    into: str,
-    *,
-    tables: Sequence[str] = (),
-    store: str | None = None,
-    home: Path | None = None,
-    keys: Keys | None = None,
-) -> dict[str, Any]:
-    """Restore into an empty database and compare every value. Raises UsageError where it is not empty (P27), Locked
-    (GateClosed) where the backup is encrypted and does not open."""
-    place = place_of(store, home, keys)
-    backup = _chosen(open_backup(place, named(place, id)), tables)
-    if backup.locked:  # before a database is made for nothing
-        raise backup.locked
-    database = open_restore_place(into, base=Path.cwd())
-    try:
-        found = restore_test(backup, database, trusted=True)
-    finally:
-        database.close()
-    return {
-        "backup": backup.manifest.id,
-        "into": database.url,
-        "tables": list(backup.schema.table_names),
-        "rows": sum(p.rows for p in backup.manifest.parts),
-        "passed": all(v.passed for v in found),
-        "verdicts": [asdict(v) for v in found],
-    }
-
-
-def _chosen(backup: Backup, tables: Sequence[str]) -> Backup:
-    if not tables:
-        return backup
-    missing = [t for t in tables if t not in backup.schema.table_names]
-    if missing:
-        raise UsageError(
-            f"the backup has no table {', '.join(missing)}",
-            hint=f"It has: {', '.join(backup.schema.table_names)}.",
-        )
-    raise UsageError(
-        "restoring single tables is not built yet in this version", hint="Restore the whole backup."
-    )

@@ -11,9 +11,8 @@ from statistics import median
 from typing import Any
 
 from migrate import failpoints
-from migrate.api.backups import named, on_record
 from migrate.api.places import home_to_be, ledger_of
-from migrate.api.proofs import place_of
+from migrate.api.proofs import named, on_record, place_of
 from migrate.api.scratch_places import is_alive, scratch_engine, scratch_for
 from migrate.context import Progress, Silent
 from migrate.errors import GateClosed, MappingError, MigrateError, Problem, UsageError

@@ -1,11 +1,11 @@
-"""Which vault is meant, and the proof of one backup in it."""
+"""Which vault is meant, which backup in it, and the proof of one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from migrate.api.places import find_home
+from migrate.api.places import find_home, ledger_of
 from migrate.api.scratch_places import scratch_for
 from migrate.errors import Corrupt, UsageError
 from migrate.model import Verdict
@@ -14,7 +14,7 @@ from migrate.stores.registry import open_store
 from migrate.vault.check import HIGHEST, check_backup
 from migrate.vault.keyed import with_keys
 from migrate.vault.keys import Keys, keys_from, keys_of_environment
-from migrate.vault.reader import Backup, open_backup
+from migrate.vault.reader import Backup, list_backups, open_backup
 from migrate.vault.restore import restore_test
 from migrate.vault.verdicts import PROVEN, put_verdicts
 
@@ -53,6 +53,30 @@ def place_of(store: str | None, home: Path | None, keys: Keys | None = None) -> 
     except UsageError:
         base = Path.cwd()
     return with_keys(open_store("backups/", base=base), keys)
+
+
+def named(place: Store, given: str) -> str:
+    infos = list_backups(place)
+    names = [i.id for i in infos]
+    if given == "latest" and names:
+        whole = [i for i in infos if i.manifest is None or i.manifest.role != "archive"]
+        return max(whole or infos, key=lambda i: i.created_at).id
+    found = [n for n in names if n == given] or [n for n in names if n.startswith(given)]
+    if len(found) == 1:
+        return found[0]
+    raise UsageError(
+        f"{'no backup is' if not found else f'{len(found)} backups are'} named {given}",
+        hint="`migrate backup list` lists them.",
+    )
+
+
+def on_record(id_: str, home: Path | None) -> str:
+    """What the ledger remembers of the manifest's SHA-256; "" where there is no ledger or it does not know it."""
+    try:
+        with ledger_of(home) as ledger:
+            return next((b.manifest_sha256 for b in ledger.backups() if b.id == id_), "")
+    except UsageError:
+        return ""
 
 
 def prove(place: Store, name: str, scratch: str | None, *, known: str, home: Path | None) -> list[Verdict]:

@@ -117,28 +117,60 @@ def check(
 def restore(
     session: Session,
     backup: Id,
-    into: Annotated[str, typer.Option("--into", metavar="URL", help="An empty database of the same engine.")],
+    into: Annotated[
+        str,
+        typer.Option("--into", metavar="URL", help="A database of the same engine; an SQLite file is made."),
+    ],
     table: Annotated[
         list[str] | None, typer.Option(metavar="TABLE", help="Only this table; several times.")
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Replace the tables that are there, once a backup of them is made and proven."
+        ),
+    ] = False,
+    scratch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="With --replace on PostgreSQL, MySQL and MariaDB: a server where that backup may be proven.",
+        ),
+    ] = None,
+    trust_sql: Annotated[
+        bool,
+        typer.Option(
+            "--trust-sql",
+            help="Run the backup's SQL (defaults, checks, partial indexes) though no ledger here knows the backup and no trusted key signed it.",
+        ),
+    ] = False,
     store: Store = None,
     identity: Identity = None,
     trust: Trusted = None,
 ) -> None:
-    """Restore a backup into an empty place, and compare it with the manifest. Never writes over anything.
+    """Restore a backup for good, and compare every value with it.
+
+    The place must be empty, or --replace is given: then what is there is backed up into the same vault and proven first.
+    Broken off anywhere, the same command goes on; ended, it only compares again.
 
     Examples:
 
         migrate backup restore latest --into sqlite:///restored.db
+
+        migrate backup restore 20261101 --into postgresql://admin@crm/prod --table people --replace --scratch postgresql://admin@spare/postgres
     """
-    with session.at_work():
+    with session.at_work() as progress:
         document = session.api.backup_restore(
             backup,
             into,
             tables=tuple(table or ()),
+            replace=replace,
+            scratch=scratch,
+            trust_sql=trust_sql,
             store=store,
             home=session.home,
             keys=_keys(session, identity, trust),
+            progress=progress,
         )
     from migrate.cli import views_vault
 

@@ -181,9 +181,13 @@ class Api(Protocol):
         into: str,
         *,
         tables: Sequence[str] = (),
+        replace: bool = False,
+        scratch: str | None = None,
+        trust_sql: bool = False,
         store: str | None = None,
         home: Path | None = None,
         keys: Any = None,
+        progress: Progress | None = None,
     ) -> dict[str, Any]: ...
 
     def drill(

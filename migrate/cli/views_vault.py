@@ -18,13 +18,32 @@ Document = Mapping[str, Any]
 def restored(console: Console, document: Document) -> None:
     passed = document.get("passed", all(v.get("passed") for v in document.get("verdicts") or ()))
     size = f"{count(document.get('tables') or [])} tables, {count(document.get('rows'))} rows"
-    if passed:
-        line(console, f"Restored and compared, every value is equal: {size}.", "bold green")
+    if passed and document.get("state") == "there already":
+        line(console, f"It is there already, and every value is equal: {size}.", "bold green")
+    elif passed:
+        again = "Went on with a restore that was broken off. " if document.get("state") == "resumed" else ""
+        line(console, f"{again}Restored and compared, every value is equal: {size}.", "bold green")
     else:
         line(console, f"Restored, but not equal to the backup: {size}.", "bold red")
     if document.get("into"):
         path(console, "Into", document["into"])
+    if document.get("replaced"):
+        line(console, f"What was there is in backup {document['replaced']}, proven.")
+    for note in document.get("not_restored") or ():
+        line(console, f"  not restored: {note}")
+    for note in document.get("not_carried") or ():
+        line(console, f"  not carried by the backup: {note}")
     verdicts(console, document.get("verdicts") or ())
+    if not passed:
+        line(
+            console,
+            "The place stays marked as half restored: the same command clears it and tries again."
+            + (
+                " What was there comes back with that backup and --replace."
+                if document.get("replaced")
+                else ""
+            ),
+        )
 
 
 def created(console: Console, document: Document) -> None:

@@ -192,6 +192,7 @@ class Scratch(Target, Protocol):
     """An empty database of the same engine made for a restore test; only things with our marker are ever dropped."""
 
     name: str
+    not_restored: list[str]  # what was left out, and why it could not be made
 
     def restore_schema(self, schema: Schema) -> None:
         """Types, sequences, tables without constraints. The place must be proven empty first (P27)."""
@@ -218,4 +219,32 @@ class Scratch(Target, Protocol):
 
     def drop(self) -> None:
         """Removes it, if and only if the marker is there."""
+        ...
+
+
+class Place(Scratch, Protocol):
+    """A database that a user named, to restore a backup into for good. It is never dropped. It carries a mark while a
+    restore is under way, so that the next one knows what lies there; `restore_schema` trusts whoever put the mark."""
+
+    around: frozenset[str]  # tables that stay beside the restored ones, which foreign keys may refer to
+
+    def there(self) -> tuple[str, ...]:
+        """Tables, views and sequences of the user, in any schema; none of ours."""
+        ...
+
+    def mark(self) -> str | None:
+        """What `put_mark` was given; None where no restore is under way."""
+        ...
+
+    def put_mark(self, said: str) -> None:
+        """Durable when it returns. Raises Unreachable where that is not allowed."""
+        ...
+
+    def remove_mark(self) -> None:
+        """Idempotent."""
+        ...
+
+    def clear(self, schema: Schema) -> None:
+        """Drops the tables of `schema` that are there, and its types and sequences that nothing else uses. Idempotent.
+        Raises GateClosed, with nothing dropped, where another table refers to one of them."""
         ...

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import cast
 
-from migrate.connectors.protocol import Database, Scratch, Target
+from migrate.connectors.protocol import Database, Place, Scratch, Target
 from migrate.errors import UsageError
 
 MODULES = {
@@ -20,6 +20,11 @@ SCRATCH_MODULES = {
     "sqlite": "migrate.connectors.sqlite.scratch",
     "postgresql": "migrate.connectors.postgres.scratch",
     "mysql": "migrate.connectors.mysql.scratch",
+}
+PLACE_MODULES = {
+    "sqlite": "migrate.connectors.sqlite.place",
+    "postgresql": "migrate.connectors.postgres.place",
+    "mysql": "migrate.connectors.mysql.place",
 }
 _ALIASES = {"postgres": "postgresql", "mariadb": "mysql"}
 SERVERS = ("postgresql", "mysql")  # engines whose scratch databases are made on a server
@@ -94,13 +99,13 @@ def drop_snapshot_leftovers(work: Path) -> None:
         _module("migrate.connectors.sqlite.snapshot").drop_snapshot_leftovers(work)
 
 
-def open_restore_place(url: str, *, base: Path) -> Scratch:
-    """An empty place named by the user, to restore a backup into for good: a new SQLite file or an empty database.
+def open_restore_place(url: str, *, base: Path) -> Place:
+    """A place named by the user, to restore a backup into for good: an SQLite file, made where there is none, or a database.
 
-    Nothing here is ever dropped by us; the restore itself refuses a place that is not empty (P27)."""
+    The restore itself refuses one that is not empty (P27)."""
     engine = engine_of(url)
     if engine == "files":
         raise UsageError(
             "a backup is restored into a database", hint="Give a sqlite:///, postgresql:// or mysql:// URL."
         )
-    return cast(Scratch, _scratch_module(engine).open_place(url, base=base))
+    return cast(Place, _module(PLACE_MODULES[engine]).open_place(url, base=base))

@@ -62,31 +62,36 @@ def _restored_and_compared(
     clock = Clock()
     with clock.phase("fetch"):
         verdicts = check(backup, 1, known_sha256=known_sha256)
-    if _any_failed(verdicts):
-        return [*verdicts, _summary(backup, verdicts, clock)]
+    if any_failed(verdicts):
+        return [*verdicts, summary(backup, verdicts, clock)]
     if tables is not None:
         backup = backup.only(tables)  # whose foreign keys may lead out of it
     elif violations is None:
         violations = backup.manifest.violations
-    schema, left_out = (backup.schema, ()) if trusted else without_expressions(backup.schema)
+    verdicts += restored_and_compared(backup, scratch, clock, trusted=trusted, violations=violations)
+    return [*verdicts, summary(backup, verdicts, clock)]
 
+
+def restored_and_compared(
+    backup: Backup,
+    scratch: Scratch,
+    clock: Clock,
+    *,
+    trusted: bool,
+    violations: Sequence[str] | None,
+    alone: bool = True,
+) -> list[Verdict]:
+    """L4 and L5 of a backup whose objects are there. `alone`: there is nothing else in the database."""
+    schema, left_out = (backup.schema, ()) if trusted else without_expressions(backup.schema)
+    verdicts: list[Verdict] = []
     try:
         verdicts += _restore(backup, scratch, schema, clock)
     except Corrupt as error:
         verdicts.append(_failed("L4 restored", str(error)))
-    if _any_failed(verdicts):
-        return [*verdicts, _summary(backup, verdicts, clock)]
+    if any_failed(verdicts):
+        return verdicts
     failpoints.hit("vault.restore.rows_restored")
-
-    with clock.phase("verify"), scratch.snapshot(schema.table_names) as snapshot:
-        verdicts += [_values(backup, scratch, snapshot, table) for table in backup.schema.tables]
-        if backup.schema.engine != FILES:
-            verdicts.append(_listed("L5 schema", compare_schemas(schema, snapshot.schema)))
-    if backup.schema.engine != FILES:
-        verdicts.append(_violations(scratch, violations))
-    else:
-        with clock.phase("files"):
-            verdicts.append(_original_files(backup))
+    verdicts += compared(backup, scratch, clock, schema=schema, violations=violations, alone=alone)
     if left_out:
         verdicts.append(
             _failed(
@@ -95,7 +100,41 @@ def _restored_and_compared(
             )
         )
     failpoints.hit("vault.restore.compared")
-    return [*verdicts, _summary(backup, verdicts, clock)]
+    return verdicts
+
+
+def compared(
+    backup: Backup,
+    scratch: Scratch,
+    clock: Clock,
+    *,
+    schema: Schema,
+    violations: Sequence[str] | None,
+    alone: bool = True,
+) -> list[Verdict]:
+    """L5: every value, the schema and what it declares, read again from the database that holds the copy."""
+    verdicts: list[Verdict] = []
+    with clock.phase("verify"), scratch.snapshot(schema.table_names) as snapshot:
+        verdicts += [_values(backup, scratch, snapshot, table) for table in backup.schema.tables]
+        if backup.schema.engine != FILES:
+            found = snapshot.schema if alone else _of(snapshot.schema, schema)
+            verdicts.append(_listed("L5 schema", compare_schemas(schema, found)))
+    if backup.schema.engine != FILES:
+        verdicts.append(_violations(scratch, violations))
+    else:
+        with clock.phase("files"):
+            verdicts.append(_original_files(backup))
+    return verdicts
+
+
+def _of(found: Schema, expected: Schema) -> Schema:
+    """Without the types and sequences of other tables."""
+    names = {s.name for s in expected.sequences}
+    return replace(
+        found,
+        sequences=tuple(s for s in found.sequences if s.name in names),
+        enums={name: labels for name, labels in found.enums.items() if name in expected.enums},
+    )
 
 
 def _restore(backup: Backup, scratch: Scratch, schema: Schema, clock: Clock) -> list[Verdict]:
@@ -205,7 +244,7 @@ def _original_files(backup: Backup) -> Verdict:
         return Verdict("L5 files", True, f"{len(backup.manifest.files)} files", f"{len(restored)} files")
 
 
-def _summary(backup: Backup, verdicts: Sequence[Verdict], clock: Clock) -> Verdict:
+def summary(backup: Backup, verdicts: Sequence[Verdict], clock: Clock) -> Verdict:
     failed = [v.check for v in verdicts if not v.passed]
     rows = sum(p.rows for p in backup.manifest.parts)
     return Verdict(
@@ -218,7 +257,7 @@ def _summary(backup: Backup, verdicts: Sequence[Verdict], clock: Clock) -> Verdi
     )
 
 
-def _any_failed(verdicts: Sequence[Verdict]) -> bool:
+def any_failed(verdicts: Sequence[Verdict]) -> bool:
     return not all(v.passed for v in verdicts)
 
 

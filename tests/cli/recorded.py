@@ -288,8 +288,12 @@ ANSWERS: dict[str, Any] = {
     "backup_restore": {
         "backup": "b1",
         "into": "sqlite:///x.db",
+        "state": "restored",
         "tables": ["people"],
         "rows": 2000,
+        "replaced": "b0",
+        "not_restored": ["people: fk (it refers to towns, which is not there)"],
+        "not_carried": ["people: trigger t"],
         "passed": True,
         "verdicts": [
             {

@@ -20,7 +20,7 @@ from migrate.connectors.mysql.read import account
 from migrate.connectors.mysql.session import Session, literal, quote, translated
 from migrate.connectors.mysql.target import MysqlTarget
 from migrate.connectors.mysql.types import base_name, is_text
-from migrate.connectors.mysql.url import mask, parameters, with_database
+from migrate.connectors.mysql.url import mask, with_database
 from migrate.connectors.mysql.violations import violations
 from migrate.connectors.mysql.write import insert_rows
 from migrate.errors import GateClosed, Unfit, Unreachable, UsageError
@@ -127,6 +127,7 @@ class MysqlScratch(MysqlTarget):
         self.name = name
         self.url = f"{mask(server_url)} ({name})" if run else mask(server_url)
         self.not_restored: list[str] = []
+        self.around: frozenset[str] = frozenset()
         self._trusted = False
         self._server_url, self._run = server_url, run
         self._plain: set[tuple[str, str]] = set()  # generated columns restored as ordinary ones
@@ -137,6 +138,13 @@ class MysqlScratch(MysqlTarget):
         """`trusted` (F26): SQL expressions of the schema (defaults, generated columns, checks, later indexes) may run;
         otherwise `not_restored` names them."""
         self._trusted = trusted
+        self._prove_empty()
+        with self._copying() as session:
+            for table in schema.tables:
+                self._make_table(session, table)
+        failpoints.hit("mysql.scratch.tables")
+
+    def _prove_empty(self) -> None:
         side = self._side()
         with translated("proving that the scratch is empty", where=self.name):
             there = side.value(
@@ -144,20 +152,9 @@ class MysqlScratch(MysqlTarget):
                 f"WHERE TABLE_SCHEMA = DATABASE() AND LEFT(TABLE_NAME, {len(META_PREFIX)}) <> {literal(META_PREFIX)}"
             )
         if there != "0":
-            if not self._run:  # a place that the user named
-                raise UsageError(
-                    "the place to restore into is not empty",
-                    where=self.name,
-                    kept="Nothing was changed in it.",
-                    hint="Give an empty database.",
-                )
             raise GateClosed(
                 "the scratch database is not empty, nothing is restored into it", where=self.name
             )
-        with self._copying() as session:
-            for table in schema.tables:
-                self._make_table(session, table)
-        failpoints.hit("mysql.scratch.tables")
 
     def _make_table(self, session: Session, table: Table) -> None:
         expressions = [
@@ -223,7 +220,7 @@ class MysqlScratch(MysqlTarget):
     # -- the constraints --------------------------------------------------------------------------
 
     def restore_constraints(self, schema: Schema) -> None:
-        inside = set(schema.table_names)
+        inside = {*schema.table_names, *self.around}
         with self._copying() as session:
             for table in schema.tables:
                 adds = []
@@ -313,9 +310,3 @@ def _fields(columns: list[Column]) -> tuple[str, str]:
         if how:
             sets.append(f"{quote(column.name)} = {how.format(f'@v{i}')}")
     return ", ".join(fields), f" SET {', '.join(sets)}" if sets else ""
-
-
-def open_place(url: str, *, base: Path) -> MysqlScratch:
-    """The database of `url`, to restore a backup into for good; `restore_schema` refuses one that is not empty."""
-    del base
-    return MysqlScratch(url, server_url=url, name=str(parameters(url)["database"]), run="")

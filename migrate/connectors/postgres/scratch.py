@@ -183,11 +183,14 @@ class _Feed:
 class PostgresScratch(PostgresTarget):
     """`migrate.connectors.protocol.Scratch`. `not_restored` names what was left out, and why it could not be made."""
 
+    unlogged = True  # a copy that is dropped again need not survive a crash of the server
+
     def __init__(self, url: str, *, server_url: str, name: str, run: str) -> None:
         super().__init__(url)
         self.name = name
         self.url = f"{mask(server_url)} ({name})"
         self.not_restored: list[str] = []
+        self.around: frozenset[str] = frozenset()
         self._trusted = False
         self._server_url, self._run = server_url, run
         self._plain: set[tuple[str, str]] = set()  # generated columns restored as ordinary ones
@@ -199,27 +202,11 @@ class PostgresScratch(PostgresTarget):
         indexes …) may run; otherwise `not_restored` names them. What is not an expression, such as a type's
         name, must have its narrow form either way (Corrupt)."""
         self._trusted = trusted
-        side = self._side()
-        with translated("proving that the scratch is empty", where=self.name):
-            row = side.execute(
-                "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-                f"WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '{META}')".encode()
-            ).fetchone()
-        if row is None or row[0]:
-            if not self._run:  # a place that the user named
-                raise UsageError(
-                    "the place to restore into is not empty",
-                    where=self.name,
-                    kept="Nothing was changed in it.",
-                    hint="Give an empty database.",
-                )
-            raise GateClosed(
-                "the scratch database is not empty, nothing is restored into it", where=self.name
-            )
+        self._prove_empty()
         self._make_types(schema)
         used = {c.sequence for t in schema.tables for c in t.columns if c.identity}
         for sequence in schema.sequences:
-            if sequence.name not in used:
+            if sequence.name not in used and not self._has_relation(sequence.name):
                 self._run_ddl(
                     f"CREATE SEQUENCE {quote_table(sequence.name)} {ddl.sequence_definition(sequence)[0]}",
                     sequence.name,
@@ -232,12 +219,38 @@ class PostgresScratch(PostgresTarget):
                 self._run_ddl(f"ALTER SEQUENCE {quote_table(sequence.name)} OWNED BY {owner}", sequence.name)
         failpoints.hit("postgres.scratch.tables")
 
+    def _prove_empty(self) -> None:
+        with translated("proving that the scratch is empty", where=self.name):
+            row = (
+                self._side()
+                .execute(
+                    "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+                    f"WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '{META}')".encode()
+                )
+                .fetchone()
+            )
+        if row is None or row[0]:
+            raise GateClosed(
+                "the scratch database is not empty, nothing is restored into it", where=self.name
+            )
+
+    def _has_relation(self, name: str) -> bool:
+        return self._asked("SELECT to_regclass(%s) IS NOT NULL", quote_table(name))
+
+    def _asked(self, question: str, name: str) -> bool:
+        with translated("looking into the database", where=self.name):
+            row = self._side().execute(question.encode(), [name]).fetchone()
+        return row is not None and bool(row[0])
+
     def _make_types(self, schema: Schema) -> None:
         names = [*schema.table_names, *schema.enums, *(s.name for s in schema.sequences)]
         extensions = [e.partition("@")[::2] for e in schema.extensions]
         for name in sorted({*ddl.schemas(names), *(place for _, place in extensions if place)}):
-            self._run_ddl(f"CREATE SCHEMA {quote(name)}", name)
+            if not self._asked("SELECT to_regnamespace(%s) IS NOT NULL", quote(name)):
+                self._run_ddl(f"CREATE SCHEMA {quote(name)}", name)
         for name, place in extensions:
+            if self._asked("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = %s)", name):
+                continue
             if not self._attempt(f"CREATE EXTENSION {quote(name)} SCHEMA {quote(place or 'public')} CASCADE"):
                 raise Unreachable(
                     f"extension {name} cannot be made in the scratch database",
@@ -245,6 +258,8 @@ class PostgresScratch(PostgresTarget):
                     hint="Install it on that server, or set scratch: to a server that has it.",
                 )
         for name, labels in schema.enums.items():
+            if self._asked("SELECT to_regtype(%s) IS NOT NULL", quote_table(name)):
+                continue  # one that other tables use; the comparison says whether it is the same
             self._run_ddl(
                 f"CREATE TYPE {quote_table(name)} AS ENUM ({', '.join(literal(label) for label in labels)})",
                 name,
@@ -257,10 +272,12 @@ class PostgresScratch(PostgresTarget):
             for c in table.columns
             if c.generated is not None or (c.default is not None and c.sequence is None)
         ]
-        whole = ddl.create_table(table, unlogged=True, trusted=self._trusted, sequences=sequences)
+        whole = ddl.create_table(table, unlogged=self.unlogged, trusted=self._trusted, sequences=sequences)
         if self._trusted and self._attempt(whole):
             return
-        self._run_ddl(ddl.create_table(table, unlogged=True, defaults=False, sequences=sequences), table.name)
+        self._run_ddl(
+            ddl.create_table(table, unlogged=self.unlogged, defaults=False, sequences=sequences), table.name
+        )
         self._plain |= generated
         self.not_restored += expressions
 
@@ -316,7 +333,7 @@ class PostgresScratch(PostgresTarget):
     # -- the constraints --------------------------------------------------------------------------
 
     def restore_constraints(self, schema: Schema) -> None:
-        inside = set(schema.table_names)
+        inside = {*schema.table_names, *self.around}
         for table in schema.tables:
             name = quote_table(table.name)
             if table.primary_key:
@@ -416,9 +433,3 @@ class PostgresScratch(PostgresTarget):
         except psycopg.Error:
             return False
         return True
-
-
-def open_place(url: str, *, base: Path) -> PostgresScratch:
-    """The database of `url`, to restore a backup into for good; `restore_schema` refuses one that is not empty."""
-    del base
-    return PostgresScratch(url, server_url=url, name=parameters(url).get("dbname", ""), run="")

@@ -96,14 +96,22 @@ def drop_leftovers(folder: Path, names: Sequence[str]) -> list[str]:
 class SqliteScratch(SqliteTarget):
     """Implements `Scratch`. `not_restored` lists by name what could not be restored faithfully."""
 
+    synchronous = "OFF"  # a scratch that dies is made anew
+
     def __init__(self, path: Path, name: str) -> None:
         super().__init__(path)
         self.name = name
         self.not_restored: list[str] = []
-        self._alive = os.open(str(path) + LOCK_SUFFIX, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.around: frozenset[str] = frozenset()
+        self._alive = self._lock()
         self._connection: sqlite3.Connection | None = None
         self._trusted = False
+
+    def _lock(self) -> int:
+        """Says as long as it is held that this scratch is in use."""
+        handle = os.open(str(self.path) + LOCK_SUFFIX, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return handle
 
     def restore_schema(self, schema: Schema, trusted: bool = True) -> None:
         """Tables with all that SQLite can only declare inside them (keys, uniques, checks), foreign keys off.
@@ -112,9 +120,7 @@ class SqliteScratch(SqliteTarget):
         otherwise DDL is generated without expressions and `not_restored` names them. Indexes and
         sequence positions come with `restore_constraints`.
         """
-        with closing(connect(self.path, write=False)) as reader, translated(str(self.path)):
-            if read_schema(reader).tables:
-                raise GateClosed("the scratch database is not empty", where=str(self.path))
+        self._prove_empty()
         connection = self._writer()
         for table in schema.tables:
             failpoints.hit("sqlite.restore.table")
@@ -126,6 +132,11 @@ class SqliteScratch(SqliteTarget):
         if missing:
             raise Unfit(f"tables were not created: {', '.join(missing)}", where=str(self.path))
         self._trusted = trusted
+
+    def _prove_empty(self) -> None:
+        with closing(connect(self.path, write=False)) as reader, translated(str(self.path)):
+            if read_schema(reader).tables:
+                raise GateClosed("the scratch database is not empty", where=str(self.path))
 
     def _ddl(self, table: Table, engine: str, trusted: bool) -> str:
         if engine != "sqlite":
@@ -252,7 +263,7 @@ class SqliteScratch(SqliteTarget):
                     "PRAGMA foreign_keys = OFF"
                 )  # faithful copies keep the source's violations
                 self._connection.execute("PRAGMA ignore_check_constraints = ON")
-                self._connection.execute("PRAGMA synchronous = OFF")  # a scratch that dies is made anew
+                self._connection.execute(f"PRAGMA synchronous = {self.synchronous}")
         return self._connection
 
 
@@ -330,19 +341,3 @@ def _remove(path: Path) -> None:
     with translated(str(path)):
         for suffix in ("-journal", "-wal", "-shm", LOCK_SUFFIX, ""):
             Path(str(path) + suffix).unlink(missing_ok=True)
-
-
-def open_place(url: str, *, base: Path) -> SqliteScratch:
-    """A new file at `url`, 0600, to restore a backup into for good. Raises UsageError where there is one already."""
-    check_version()
-    path = path_of(url, base)
-    if path.exists() and path.stat().st_size:
-        raise UsageError(
-            "the place to restore into is not empty",
-            where=str(path),
-            kept="Nothing was changed in it.",
-            hint="Give the path of a new file.",
-        )
-    with translated(str(path)):
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
-    return SqliteScratch(path, path.stem)

@@ -1,0 +1,234 @@
+"""A restore for good, into a place that a user named: proven empty, or cleared once a proven backup of it exists.
+
+The place carries a mark from before the first table is made until every value was compared. Broken off anywhere, the
+same command finds the mark, clears what the broken one made, and restores again: nothing is ever doubled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from migrate import failpoints
+from migrate.compare import compare_schemas
+from migrate.connectors.protocol import Place
+from migrate.errors import Corrupt, GateClosed, UsageError
+from migrate.model import Schema, Verdict
+from migrate.vault import lease
+from migrate.vault.check import check
+from migrate.vault.clock import Clock
+from migrate.vault.reader import Backup, sequences_of
+from migrate.vault.restore import any_failed, compared, restored_and_compared, summary
+
+Save = Callable[[Sequence[str]], str]  # makes and proves a backup of these tables; its id
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What the mark says: whoever finds it knows what was under way."""
+
+    backup: str
+    manifest_sha256: str
+    tables: tuple[str, ...]  # as asked for; none: all
+    replaced: str = ""  # the backup of what was there
+    around: tuple[str, ...] = ()  # what was there besides
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> Intent:
+        try:
+            found = json.loads(text)
+            return cls(
+                str(found["backup"]),
+                str(found["manifest_sha256"]),
+                tuple(found["tables"]),
+                str(found["replaced"]),
+                tuple(found["around"]),
+            )
+        except (ValueError, TypeError, KeyError):
+            raise Corrupt("the mark of a restore in this database cannot be read.", where=where) from None
+
+    def same_work(self, other: Intent) -> bool:
+        return (self.manifest_sha256, self.tables) == (other.manifest_sha256, other.tables)
+
+
+@dataclass(frozen=True)
+class Restored:
+    verdicts: tuple[Verdict, ...]
+    schema: Schema
+    rows: int
+    state: str  # restored | resumed | there already
+    replaced: str  # the backup of what was there before, "" where nothing was
+    not_restored: tuple[str, ...]
+
+
+def restore_into(
+    backup: Backup,
+    place: Place,
+    *,
+    trusted: bool,
+    tables: Collection[str] = (),
+    save: Save | None = None,
+    known_sha256: str = "",
+) -> Restored:
+    """Restores `backup`, or these `tables` of it, into `place`, and compares every value.
+
+    `save`: what is in the way may be replaced, once this has made and proven a backup of it.
+    Raises UsageError where the place is not empty, or another restore was broken off in it; Busy where another one goes
+    on; GateClosed where what is in the way cannot go. What does not restore, or is not equal, is a verdict."""
+    # nobody takes it away meanwhile; where nothing may be written into the vault, it is read without that
+    with lease.shared(backup.store, lease.RESTORE, backup.manifest.id, required=False):
+        return _restore_into(backup, place, trusted, tables, save, known_sha256)
+
+
+def _restore_into(
+    backup: Backup,
+    place: Place,
+    trusted: bool,
+    tables: Collection[str],
+    save: Save | None,
+    known_sha256: str,
+) -> Restored:
+    clock = Clock()
+    with clock.phase("fetch"):
+        verdicts = check(backup, 1, known_sha256=known_sha256)
+    if any_failed(verdicts):
+        verdicts = [*verdicts, summary(backup, verdicts, clock)]
+        return Restored(tuple(verdicts), backup.schema, 0, "restored", "", ())
+    with place.hold():
+        wanted = Intent(backup.manifest.id, backup.manifest_sha256, tuple(sorted(tables)))
+        chosen = chosen_of(backup, tables) if tables else backup
+        said = place.mark()
+        if said is not None:
+            intent, state = _resumed(Intent.parse(said, place.url), wanted, place), "resumed"
+        elif not place.there():
+            intent, state = wanted, "restored"
+        elif (found := _there_already(chosen, place, clock)) is not None:
+            verdicts += found
+            verdicts.append(summary(chosen, verdicts, clock))
+            return Restored(tuple(verdicts), chosen.schema, _rows(chosen), "there already", "", ())
+        else:
+            intent, state = _cleared_for(chosen, wanted, place, save), "restored"
+        place.around = frozenset(intent.around)
+        chosen = _closed(chosen, place)
+        if said is None:
+            place.put_mark(intent.text())
+        failpoints.hit("vault.place.marked")
+        try:
+            place.clear(chosen.schema)
+        except GateClosed:
+            if said is None:  # nothing was begun
+                place.remove_mark()
+            raise
+        failpoints.hit("vault.place.cleared")
+        alone = not tables and not intent.around
+        verdicts += restored_and_compared(
+            chosen,
+            place,
+            clock,
+            trusted=trusted,
+            violations=chosen.manifest.violations if alone else None,
+            alone=alone,
+        )
+        if not any_failed(verdicts):
+            place.remove_mark()
+            failpoints.hit("vault.place.unmarked")
+    verdicts.append(summary(chosen, verdicts, clock))
+    return Restored(
+        tuple(verdicts), chosen.schema, _rows(chosen), state, intent.replaced, tuple(place.not_restored)
+    )
+
+
+def chosen_of(backup: Backup, tables: Collection[str]) -> Backup:
+    """Some tables of a backup, with what they need and nothing of the others. Raises UsageError for one it does not have."""
+    missing = sorted(set(tables) - set(backup.schema.table_names))
+    if missing:
+        raise UsageError(
+            f"the backup has no table {', '.join(missing)}",
+            where=backup.manifest.id,
+            hint=f"It has: {', '.join(backup.schema.table_names)}.",
+        )
+    view = backup.only(tables)
+    needed = {s for t in view.schema.tables for s in sequences_of(view.schema, t)}
+    types = {c.type.native.removesuffix("[]") for t in view.schema.tables for c in t.columns}
+    schema = replace(
+        view.schema,
+        sequences=tuple(s for s in view.schema.sequences if s.name in needed),
+        enums={n: labels for n, labels in view.schema.enums.items() if n in types or f'"{n}"' in types},
+    )
+    return replace(view, typed=schema)
+
+
+def _resumed(found: Intent, wanted: Intent, place: Place) -> Intent:
+    if found.same_work(wanted):
+        return found
+    more = "".join(f" --table {t}" for t in found.tables)
+    raise UsageError(
+        f"a restore of backup {found.backup} was broken off in this place",
+        where=place.url,
+        kept="Nothing was changed in it.",
+        hint=f"Finish it with `migrate backup restore {found.backup}{more} --into …`, or give another place.",
+    )
+
+
+def _cleared_for(chosen: Backup, wanted: Intent, place: Place, save: Save | None) -> Intent:
+    """What is in the way is saved and may go; or this is no place to restore into."""
+    there = place.there()
+    if save is None:
+        shown = ", ".join(there[:5]) + (f" and {len(there) - 5} more" if len(there) > 5 else "")
+        raise UsageError(
+            f"the place to restore into is not empty: it has {shown}",
+            where=place.url,
+            kept="Nothing was changed in it.",
+            hint="Give an empty database or a new file, or --replace to have its tables saved, proven and replaced.",
+        )
+    tables = set(place.schema().table_names)
+    in_the_way = [name for name in chosen.schema.table_names if name in there]
+    odd = [name for name in in_the_way if name not in tables]
+    if odd:
+        raise UsageError(
+            f"{', '.join(odd)} is in the way and cannot be saved: it is a view, or a table that a backup does not carry",
+            where=place.url,
+            kept="Nothing was changed in it.",
+            hint="Move it out of the way first.",
+        )
+    around = tuple(sorted(tables - set(in_the_way)))
+    return replace(wanted, replaced=save(in_the_way) if in_the_way else "", around=around)
+
+
+def _there_already(chosen: Backup, place: Place, clock: Clock) -> list[Verdict] | None:
+    """L5 of what is in the place, if it is this backup and nothing else: a restore that was killed after its last step,
+    or made twice. None where it is not."""
+    names = place.schema().table_names
+    if set(names) != set(chosen.schema.table_names):
+        return None
+    with place.snapshot(names) as snapshot:
+        if compare_schemas(chosen.schema, snapshot.schema):
+            return None
+    found = compared(chosen, place, clock, schema=chosen.schema, violations=None)
+    return None if any_failed(found) else found
+
+
+def _closed(chosen: Backup, place: Place) -> Backup:
+    """Without the foreign keys to tables that will not be there; SQLite keeps them, as its texts say them."""
+    inside = {*chosen.schema.table_names, *place.around}
+    if chosen.schema.engine == "sqlite":
+        return chosen
+    for table in chosen.schema.tables:
+        place.not_restored += [
+            f"{table.name}: {k.name} (it refers to {k.ref_table}, which is not there)"
+            for k in table.foreign_keys
+            if k.ref_table not in inside
+        ]
+    tables = tuple(
+        replace(t, foreign_keys=tuple(k for k in t.foreign_keys if k.ref_table in inside))
+        for t in chosen.schema.tables
+    )
+    return replace(chosen, typed=replace(chosen.schema, tables=tables))
+
+
+def _rows(chosen: Backup) -> int:
+    return sum(p.rows for p in chosen.manifest.parts)
