@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from migrate.api.cells import quarantine_cells
     from migrate.api.databases import doctor, profile, schema
     from migrate.api.drilling import drill, drills
+    from migrate.api.duplicates import duplicates_find
     from migrate.api.gone import gone
     from migrate.api.mappings import dictionary, examples
     from migrate.api.preview import preview
@@ -29,6 +30,7 @@ _HOMES = {
     "proofs": ("backup_keys",),
     "databases": ("doctor", "profile", "schema"),
     "drilling": ("drill", "drills"),
+    "duplicates": ("duplicates_find",),
     "gone": ("gone",),
     "mappings": ("dictionary", "examples"),
     "preview": ("preview",),
@@ -66,6 +68,7 @@ __all__ = [
     "doctor",
     "drill",
     "drills",
+    "duplicates_find",
     "examples",
     "gone",
     "plan",

@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from migrate import __version__
-from migrate.cli import backup, drill, gone, later, mapping, migration, quarantine, sources, undo
+from migrate.cli import (
+    backup,
+    drill,
+    duplicates,
+    gone,
+    later,
+    mapping,
+    migration,
+    quarantine,
+    sources,
+    undo,
+)
 from migrate.cli.session import Debug, Home, Json, LogJson, Verbose, common_session, group
 
 app = group(
@@ -54,6 +65,7 @@ app.add_typer(gone.app)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(mapping.app)
 app.add_typer(sources.app)
+app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(backup.app, name="backup")
 app.add_typer(drill.app)
 app.add_typer(later.app)

@@ -203,6 +203,21 @@ class Api(Protocol):
 
     def drills(self, *, home: Path | None = None, limit: int | None = None) -> dict[str, Any]: ...
 
+    def duplicates_find(
+        self,
+        what: str,
+        against: str | None = None,
+        *,
+        rules: Path | str | None = None,
+        table: str | None = None,
+        entity: str | None = None,
+        key: Sequence[str] = (),
+        weights: Path | str | None = None,
+        out: Path | str | None = None,
+        encoding: str | None = None,
+        home: Path | None = None,
+    ) -> dict[str, Any]: ...
+
     def doctor(
         self, mapping: Path | str | None = None, *, home: Path | None = None
     ) -> list[dict[str, Any]]: ...

@@ -258,6 +258,27 @@ ANSWERS: dict[str, Any] = {
             ],
         }
     },
+    "duplicates_find": {
+        "tables": ["people"],
+        "rows": [3],
+        "compared": 3,
+        "possible": 3,
+        "merge": 1,
+        "review": 0,
+        "clusters": [["1", "2"]],
+        "pairs": [
+            {
+                "a": "1",
+                "b": "2",
+                "probability": 0.99,
+                "decided": "merge",
+                "cluster": 1,
+                "reasons": ["surname equal"],
+                "doubt": "",
+            }
+        ],
+        "placeholders": [{"columns": ["mail"], "values": ["none@none.com"], "rows": 3}],
+    },
     "backups": [{"id": "b1", "role": "source", "level": 5}],
     "backup_show": {"id": "b1", "role": "source", "tables": {"people": 2000}},
     "backup_check": [{"check": "L2", "passed": True, "expected": "x", "found": "x", "reason": ""}],

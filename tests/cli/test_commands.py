@@ -31,6 +31,7 @@ COMMANDS: list[tuple[list[str], str, Any]] = [
     (["dictionary", "m.yaml"], "dictionary", None),
     (["schema"], "schema", None),
     (["profile", "exports/"], "profile", None),
+    (["duplicates", "find", "people.csv"], "duplicates_find", None),
     (["backup", "list"], "backups", None),
     (["backup", "create", "crm.db"], "backup_create", None),
     (["backup", "prune", "--keep", "3"], "backup_prune", None),

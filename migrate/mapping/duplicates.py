@@ -1,0 +1,62 @@
+"""When two rows are one and the same thing, and what then becomes of their values, as the mapping says it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field as Key
+
+from migrate.mapping.strict import Strict
+
+# How a column is compared under `similar`.
+Kind = Literal["name", "text", "address", "date", "phone", "postcode", "email", "number", "exact"]
+Choosing = Literal[
+    "most_recent",
+    "first_filled",
+    "longest",
+    "target_wins",
+    "source_wins",
+    "concat",
+    "union",
+    "most_restrictive",
+]
+
+DEFAULT = "default"  # under `survive`: every field that is not named
+
+
+class Decide(Strict):
+    """Pairs at least as probable as `merge_above` are merged; those down to `review_above` are for a person to decide.
+
+    `largest`: no cluster has more rows; what would make it larger goes to review, and a key that more rows share stands
+    for nobody. `never_differ`: columns in which rows of one cluster are equal where both are filled."""
+
+    merge_above: float = 0.95
+    review_above: float = 0.80
+    largest: int = 20
+    never_differ: tuple[str, ...] = ()
+
+
+class Survive(Strict):
+    """How one value is chosen out of those of a merged group. `by`: the column whose latest value wins (most_recent)."""
+
+    rule: Choosing
+    by: str | None = None
+
+
+class Duplicates(Strict):
+    """`same`: groups of columns; rows equal in all columns of any group are one. `similar`: column → how it is compared.
+    `survive`: field, or "default" → how its value is chosen."""
+
+    same: tuple[tuple[str, ...], ...] = ()
+    similar: dict[str, Kind] = Key(default_factory=dict)
+    decide: Decide = Decide()
+    survive: dict[str, Survive] = Key(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that the rules look at, each once, in their order."""
+        return tuple(
+            dict.fromkeys(
+                [*(c for group in self.same for c in group), *self.similar, *self.decide.never_differ]
+            )
+        )
