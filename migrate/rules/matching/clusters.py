@@ -45,6 +45,8 @@ def cluster(
     ordered = sorted(edges, key=lambda e: (not e.exact, -e.probability, e.a, e.b))
     linked: dict[int, set[int]] = {}
     for edge in ordered:
+        if edge.doubt:
+            continue
         linked.setdefault(edge.a, set()).add(edge.b)
         linked.setdefault(edge.b, set()).add(edge.a)
     root: dict[int, int] = {}

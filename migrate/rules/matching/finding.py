@@ -172,7 +172,7 @@ def _edges(
     edges: list[Edge] = []
     reasons: dict[tuple[int, int], tuple[str, ...]] = {}
     for a, b, rule in db.execute(
-        "SELECT a, b, string_agg(DISTINCT rule, ', ') FROM equal GROUP BY a, b"
+        "SELECT a, b, string_agg(DISTINCT rule, ', ' ORDER BY rule) FROM equal GROUP BY a, b"
     ).fetchall():
         edges.append(Edge(a, b, EQUAL, exact=True))
         reasons[a, b] = (f"same {rule}",)
@@ -186,7 +186,7 @@ def _edges(
     while chunk := rows.fetchmany(50_000):
         for a, b, p, found, strange, place in chunk:
             reasons[a, b] = _words(alike, words, found)
-            doubt = "every name differs" if strange else ""
+            doubt = "a name differs, and nothing that one person alone has is equal" if strange else ""
             if two_sides and place > 2 and p >= rules.decide.merge_above:
                 doubt = doubt or "another row fits better"
             edges.append(Edge(a, b, min(float(p), 1.0), doubt=doubt))

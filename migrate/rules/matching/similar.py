@@ -39,7 +39,7 @@ def score(
     `review_above`, and the model that says so: the given one, or one trained here.
 
     `levels`: a level per compared column, the highest is equal, 0 different, -1 where one is empty. `nearness` tells
-    equally probable pairs apart. `strange`: every name differs, and nothing that belongs to one person alone is equal:
+    equally probable pairs apart. `strange`: a name differs, and nothing that belongs to one person alone is equal:
     family and neighbours share address and phone. Raises UsageError where Splink is not installed."""
     linker = _linker(db, compared, blocking, two_sides, model)
     if model is None:
@@ -68,7 +68,7 @@ def _nearness(compared: Sequence[Compared]) -> str:
 
 
 def _strange(compared: Sequence[Compared], model: Model) -> str:
-    names = [f'"gamma_{one.place}" <= 0' for one in compared if one.kind == "name"]
+    names = [f'"gamma_{one.place}" = 0' for one in compared if one.kind == "name"]
     if not names:
         return "FALSE"
     own = []
@@ -76,8 +76,7 @@ def _strange(compared: Sequence[Compared], model: Model) -> str:
         best = next(level for level in trained["comparison_levels"] if not level.get("is_null_level"))
         if one.kind in ("date", "email", "exact") and float(best.get("u_probability") or 1) < _RARE:
             own.append(f'"gamma_{one.place}" < {len(levels(one, compared))}')
-    differ = [f'"gamma_{one.place}" = 0' for one in compared if one.kind == "name"]
-    return f"({' AND '.join([*names, *own])} AND ({' OR '.join(differ)}))"
+    return " AND ".join([f"({' OR '.join(names)})", *own])
 
 
 def _linker(
@@ -100,6 +99,7 @@ def _linker(
     settings: dict[str, Any] = {
         "link_type": "link_only" if two_sides else "dedupe_only",
         "unique_id_column_name": "rid",
+        "linker_uid": "matching",  # else a random one, and no two models are equal
         "comparisons": [comparison(one, compared) for one in compared],
         "blocking_rules_to_generate_predictions": rules,
         "retain_matching_columns": True,
