@@ -176,7 +176,6 @@ def test_run_shows_what_its_report_adds(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["duplicates", "find", "m.yaml", "--over", "9"],
         ["suggest", "a", "b"],
         ["schedule"],
         ["erase", "--subject", "x"],
