@@ -15,7 +15,7 @@ from migrate.model import FileRef, Manifest, PartRef, Schema
 from migrate.stores.protocol import Store
 from migrate.vault import layout, lease, schema_json, sealing, signature
 from migrate.vault.keyed import keys_of
-from migrate.vault.reader import hash_key_of, object_sha256
+from migrate.vault.reader import hash_key_of, list_backups, object_sha256
 from migrate.vault.sealed_write import store_sealed
 
 
@@ -70,7 +70,7 @@ def _written(
 ) -> Manifest:
     """Everything in its order, the manifest last; `held` is looked at once more before it."""
     id_, keys = complete.id, keys_of(store)
-    key = b""
+    key, shared = b"", False
     if keys.recipients:
         complete, tags, key = store_sealed(
             store,
@@ -80,7 +80,7 @@ def _written(
             lambda ref, path: _store_object(store, ref, path, link=True),
         )
     else:
-        _store_objects(
+        shared = _store_objects(
             store,
             [*((ref, path, True) for ref, path in parts), *((f, Path(f.path), False) for f in files)],
         )
@@ -102,10 +102,15 @@ def _written(
     if not store.put_if_absent(layout.manifest_name(id_), written):
         raise UsageError(f"another backup named {id_} was written at the same time.")
     failpoints.hit("vault.manifest.stored")
-    if key:  # objects of earlier backups are named in it: a prune that ran meanwhile did not see that
-        _check_sizes(store, complete)
-        return sealing.unmasked(complete, key)
-    return complete
+    if (
+        key or shared
+    ):  # objects of earlier backups are named in it: a prune that ran meanwhile did not see that
+        try:
+            _check_sizes(store, complete)
+        except Corrupt:
+            store.delete(layout.manifest_name(id_))  # never a backup that is not whole
+            raise
+    return sealing.unmasked(complete, key) if key else complete
 
 
 def _check_sizes(store: Store, complete: Manifest) -> None:
@@ -178,19 +183,52 @@ def _in_the_open(manifest: Manifest) -> Manifest:
     )  # fmt: skip
 
 
-def _store_objects(store: Store, objects: Sequence[tuple[PartRef | FileRef, Path, bool]]) -> None:
-    """One after the other, or several at the same time; the first that fails ends it, once those under way are done."""
+def _store_objects(store: Store, objects: Sequence[tuple[PartRef | FileRef, Path, bool]]) -> bool:
+    """One after the other, or several at the same time; the first that fails ends it, once those under way are done.
+    True where objects of earlier backups are shared: those are not sent again."""
+    known = _named_already(store) & {(ref.sha256, ref.bytes) for ref, _, _ in objects}
     if store.at_once <= 1:
         for ref, path, link in objects:
-            _store_object(store, ref, path, link=link)
-        return
+            _store_or_share(store, ref, path, known, link=link)
+        return bool(known)
     with ThreadPoolExecutor(store.at_once, thread_name_prefix="store") as pool:
-        running = [pool.submit(_store_object, store, ref, path, link=link) for ref, path, link in objects]
+        running = [
+            pool.submit(_store_or_share, store, ref, path, known, link=link) for ref, path, link in objects
+        ]
         try:
             for done in running:
                 done.result()
         finally:
             pool.shutdown(cancel_futures=True)
+    return bool(known)
+
+
+def _named_already(store: Store) -> set[tuple[str, int]]:
+    """SHA-256 and size of every object that a backup names. Others are put again although they may be there: whoever
+    removes what nobody names sees by that that somebody wants them."""
+    found: set[tuple[str, int]] = set()
+    for info in list_backups(store):
+        if info.manifest is not None:
+            found |= set(layout.objects_of(info.manifest).items())
+    return found
+
+
+def _store_or_share(
+    store: Store, ref: PartRef | FileRef, path: Path, known: set[tuple[str, int]], *, link: bool
+) -> None:
+    if (ref.sha256, ref.bytes) in known and _is_whole(store, ref):
+        failpoints.hit("vault.object.shared")
+        return
+    _store_object(store, ref, path, link=link)
+
+
+def _is_whole(store: Store, ref: PartRef | FileRef) -> bool:
+    """Read and hashed: that a manifest names an object does not say that it is still what it was."""
+    name = layout.object_name(ref.sha256)
+    try:
+        return store.size(name) == ref.bytes and object_sha256(store, name) == ref.sha256
+    except Corrupt:
+        return False
 
 
 def _store_object(store: Store, ref: PartRef | FileRef, path: Path, *, link: bool) -> None:
