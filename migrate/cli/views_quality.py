@@ -24,7 +24,7 @@ def cells(console: Console, found: Sequence[Document]) -> None:
             one.get("entity"),
             one.get("key"),
             one.get("field"),
-            one.get("value") or "",
+            ", ".join(str(v) for v in (one.get("value"), one.get("amount")) if v),
             change(what) or what,
         )
     console.print(made)

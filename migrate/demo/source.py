@@ -26,7 +26,7 @@ CREATE TABLE companies (
 );
 CREATE TABLE people (
   person_no TEXT, first_name TEXT, last_name TEXT, mail TEXT, tel TEXT, co INTEGER, country TEXT, born TEXT,
-  newsletter TEXT, vip TEXT, status TEXT NOT NULL
+  newsletter TEXT, vip TEXT, status TEXT NOT NULL, do_not_call TEXT
 );
 CREATE TABLE deals (
   id INTEGER PRIMARY KEY, ref_no TEXT, title TEXT, co INTEGER, person_no TEXT, rep INTEGER, stage TEXT, amount TEXT, prob TEXT,
@@ -131,6 +131,7 @@ def _people(random: Random, made: Acme) -> None:
             values.telephone(random), company, random.choice(COUNTRY),
             values.written_day(random, values.day(random, date(1950, 1, 1), date(2004, 1, 1))) if random.random() < 0.7 else "",
             random.choice(("yes", "no", "Y", "n", "ja", "nein", "1", "0", "x", "")), random.choice(("", "", "", "*")), "active",
+            {7: "yes", 8: "no", 9: "ask first"}.get(index % 50, ""),
         ])  # fmt: skip
     spoilt = _spoil_people(made)
     made.clean_people = [i for i in range(PEOPLE) if i not in spoilt]

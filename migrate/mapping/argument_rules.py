@@ -136,6 +136,13 @@ def _ignored(*known: str) -> Callable[[Given], Iterator[Wrong]]:
     return rule
 
 
+def _stale(given: Given) -> Iterator[Wrong]:
+    if (given["touched"] is None) != (given["untouched"] is None):
+        yield "`touched` and `untouched` belong together", "touched" if given["touched"] else "untouched", ""
+    if isinstance(given["touched"], str):
+        yield "`touched` is a column", "touched", "write {from: COLUMN}"
+
+
 def _ignored_in_email(given: Given) -> Iterator[Wrong]:
     if "ignore" in given:  # the rule, not the function of that name
         yield from _ignored("typo", "disposable", "role", "placeholder")(given)
@@ -155,6 +162,7 @@ _RULES: Mapping[str, Callable[[Given], Iterator[Wrong]]] = {
     "timestamp": _dates,
     "boolean": _boolean,
     "expr": _expr,
+    "stale": _stale,
     "email": _ignored_in_email,
     "person": _ignored("caps", "emoji", "title", "comma", "company", "digits", "email"),
 }

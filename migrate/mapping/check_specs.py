@@ -186,17 +186,35 @@ EXPR = _rule(
         ("x", {"sql": "1 = 2", "code": "closed_before_created"}, ("closed_before_created",)),
     ),
 )
+STALE = _rule(
+    "stale",
+    "The date on which an open deal is to close: it is past, or nobody has touched the deal for long. The report says how many "
+    "there are, and the sum of their amounts.",
+    Parameter("open", "expression", "an SQL condition: the deal is open", required=True, fixed=True),
+    Parameter("touched", "moment", "the column that says when somebody touched it last"),
+    Parameter("untouched", "duration", "how long ago that may be", fixed=True),
+    Parameter("amount", "text", "the field that holds its amount in the target", fixed=True),
+    examples=(
+        ("1999-12-31", "1 = 1", ("stale",)),
+        ("1999-12-31", "1 = 2", ()),
+        ("9999-12-31", "1 = 1", ()),
+    ),
+)
 CHECK_SPECS: Mapping[str, FunctionSpec] = MappingProxyType(
-    {spec.name: spec for spec in (EMAIL, PHONE, NOT_TEST_DATA, PERSON, NOT_BEFORE, NOT_AFTER, FRESH, EXPR)}
+    {
+        spec.name: spec
+        for spec in (EMAIL, PHONE, NOT_TEST_DATA, PERSON, NOT_BEFORE, NOT_AFTER, FRESH, EXPR, STALE)
+    }
 )
 
 
 def condition_of(check: Check) -> str | None:
-    """The SQL of an `expr` rule, None of any other."""
-    if check.name != "expr":
+    """The SQL of a rule that has some: `expr` and `stale`."""
+    name = {"expr": "sql", "stale": "open"}.get(check.name)
+    if name is None:
         return None
     given = check.argument
-    return str(given.get("sql")) if isinstance(given, dict) else str(given)
+    return str(given.get(name)) if isinstance(given, dict) else str(given)
 
 
 def arguments_of_check(name: str, given: Arguments) -> dict[str, object]:

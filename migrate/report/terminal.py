@@ -57,6 +57,7 @@ MEANINGS = {
     "not_before": "is a date before the one it must follow",
     "not_after": "is a date after the one it must precede",
     "fresh": "is a date too long ago",
+    "stale": "is an open deal past its date, or untouched for long",
     "expr": "does not meet a condition of the mapping",
     "no_consent": "may not move: there is no consent",
     "consent_unknown": "is a word of consent that is neither yes nor no, and counts as no consent",
@@ -136,6 +137,9 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     _flow(console, balances)
     _before_and_after(console, known.get("checks") or ())
     _quality(console, known.get("quality") or {})
+    for name, deals in (known.get("stale") or {}).items():
+        worth = f", {deals['amount']} {deals['sum']} in all" if deals.get("sum") else ""
+        line(console, f"{name}: {int(deals['rows']):,} stale open deals{worth}")
     for name, archived in (known.get("archived") or {}).items():
         line(
             console,

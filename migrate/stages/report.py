@@ -63,6 +63,7 @@ def facts(ctx: Context, *, state: str, exit_code: int = 0) -> dict[str, Any]:
         "verdicts": (verdicts := [v for _, v in ctx.ledger.verdicts(ctx.run)]),
         "checks": [v.evidence for v in verdicts if "whole" in v.evidence],
         "quarantine": quarantined(ctx),
+        "stale": known.get("stale") or {},
         "quality": known.get("quality") or {},
         "edited": known.get("edited") or {},
         "gone": gone_counts(ctx),

@@ -43,7 +43,7 @@ from migrate.state.gone import decide_gone, gone_file, refuse_too_many
 from migrate.state.identity import first_names
 from migrate.state.lookups import table_lookups
 from migrate.state.proven import known_crosswalk, source_rows, target_rows
-from migrate.state.quality import quality_scores
+from migrate.state.quality import quality_scores, stale_deals
 from migrate.state.quarantine import write_quarantine
 from migrate.state.records import meta_rows
 from migrate.state.roads import all_sources, entity_rows
@@ -139,7 +139,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     counts = {name: road.count for name, road in rows.items()}
     ctx.ledger.put_run_facts(ctx.run, {"transform": _facts(settled, counts)})
     quality = quality_scores(ctx)
-    ctx.ledger.put_run_facts(ctx.run, {"quality": quality})
+    ctx.ledger.put_run_facts(ctx.run, {"quality": quality, "stale": stale_deals(ctx)})
     gone = decide_gone(ctx, known)
     ctx.ledger.put_run_facts(ctx.run, {"gone": gone})
     _gates(ctx, settled, counts, [*stops, *settled.stops])

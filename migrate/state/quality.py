@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,46 @@ def quality_scores(ctx: Context) -> dict[str, JSON]:
             if files and (folder / "settled.parquet").exists():
                 found[name] = _of_entity(db, entity, folder, files)
     return found
+
+
+def stale_deals(ctx: Context) -> dict[str, JSON]:
+    """ENTITY.FIELD → rows that its `stale` rule found, the field of their amounts and the sum of these (text, exact)."""
+    found: dict[str, JSON] = {}
+    with workspace(ctx.room("temp")) as db:
+        for name, entity in ctx.entities.items():
+            folder = ctx.folder / "transform" / name
+            rows, events = sorted(folder.glob("rows-*.parquet")), sorted(folder.glob("events-[0-9]*.parquet"))
+            for field, amount in amounts_of(entity).items() if rows else ():
+                told = (
+                    f"SELECT rid FROM {parquet(events)} WHERE field = {literal(field)} AND code LIKE 'stale%'"
+                    if events
+                    else ""
+                )
+                set_aside = (
+                    f"SELECT rid FROM (SELECT rid, unnest(codes) AS code, unnest(fields) AS field FROM "
+                    f"{parquet([folder / 'quarantine.parquet'])}) WHERE code = 'stale' AND field = {literal(field)}"
+                )
+                which = f"{told} UNION {set_aside}" if told else set_aside
+                total = (
+                    f"sum(TRY_CAST({identifier(amount)} AS DECIMAL(38, 4)))::VARCHAR" if amount else "NULL"
+                )
+                count, sum_ = db.execute(
+                    f"SELECT count(*), {total} FROM {parquet(rows)} WHERE __rid IN ({which})"
+                ).fetchall()[0]
+                if count:
+                    exact = None if sum_ is None else format(Decimal(sum_).normalize(), "f")
+                    found[f"{name}.{field}"] = {"rows": int(count), "amount": amount or None, "sum": exact}
+    return found
+
+
+def amounts_of(entity: Entity) -> dict[str, str]:
+    """Field with a `stale` rule → the field of the amounts, "" where none is named."""
+    return {
+        name: str(rule.argument.get("amount") or "") if isinstance(rule.argument, dict) else ""
+        for name, field in entity.fields.items()
+        for rule in field.check
+        if rule.name == "stale"
+    }
 
 
 def _of_entity(

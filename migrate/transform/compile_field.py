@@ -110,11 +110,20 @@ def _conditions(field: Field, path: str, scope: Scope) -> dict[str, Prepared]:
         for argument, column in rule.columns.items():
             scope.column(column, ".".join(map(str, (_rule_path(rule, path, number, scope), *argument))))
         stated = condition_of(rule)
+        if rule.name == "stale" and isinstance(rule.argument, dict):
+            _amount(str(rule.argument.get("amount") or ""), rule, path, number, scope)
         if stated is not None:
-            prepared = scope.sql(stated, _rule_path(rule, path, number, scope), boolean=True)
+            sql = f"coalesce(({stated}), false)" if rule.name == "stale" else stated  # NULL is no open deal
+            prepared = scope.sql(sql, _rule_path(rule, path, number, scope), boolean=True)
             if prepared is not None:
                 found[stated] = prepared
     return found
+
+
+def _amount(name: str, rule: Check, path: str, number: int, scope: Scope) -> None:
+    if name and name not in scope.entity.fields:
+        hint = did_you_mean(name, scope.entity.fields)
+        scope.wrong("unknown_name", _rule_path(rule, path, number, scope), f'no field gives "{name}"', hint)
 
 
 def _rule_path(rule: Check, path: str, number: int, scope: Scope) -> str:

@@ -27,7 +27,7 @@ from migrate.transform.keys import combined, reference_keys
 from migrate.transform.lookup import Lookup
 from migrate.transform.origin import Given, NamedRow
 from migrate.transform.parameters import run_step
-from migrate.transform.quality import About, Broken
+from migrate.transform.quality import QUALITY, About, Broken
 from migrate.transform.source_rows import SourceRows
 from migrate.transform.values import (
     DATE,
@@ -270,15 +270,16 @@ class FieldRun:
     def _failed(self, rule: Check, broken: Broken) -> None:
         """A row that is quarantined keeps its value here, so that the rules that follow are all heard."""
         mask, outcome = broken.mask, broken.outcome or rule.on_fail
+        own = f"{broken.code}_" if rule.name in QUALITY else ""  # other rules are told by their field alone
         if outcome in ("quarantine", "stop"):
             self.findings.reason(mask, self.field.name, broken.code, broken.detail, stop=outcome == "stop")
         elif outcome == "warn":
-            self.event(mask, "warned" if broken.code == rule.name else broken.code)
+            self.event(mask, broken.code if own else "warned")
         elif outcome == "empty_and_flag":
-            self.event(mask, "emptied" if broken.code == rule.name else f"{broken.code}_emptied")
+            self.event(mask, f"{own}emptied")
             self.values = Values(emptied(self.values.series, mask), self.values.type)
         else:
-            self.event(mask, "defaulted" if broken.code == rule.name else f"{broken.code}_defaulted")
+            self.event(mask, f"{own}defaulted")
             self.values = Values(emptied(self.values.series, mask), self.values.type)
             if self.field.field.default is not None:
                 self.fill(mask, self.field.field.default)

@@ -121,3 +121,44 @@ def test_an_entity_without_rows_has_no_scores_to_fall_short_of(tmp_path: Path) -
         .get("validity", {"after": None})["after"]
         is None
     )
+
+
+DEALS_SOURCE = (
+    "CREATE TABLE opportunities(id INTEGER PRIMARY KEY, stage TEXT, amount TEXT, closes DATE, changed DATE)",
+    """INSERT INTO opportunities VALUES (1, 'open', '10.50', '2001-01-01', '9999-01-01'), (2, 'won', '7', '2001-01-01', NULL),
+        (3, 'open', '5', '9999-01-01', '2001-01-01'), (4, NULL, '3', '2001-01-01', NULL), (5, 'open', '4', '9999-01-01', NULL)""",
+)
+DEALS = """
+  deals:
+    from: opportunities
+    key: id
+    into: deals
+    fields:
+      amount: {from: amount, do: [decimal]}
+      closes_on:
+        from: closes
+        on_fail: warn
+        check: [{stale: {open: "stage <> 'won'", touched: {from: changed}, untouched: 90 days, amount: amount}}]
+"""
+
+
+def test_stale_open_deals_are_listed_with_their_amounts(tmp_path: Path) -> None:
+    target = ("CREATE TABLE deals(id INTEGER PRIMARY KEY, amount DECIMAL(12,2), closes_on DATE)",)
+    made = bare(tmp_path, DEALS_SOURCE, target, DEALS)
+    made.run()
+    report = api.report("latest", home=made.home)
+    assert report["stale"] == {"deals.closes_on": {"rows": 2, "amount": "amount", "sum": "15.5"}}
+    assert report["quality"]["deals"]["scores"]["timeliness"] == {"before": 0.6, "after": 0.6}
+    cells = api.quarantine_cells("latest", code="stale", home=made.home)
+    assert [(c["key"], c["value"], c["amount"]) for c in cells] == [
+        ('["1"]', "2001-01-01", "10.50"),
+        ('["3"]', "9999-01-01", "5.00"),
+    ]
+    assert "2 stale open deals, amount 15.5 in all" in made.command("report", "latest").out
+    (tmp_path / "other").mkdir()
+    other = bare(
+        tmp_path / "other", DEALS_SOURCE, target, DEALS.replace("on_fail: warn", "on_fail: quarantine")
+    )
+    other.run()
+    assert other.codes("deals") == {'["1"]': ["stale"], '["3"]': ["stale"]}
+    assert api.report("latest", home=other.home)["stale"]["deals.closes_on"]["sum"] == "15.5"

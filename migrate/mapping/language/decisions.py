@@ -48,7 +48,7 @@ CHANNEL = Record(
         "no_if": Key(_COLUMNS, "Columns that say no where they hold a yes (opt-outs): one is enough. Empty says nothing."),
         "yes_if": Key(_COLUMNS, "Columns of which one must say yes (opt-ins). Empty is no consent."),
         "fields": Key(
-            Many(Words("a field or a let value", raw=True), "a field or let value, or a list of them", single=True),
+            Many(Words("a field or a let value", raw=True), "a field or let value, or a list of them", single=True, at_least=0),
             "The fields and let values that do not move without consent; by default that of the channel's name.",
         ),
         "opt_out": Key(TARGET_COLUMN, "The field that says no in the target: a yes that it holds there stays."),

@@ -69,6 +69,20 @@ def fresh(arguments: Mapping[str, Any], values: Values, about: About) -> list[Br
     return [Broken(mine.given & _less(mine, oldest), "fresh", f"longer ago than {span.number} {span.unit}")]
 
 
+def stale(arguments: Mapping[str, Any], values: Values, about: About) -> list[Broken]:
+    closed = about.conditions.get(arguments["open"])
+    if closed is None:
+        return []
+    size = len(values.series)
+    mine = moments_of(values, about)
+    mask = mine.given & _less(mine, _of_day(about.today, size))
+    touched, span = arguments["touched"], arguments["untouched"]
+    if isinstance(touched, FromColumn) and isinstance(span, Duration) and about.alike is not None:
+        last = moments_of(about.alike(touched.from_), about)
+        mask = mask | (last.given & _less(last, _of_day(span.before(about.today), size)))
+    return [Broken(mask & ~closed, "stale", "an open deal past its date, or untouched for long")]
+
+
 def _both(limit: object, values: Values, about: About) -> tuple[Moments, Moments, str]:
     mine = moments_of(values, about)
     if isinstance(limit, FromColumn) and about.alike is not None:

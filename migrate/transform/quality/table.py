@@ -7,7 +7,7 @@ from typing import Any
 
 from migrate.mapping.check_specs import arguments_of_check
 from migrate.mapping.model import Check
-from migrate.transform.quality.dates import fresh, not_after, not_before
+from migrate.transform.quality.dates import fresh, not_after, not_before, stale
 from migrate.transform.quality.emails import email
 from migrate.transform.quality.found import About, Broken
 from migrate.transform.quality.numbers_of_phones import phone
@@ -31,6 +31,7 @@ QUALITY: Mapping[str, Rule] = {
     "not_after": not_after,
     "fresh": fresh,
     "expr": _expr,
+    "stale": stale,
 }
 
 

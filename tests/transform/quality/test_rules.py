@@ -53,7 +53,12 @@ def test_every_rule_is_built_and_documented() -> None:
 
 @pytest.mark.parametrize("name", [n for n in CHECK_SPECS if n != "expr"])
 def test_empty_values_break_nothing(name: str) -> None:
-    arguments = {"not_before": "2026-01-01", "not_after": "today", "fresh": "12 months"}.get(name)
+    arguments = {
+        "not_before": "2026-01-01",
+        "not_after": "today",
+        "fresh": "12 months",
+        "stale": "1 = 1",
+    }.get(name)
     assert found(name, [None, None], arguments) == [set(), set()]
     assert found(name, [], arguments) == []
 
