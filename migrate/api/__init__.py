@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from migrate.api.databases import doctor, profile, schema
     from migrate.api.drilling import drill, drills
     from migrate.api.duplicates import duplicates_find
+    from migrate.api.erasing import erase
     from migrate.api.gone import gone
     from migrate.api.mappings import dictionary, examples
     from migrate.api.preview import preview
@@ -28,6 +29,7 @@ _HOMES = {
     "backups": ("backup_check", "backup_show", "backups"),
     "vault": ("backup_create", "backup_keygen", "backup_prune"),
     "proofs": ("backup_keys",),
+    "erasing": ("erase",),
     "databases": ("doctor", "profile", "schema"),
     "drilling": ("drill", "drills"),
     "duplicates": ("duplicates_find",),
@@ -69,6 +71,7 @@ __all__ = [
     "drill",
     "drills",
     "duplicates_find",
+    "erase",
     "examples",
     "gone",
     "plan",

@@ -82,7 +82,7 @@ def _contents(backup: Backup) -> dict[str, Any]:
         "tables": [
             {
                 "table": t.name,
-                "rows": backup.rows(t.name),
+                "rows": backup.rows_stored(t.name),
                 "parts": len(backup.parts_by_table[t.name]),
                 "columns": len(t.columns),
                 "not_carried": list(t.not_carried),

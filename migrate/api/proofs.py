@@ -26,10 +26,11 @@ def backup_keys(
     signing_key: str | None = None,
     trusted: Sequence[str] = (),
     require_signature: bool = False,
+    erasure_secret: str | None = None,
 ) -> Keys:
     """The keys of a vault: those given, and where nothing is given, those that the environment names (MIGRATE_BACKUP_…).
 
-    `recipients` and `trusted` are public keys or files of them; `identity` and `signing_key` say where a secret lies: a
+    `recipients` and `trusted` are public keys or files of them; `identity`, `signing_key` and `erasure_secret` say where a secret lies: a
     file, or keyring:SERVICE/NAME. Raises Unreachable where it is not there, UsageError where it is no key."""
     given = keys_from(
         recipients=recipients,
@@ -37,6 +38,7 @@ def backup_keys(
         signing=signing_key,
         trusted=trusted,
         require_signature=require_signature,
+        erasure=erasure_secret,
         base=Path.cwd(),
     )
     return given.over(keys_of_environment())

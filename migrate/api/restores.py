@@ -53,6 +53,7 @@ def backup_restore(
     backup = open_backup(vault, name)
     if backup.locked:  # before a database is made for nothing
         raise backup.locked
+    backup.effects  # noqa: B018 - nor where it cannot be told what was erased
     if tables:
         chosen_of(backup, tables)  # says at once which are not there
     needed = _fitting_engine(backup, into)
@@ -83,6 +84,7 @@ def backup_restore(
         "state": done.state,
         "tables": list(done.schema.table_names),
         "rows": done.rows,
+        "erased": dict(backup.effects.rows),
         "replaced": done.replaced or None,
         "not_restored": list(done.not_restored),
         "not_carried": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -237,10 +238,14 @@ def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-.")[:60] or "database"
 
 
-def backup_keygen(folder: Path, *, signing: bool = False) -> dict[str, str]:
+def backup_keygen(folder: Path, *, signing: bool = False, erasure: bool = False) -> dict[str, str]:
     """A new pair of keys in files of `folder` (0600): an identity of age that opens backups, or (`signing`) an Ed25519 key
-    that signs them. Gives the public one, and where the secret one lies. Raises UsageError where a file is there already."""
-    if signing:
+    that signs them, or (`erasure`) the secret of erasures, which has no public half. Gives the public one, and where the
+    secret one lies. Raises UsageError where a file is there already."""
+    if erasure:
+        public, path, extra = "", folder / "erasure-secret.txt", {}
+        files = {path: f"MIGRATE-ERASURE-SECRET-{secrets.token_hex(32)}\n"}
+    elif signing:
         secret, public = signature.new_key()
         path, extra = folder / "backup-signing.pem", {"pem": str(folder / "backup-signing.pub")}
         files = {path: secret, folder / "backup-signing.pub": signature.public_pem(public)}

@@ -11,6 +11,7 @@ from migrate.cli import (
     backup,
     drill,
     duplicates,
+    erase,
     gone,
     later,
     mapping,
@@ -68,4 +69,5 @@ app.add_typer(sources.app)
 app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(backup.app, name="backup")
 app.add_typer(drill.app)
+app.add_typer(erase.app)
 app.add_typer(later.app)

@@ -34,9 +34,17 @@ Trusted = Annotated[
         help="Only backups that this public key (ed25519:… or a file) signed; several times. Default: $MIGRATE_BACKUP_TRUSTED, required or not.",
     ),
 ]
+ErasureSecret = Annotated[
+    str | None,
+    typer.Option(
+        "--erasure-secret",
+        metavar="FILE",
+        help="The secret that tells which rows were erased: a file, or keyring:SERVICE/NAME; default: $MIGRATE_ERASURE_SECRET.",
+    ),
+]
 
 
-def _keys(session: Session, identity: str | None, trusted: list[str] | None, **more: Any) -> Any:
+def keys_of(session: Session, identity: str | None, trusted: list[str] | None, **more: Any) -> Any:
     """None leaves it to the environment."""
     given = {"identity": identity, "trusted": tuple(trusted or ()), "require_signature": bool(trusted)} | more
     return session.api.backup_keys(**given) if any(given.values()) else None
@@ -45,7 +53,7 @@ def _keys(session: Session, identity: str | None, trusted: list[str] | None, **m
 @command(app, "list")
 def list_(session: Session, store: Store = None, identity: Identity = None, trust: Trusted = None) -> None:
     """List the backups, with what is proven about each."""
-    keys = _keys(session, identity, trust)
+    keys = keys_of(session, identity, trust)
     found = session.api.backups(store=store, home=session.home, keys=keys)
     from migrate.cli import views_vault
 
@@ -57,7 +65,7 @@ def show(
     session: Session, backup: Id, store: Store = None, identity: Identity = None, trust: Trusted = None
 ) -> None:
     """Show what a backup holds and which checks it passed."""
-    keys = _keys(session, identity, trust)
+    keys = keys_of(session, identity, trust)
     document = session.api.backup_show(backup, store=store, home=session.home, keys=keys)
     from migrate.cli import views
 
@@ -86,6 +94,7 @@ def check(
     store: Store = None,
     identity: Identity = None,
     trust: Trusted = None,
+    erasure_secret: ErasureSecret = None,
 ) -> None:
     """Check a backup, up to a level. Only 4 and 5 restore it, and only a restore proves.
 
@@ -105,7 +114,7 @@ def check(
             scratch=scratch,
             store=store,
             home=session.home,
-            keys=_keys(session, identity, trust),
+            keys=keys_of(session, identity, trust, erasure_secret=erasure_secret),
         )
     from migrate.cli import views
 
@@ -147,6 +156,7 @@ def restore(
     store: Store = None,
     identity: Identity = None,
     trust: Trusted = None,
+    erasure_secret: ErasureSecret = None,
 ) -> None:
     """Restore a backup for good, and compare every value with it.
 
@@ -169,7 +179,7 @@ def restore(
             trust_sql=trust_sql,
             store=store,
             home=session.home,
-            keys=_keys(session, identity, trust),
+            keys=keys_of(session, identity, trust, erasure_secret=erasure_secret),
             progress=progress,
         )
     from migrate.cli import views_vault
@@ -241,7 +251,7 @@ def create(
             prove_it=prove,
             store=store,
             home=session.home,
-            keys=_keys(session, identity, None, recipients=tuple(recipient or ()), signing_key=sign),
+            keys=keys_of(session, identity, None, recipients=tuple(recipient or ()), signing_key=sign),
             progress=progress,
         )
     from migrate.cli import views_vault
@@ -311,6 +321,9 @@ def keygen(
     signing: Annotated[
         bool, typer.Option("--signing", help="A key that signs backups, instead of one that opens them.")
     ] = False,
+    erasure: Annotated[
+        bool, typer.Option("--erasure", help="The secret that tells which rows were erased by request.")
+    ] = False,
 ) -> None:
     """Make a pair of keys: the secret one into a file, the public one for you to use.
 
@@ -323,7 +336,7 @@ def keygen(
 
         migrate backup keygen --signing ~/.config/migrate
     """
-    document = session.api.backup_keygen(folder, signing=signing)
+    document = session.api.backup_keygen(folder, signing=signing, erasure=erasure)
     from migrate.cli import views
 
     session.answer(document, lambda console: views.anything(console, document))

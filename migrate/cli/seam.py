@@ -123,9 +123,26 @@ class Api(Protocol):
         signing_key: str | None = None,
         trusted: Sequence[str] = (),
         require_signature: bool = False,
+        erasure_secret: str | None = None,
     ) -> Any: ...
 
-    def backup_keygen(self, folder: Path, *, signing: bool = False) -> dict[str, str]: ...
+    def backup_keygen(
+        self, folder: Path, *, signing: bool = False, erasure: bool = False
+    ) -> dict[str, str]: ...
+
+    def erase(
+        self,
+        mapping: Path | str | None = None,
+        *,
+        entity: str | None = None,
+        system: str | None = None,
+        table: str | None = None,
+        by: Sequence[str] = (),
+        keys: Sequence[str],
+        store: str | None = None,
+        home: Path | None = None,
+        vault_keys: Any = None,
+    ) -> dict[str, Any]: ...
 
     def backups(
         self, *, store: str | None = None, home: Path | None = None, keys: Any = None

@@ -64,6 +64,22 @@ def created(console: Console, document: Document) -> None:
         verdicts(console, [v for v in document.get("verdicts") or () if not v.get("passed")])
 
 
+def erased(console: Console, document: Document) -> None:
+    for one in document.get("erasures") or ():
+        known = f", {count(one['known_before'])} were recorded before" if one.get("known_before") else ""
+        what = f"{one.get('system')} {one.get('table')} by {', '.join(one.get('by') or ())}"
+        line(console, f"{what}: {count(one.get('recorded'))} recorded{known}.", "bold")
+        if one.get("problem"):
+            line(console, f"  {one['problem']}", "red")
+        elif "left_out" in one:
+            rows, emptied = sum(one["left_out"].values()), sum(one["references_emptied"].values())
+            line(
+                console,
+                f"  A restore of {one.get('backup')} now leaves out {count(rows)} rows and empties {count(emptied)} references.",
+            )
+    line(console, "Databases were not touched: delete there what they hold.")
+
+
 def pruned(console: Console, document: Document) -> None:
     removed, dry = document.get("removed") or (), document.get("dry_run")
     for one in removed:
@@ -100,5 +116,6 @@ def backups(console: Console, found: Sequence[Document]) -> None:
             continue
         what = f"  {one.get('role')} {one.get('system')} ({one.get('engine')}), taken {moment(one.get('snapshot_at'))}, "
         held = f"{count(one.get('tables'))} tables, {count(one.get('rows'))} rows, {count(one.get('bytes'))} bytes, "
+        held += ("encrypted, " if one.get("encrypted") else "") + ("signed, " if one.get("signed_by") else "")
         proven = ("proven by a restore", "green") if one.get("proven") else ("not proven", "bold red")
         console.print(Text.assemble(clean(what + held, limit=400), proven))

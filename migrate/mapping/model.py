@@ -102,6 +102,7 @@ class Backup(Strict):
     encrypt: Encrypt | None = None
     sign: Sign | None = None
     require_signature: bool = False
+    erasure_secret: str | None = Key(default=None, repr=False)  # where it lies, as an identity
     tables: tuple[str, ...] = ("touched",)  # "touched" and/or table names to add
     keep: Keep | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from migrate.context import Context
@@ -56,15 +57,20 @@ def extracted_rows(ctx: Context, source: str) -> Rows:
 
 
 def source_rows(ctx: Context, source: str) -> Rows:
-    return _rows(ctx, proven_backups(ctx)[f"source:{source}"])
+    """Without those that were erased by request (F31), which are no rows of the run then: a part has as many as are left."""
+    backup = proven_backups(ctx)[f"source:{source}"]
+    stored = {(p.table, p.index): p for p in backup.manifest.parts}
+    left = {
+        table: tuple(replace(p, rows=p.rows - backup.effects.rows_in(p)) for p in parts)
+        for table, parts in backup.parts_by_table.items()
+    }
+    return Rows(backup.schema, left, lambda ref: backup.part(stored[ref.table, ref.index]))
 
 
 def target_rows(ctx: Context) -> Rows:
-    return _rows(ctx, proven_backups(ctx)["target"])
-
-
-def _rows(ctx: Context, backup: Backup) -> Rows:
-    return Rows(backup.schema, backup.parts_by_table, backup.part)
+    """With every row that the target had: it has them still, whatever a restore would leave out (F31)."""
+    backup = proven_backups(ctx)["target"]
+    return Rows(backup.schema, backup.parts_by_table, backup.raw)
 
 
 def known_crosswalk(ctx: Context) -> Path | None:

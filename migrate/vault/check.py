@@ -104,7 +104,7 @@ def _rows(backup: Backup) -> Iterator[str]:
         for ref in backup.parts_by_table[table.name]:
             where = f"{table.name} part {ref.index}"
             try:
-                rows = backup.part(ref)
+                rows = backup.raw(ref)
                 if not rows.schema.equals(layout_wanted):
                     yield f"{where} does not have the columns of the schema"
                     continue
@@ -117,8 +117,8 @@ def _rows(backup: Backup) -> Iterator[str]:
             # rows are counted
             if backup.manifest.algorithm == canon.ALGORITHM and digest.text() != ref.digest:
                 yield f"{where} has other rows than those that were read: its digest differs"
-        if total.rows != backup.rows(table.name):
-            yield f"{table.name} has {total.rows} rows, expected {backup.rows(table.name)}"
+        if total.rows != backup.rows_stored(table.name):
+            yield f"{table.name} has {total.rows} rows, expected {backup.rows_stored(table.name)}"
 
 
 def _collected(problems: Iterator[str]) -> list[str]:

@@ -19,12 +19,13 @@ RECIPIENTS = "MIGRATE_BACKUP_RECIPIENTS"
 IDENTITY = "MIGRATE_BACKUP_IDENTITY"
 SIGNING_KEY = "MIGRATE_BACKUP_SIGNING_KEY"
 TRUSTED = "MIGRATE_BACKUP_TRUSTED"
+ERASURE_SECRET = "MIGRATE_ERASURE_SECRET"
 REQUIRE_SIGNATURE = "MIGRATE_BACKUP_REQUIRE_SIGNATURE"
 
 _KEYRING = "keyring:"
 _LIMIT = 1 << 20  # bytes of a file of keys
 _PUBLIC = re.compile(r"age1|ssh-|ed25519:")
-_SECRET = re.compile(r"AGE-SECRET-KEY-|AGE-PLUGIN-|-----BEGIN", re.IGNORECASE)
+_SECRET = re.compile(r"AGE-SECRET-KEY-|AGE-PLUGIN-|-----BEGIN|MIGRATE-ERASURE-SECRET-", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Keys:
     signing: str = field(default="", repr=False)
     trusted: tuple[str, ...] = ()
     require_signature: bool = False
+    erasure: str = field(default="", repr=False)  # the secret that tells which rows are erased
 
     def over(self, other: Keys) -> Keys:
         """These, and where they say nothing, the other's."""
@@ -47,6 +49,7 @@ class Keys:
             signing=self.signing or other.signing,
             trusted=self.trusted or other.trusted,
             require_signature=self.require_signature or other.require_signature,
+            erasure=self.erasure or other.erasure,
         )
 
 
@@ -60,6 +63,7 @@ def keys_from(
     signing: str | None = None,
     trusted: Iterable[str] = (),
     require_signature: bool = False,
+    erasure: str | None = None,
     base: Path,
 ) -> Keys:
     """Keys out of what a user wrote: public ones by themselves or as files of them, secret ones as `read_secret` reads them.
@@ -71,6 +75,7 @@ def keys_from(
         signing=read_secret(signing, "the key that signs backups", base) if signing else "",
         trusted=_public(trusted, "trusted key", base),
         require_signature=require_signature,
+        erasure=read_secret(erasure, "the secret of erasures", base) if erasure else "",
     )
 
 
@@ -83,6 +88,7 @@ def keys_of_environment(environment: Mapping[str, str] | None = None) -> Keys:
         signing=there.get(SIGNING_KEY),
         trusted=_listed(there.get(TRUSTED, "")),
         require_signature=there.get(REQUIRE_SIGNATURE, "").lower() in ("1", "true", "yes", "on"),
+        erasure=there.get(ERASURE_SECRET),
         base=Path.cwd(),
     )
 
@@ -98,6 +104,7 @@ def keys_of_policy(policy: Backup, base: Path) -> Keys:
         signing=sign.key if sign else None,
         trusted=sign.trusted if sign else (),
         require_signature=policy.require_signature,
+        erasure=policy.erasure_secret,
         base=base,
     ).over(keys_of_environment())
 

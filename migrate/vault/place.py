@@ -231,4 +231,4 @@ def _closed(chosen: Backup, place: Place) -> Backup:
 
 
 def _rows(chosen: Backup) -> int:
-    return sum(p.rows for p in chosen.manifest.parts)
+    return sum(chosen.rows(name) for name in chosen.schema.table_names)

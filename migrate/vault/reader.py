@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from migrate import durable, parts
-from migrate.errors import Corrupt, UsageError
+from migrate import canon, durable, parts
+from migrate.errors import Corrupt, GateClosed, UsageError
 from migrate.model import FileRef, Manifest, PartRef, Schema, Table
 from migrate.stores.protocol import Store
-from migrate.vault import age, layout, schema_json, sealing, signature
+from migrate.vault import age, erasures, layout, schema_json, sealing, signature
+from migrate.vault.erasing import NO_EFFECTS, Effects, effects_of
 from migrate.vault.keyed import keys_of
 
 
@@ -43,6 +44,7 @@ class Backup:
     hash_key: bytes = field(default=b"", repr=False)
     locked: Exception | None = None  # why it does not open
     signed_by: str = ""  # the trusted key that signed the manifest
+    whole: Backup | None = None  # that of all tables, where this is a view of some
 
     @property
     def schema(self) -> Schema:
@@ -59,8 +61,26 @@ class Backup:
             found[ref.table].append(ref)
         return {name: tuple(refs) for name, refs in found.items()}
 
+    @cached_property
+    def effects(self) -> Effects:
+        """What erasures by request take out of it (F31). Raises GateClosed where that cannot be told, Locked, Corrupt."""
+        if self.whole is not None:
+            return self.whole.effects
+        asked = erasures.requests(self.store, self.manifest.system)
+        if not asked.by_table:
+            return NO_EFFECTS
+        return effects_of(asked, self.schema, self.parts_by_table, self.raw)
+
     def rows(self, table: str) -> int:
+        """How many a restore brings back: all but those that were erased by request."""
+        return self.rows_stored(table) - self.effects.rows.get(table, 0)
+
+    def rows_stored(self, table: str) -> int:
         return sum(ref.rows for ref in self.parts_by_table[table])
+
+    def expected(self, table: str) -> canon.Digest:
+        """The digest of what a restore brings back: the manifest's without what was erased by request."""
+        return self.effects.expected(table, canon.Digest.parse(self.manifest.digests[table]))
 
     def only(self, tables: Collection[str]) -> Backup:
         """A view of some of its tables, to be restored. Not to be checked: the manifest is that of all."""
@@ -70,12 +90,14 @@ class Backup:
         sequences = tuple(s for s in self.schema.sequences if s.name in needed or s.name not in others)
         return replace(
             self,
+            whole=self,
             typed=replace(self.schema, tables=chosen, sequences=sequences),
             manifest=replace(self.manifest, parts=tuple(p for p in self.manifest.parts if p.table in tables)),
         )
 
     def part(self, ref: PartRef) -> pa.Table:
-        """Rows of one part, decoded from bytes read out of the vault whose SHA-256 is the manifest's. Raises Corrupt, Locked."""
+        """Rows of one part, decoded from bytes read out of the vault whose SHA-256 is the manifest's, without those that
+        were erased by request. Raises Corrupt, Locked, GateClosed."""
         return self.decoded(ref, self.opened(ref, self.stored(ref)))
 
     def stored(self, ref: PartRef) -> bytes:
@@ -96,7 +118,15 @@ class Backup:
         return plain
 
     def decoded(self, ref: PartRef, data: bytes) -> pa.Table:
-        """The rows in what `opened` gave. Raises Corrupt where they are not what the manifest says."""
+        """The rows in what `opened` gave, without those that were erased by request. Raises Corrupt where they are not what
+        the manifest says."""
+        return self.effects.applied(ref, self._decoded(ref, data))
+
+    def raw(self, ref: PartRef) -> pa.Table:
+        """As `part`, with every row that was backed up: for checks of the bytes, never for restoring."""
+        return self._decoded(ref, self.opened(ref, self.stored(ref)))
+
+    def _decoded(self, ref: PartRef, data: bytes) -> pa.Table:
         if self.manifest.seal is None:
             return parts.decode_part(data, ref, self._where(ref))
         return parts.decode_rows(data, ref, self._where(ref))
@@ -110,8 +140,12 @@ class Backup:
             yield from self.part(ref).to_batches(max_chunksize=65_536)
 
     def part_file(self, ref: PartRef | FileRef, cache: Path) -> Path:
-        """A verified private copy of one object in the folder `cache`, decrypted, by its SHA-256; made once. Raises
-        Corrupt, Locked."""
+        """A verified private copy of one object in the folder `cache`, decrypted, by its SHA-256; made once. A part out of
+        which rows were erased by request is made anew without them. Raises Corrupt, Locked, GateClosed."""
+        if isinstance(ref, PartRef) and self.effects.touches(ref):
+            path = durable.make_private_folder(cache) / f"{ref.sha256}-left"
+            parts.write_rows(self.part(ref), path, point="vault.part_file")
+            return path
         path = cache / ref.sha256
         if path.is_file() and not path.is_symlink():
             if self._is(path, ref):
@@ -147,6 +181,12 @@ class Backup:
 
     def restore_files(self, folder: Path) -> list[Path]:
         """The original files, byte for byte, under their names below `folder` (private). Raises Corrupt."""
+        if self.effects.rows:  # they hold what was erased, in a form of their own
+            raise GateClosed(
+                "rows of this backup were erased by request, and its original files hold them still",
+                where=self.manifest.id,
+                kept="The files were not brought back; the tables can be restored.",
+            )
         restored = []
         for ref in self.manifest.files:
             path = folder / ref.name

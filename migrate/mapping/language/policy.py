@@ -45,7 +45,7 @@ class VaultPlace(Words):
         return value
 
 
-SECRET_KEY = re.compile(r"(?i)AGE-SECRET-KEY-|AGE-PLUGIN-|-----BEGIN")
+SECRET_KEY = re.compile(r"(?i)AGE-SECRET-KEY-|AGE-PLUGIN-|-----BEGIN|MIGRATE-ERASURE-SECRET-")
 
 
 class YesNo(Choice):
@@ -140,6 +140,10 @@ BACKUP = Record(
         "keep": Key(KEEP, "How many backups stay."),
         "encrypt": Key(ENCRYPT, "For whom backups are encrypted; without it they are not."),
         "sign": Key(SIGN, "Who signs backups, and whose signatures count."),
+        "erasure_secret": Key(
+            Secret("a file, keyring:SERVICE/NAME or ${NAME}", env=True),
+            "Where the secret lies that tells which rows were erased by request.",
+        ),
         "require_signature": Key(YesNo(), "Backups that no trusted key signed are not used."),
     },
     Backup,

@@ -20,6 +20,7 @@ from migrate.ledger.receipts import meta_table
 from migrate.model import Table
 from migrate.planning import state_columns
 from migrate.stages.rollback.victims import Conflict, Undo, images
+from migrate.vault.erasures import requests
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Deleted:
 def deleted(ctx: Context, undos: Mapping[str, Undo]) -> Iterator[Deleted]:
     """Chunk by chunk what the run deleted of these entities (by name)."""
     entries: dict[str, pa.Table] = {}
+    asked = requests(ctx.store, "target")
     for row, image in images(ctx, "forgotten"):
         if row["entity"] in undos:
             entries[row["part"]] = image
@@ -47,6 +49,9 @@ def deleted(ctx: Context, undos: Mapping[str, Undo]) -> Iterator[Deleted]:
         for i, column in enumerate(("system", "entity")):  # a later run may have renamed them since
             named = pa.repeat(undo.identity[i], mine.num_rows)
             mine = mine.set_column(mine.column_names.index(column), column, named)
+        erased = asked.matching(undo.table, rows)  # who was erased by request does not come back (F31)
+        if erased.any():
+            rows, mine = rows.filter(pa.array(~erased)), mine.filter(pa.array(~erased))
         yield Deleted(undo, rows, mine)
 
 

@@ -1,0 +1,186 @@
+"""Erasure by request: rows that no restore brings back, recorded in the vault as keyed hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from migrate.api.keys import source_key
+from migrate.api.places import home_to_be
+from migrate.api.proofs import place_of
+from migrate.connectors.registry import open_target
+from migrate.durable import make_private_folder
+from migrate.errors import Corrupt, GateClosed, UsageError
+from migrate.ledger.ledger import Ledger
+from migrate.mapping.load import load_mapping
+from migrate.mapping.model import Mapping
+from migrate.model import Manifest
+from migrate.opening import home_of, vault_of
+from migrate.planning import identity_of
+from migrate.state.records import meta_rows
+from migrate.stores.protocol import Store
+from migrate.vault.erasures import record
+from migrate.vault.keyed import keys_of, with_keys
+from migrate.vault.keys import Keys
+from migrate.vault.reader import Backup, list_backups, open_backup
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Rows of one table of one system; no `columns`: those of its primary key."""
+
+    system: str
+    table: str
+    columns: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+def erase(
+    mapping: Path | str | None = None,
+    *,
+    entity: str | None = None,
+    system: str | None = None,
+    table: str | None = None,
+    by: Sequence[str] = (),
+    keys: Sequence[str],
+    store: str | None = None,
+    home: Path | None = None,
+    vault_keys: Keys | None = None,
+) -> dict[str, Any]:
+    """Record in the vault that rows are erased: every restore, drill, undo and run leaves them out from now on, whatever
+    backup it reads, and empties references to them (rows that must have one go too).
+
+    Either `mapping` and `entity`: rows by their source key, in backups of the source and, where the crosswalk knows them,
+    of the target. Or `system` and `table`, by the primary key or the columns `by`. A key is a bare value or a JSON array.
+    Databases are not touched: what they hold is deleted there. Raises UsageError for what is not there, GateClosed
+    without the vault's secret of erasures."""
+    if not keys:
+        raise UsageError("no key was given", hint="Give --key, several times for several rows.")
+    wanted = tuple(dict.fromkeys(source_key(k) for k in keys))
+    if mapping is not None:
+        if entity is None or table is not None or system is not None or by:
+            raise UsageError("of a mapping, rows are named by --entity and --key")
+        loaded = load_mapping(mapping)
+        place = vault_of(loaded, store)
+        if vault_keys is not None:
+            place = with_keys(place, vault_keys.over(keys_of(place)))
+        root = home_of(loaded, home)
+        asked = _of_entity(loaded, entity, wanted, root)
+    else:
+        if system is None or table is None or entity is not None:
+            raise UsageError(
+                "which rows are meant is not said",
+                hint="Give a mapping and --entity, or --system and --table; `migrate backup list` names the systems.",
+            )
+        place, root = place_of(store, home, vault_keys), home_to_be(home)
+        asked = [_Asked(system, table, tuple(by), wanted)]
+    newest = {one: _newest(place, one) for one in asked}
+    asked = [_with_columns(one, newest[one], place) for one in asked]
+    new = [len(record(place, system=a.system, table=a.table, columns=a.columns, keys=a.keys)) for a in asked]
+    with Ledger.open(make_private_folder(root) / "ledger.db") as ledger:
+        for one, count in zip(asked, new, strict=True):
+            ledger.audit("rows erased", "", {"system": one.system, "table": one.table, "recorded": count})
+    return {
+        "store": place.location,
+        "erasures": [
+            {
+                "system": one.system,
+                "table": one.table,
+                "by": list(one.columns),
+                "recorded": count,
+                "known_before": len(one.keys) - count,
+                **_effects(place, manifest),
+            }
+            for one, count, manifest in zip(asked, new, newest.values(), strict=True)
+        ],
+    }
+
+
+def _of_entity(mapping: Mapping, name: str, keys: tuple[str, ...], home: Path) -> list[_Asked]:
+    """The source's rows, and those that they became in the target."""
+    if name not in mapping.entities:
+        raise UsageError(
+            f"the mapping has no entity {name!r}", hint=f"Entities: {', '.join(mapping.entities)}."
+        )
+    entity = mapping.entities[name]
+    if entity.key_is_line or entity.key_is_content or not entity.table:
+        raise UsageError(
+            f"rows of {name} are not known by columns of a table",
+            hint="Give --system, --table and --by instead.",
+        )
+    system = mapping.sources[entity.source].system
+    asked = [_Asked(system, entity.table, tuple(entity.key), keys)]
+    target = open_target(mapping.target.url, base=Path(mapping.base), work=make_private_folder(home / "work"))
+    known, found = identity_of(mapping, name), []
+    try:
+        for rows in meta_rows(target, "crosswalk", ["system", "entity", "source_key", "target_key"]):
+            mine = rows.filter(
+                pc.and_(pc.equal(rows["system"], known[0]), pc.equal(rows["entity"], known[1]))
+            )
+            found += [r["target_key"] for r in mine.to_pylist() if r["source_key"] in keys]
+    finally:
+        target.close()
+    if found:
+        asked.append(_Asked("target", entity.into, (), tuple(found)))
+    return asked
+
+
+def _newest(place: Store, asked: _Asked) -> Manifest:
+    """The newest backup that has the table. Raises UsageError: a name that is mistyped would erase nothing."""
+    of_system = [
+        i.manifest
+        for i in list_backups(place)
+        if i.manifest is not None and i.manifest.system == asked.system
+    ]
+    having = [m for m in of_system if asked.table in m.digests]
+    if having:
+        return having[-1]
+    systems = sorted({i.manifest.system for i in list_backups(place) if i.manifest is not None})
+    what = (
+        f"no backup of {asked.system} has a table {asked.table}"
+        if of_system
+        else f"no backup is of {asked.system}"
+    )
+    there = (
+        f"Its tables: {', '.join(of_system[-1].digests)}." if of_system else f"Systems: {', '.join(systems)}."
+    )
+    raise UsageError(what, where=place.location, kept="Nothing was recorded.", hint=there)
+
+
+def _with_columns(asked: _Asked, manifest: Manifest, place: Store) -> _Asked:
+    backup = open_backup(place, manifest.id)
+    if backup.typed is None and asked.columns:
+        return asked  # what it holds cannot be seen here; a restore says where a column is missing
+    table = backup.schema.table(asked.table)
+    columns = asked.columns or table.primary_key
+    missing = [c for c in columns if c not in table.column_names]
+    if missing or not columns:
+        raise UsageError(
+            f"{asked.table} has no column {', '.join(missing)}"
+            if missing
+            else f"{asked.table} has no primary key",
+            where=manifest.id,
+            kept="Nothing was recorded.",
+            hint=f"Give --by with one of {', '.join(table.column_names)}.",
+        )
+    return _Asked(asked.system, asked.table, tuple(columns), asked.keys)
+
+
+def _effects(place: Store, manifest: Manifest) -> dict[str, Any]:
+    """What is left out of the newest backup now, by all erasures so far; nothing where that cannot be seen here."""
+    backup: Backup = open_backup(place, manifest.id)
+    if backup.typed is None:
+        return {"backup": manifest.id}
+    try:
+        found = backup.effects
+    except (Corrupt, GateClosed) as error:
+        return {"backup": manifest.id, "problem": str(error)}
+    return {
+        "backup": manifest.id,
+        "left_out": dict(found.rows),
+        "references_emptied": dict(found.references),
+    }

@@ -1,0 +1,181 @@
+"""Erasure requests of a vault (F31): which rows no restore brings back, as keyed hashes that say nothing of whose they are.
+
+    erasures/000000.json   append-only; each names the one before it
+
+A request names a system and a table in the open, and the key of a row by HMAC under a secret that is kept elsewhere. The
+secret also seals every record, so that nobody else makes one; where a signing key is configured it is signed, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from migrate import canon, failpoints
+from migrate.errors import Busy, Corrupt, GateClosed
+from migrate.model import Table
+from migrate.stores.protocol import Store
+from migrate.vault import signature, strict_json
+from migrate.vault.keyed import keys_of
+from migrate.vault.keys import Keys
+
+PREFIX = "erasures/"
+_LIMIT = 1 << 20
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """One row of a table of a system; `columns` are those of its key."""
+
+    number: int
+    previous: str  # SHA-256 of the record before, "" for the first
+    at: str  # ISO 8601 UTC
+    system: str
+    table: str
+    columns: tuple[str, ...]
+    keyed: str  # HMAC-SHA256 of what row it is
+    mac: str = ""  # HMAC-SHA256 over all the above
+    signature: str = ""  # Ed25519 over the same, in hexadecimal
+
+    def words(self) -> bytes:
+        return signature.ERASURE + strict_json.canonical(
+            strict_json.encode(replace(self, mac="", signature=""))
+        )
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What is asked for of one system: table → columns of the key → keyed hashes."""
+
+    secret: bytes = field(default=b"", repr=False)
+    system: str = ""
+    by_table: Mapping[str, Mapping[tuple[str, ...], frozenset[str]]] = field(default_factory=dict)
+
+    def matching(self, table: Table, rows: pa.Table) -> npt.NDArray[np.bool_]:
+        """Which rows are to go. Raises GateClosed where the table lacks a column by which a request knows them."""
+        found = np.zeros(rows.num_rows, np.bool_)
+        for columns, wanted in self.by_table.get(table.name, {}).items():
+            missing = [c for c in columns if c not in table.column_names]
+            if missing:
+                raise GateClosed(
+                    f"an erasure knows rows of {table.name} by {', '.join(missing)}, which this backup does not have: "
+                    "whether they are in it cannot be told",
+                    kept="Nothing was restored.",
+                    hint="Record the erasure by a column that the backup has too.",
+                )
+            for place, key in enumerate(canon.source_keys(rows, columns, table.types).to_pylist()):
+                if key is not None and _keyed(self.secret, self.system, table.name, columns, key) in wanted:
+                    found[place] = True
+        return found
+
+
+def record(
+    store: Store, *, system: str, table: str, columns: Sequence[str], keys: Sequence[str]
+) -> list[Erasure]:
+    """Appends a record for each of `keys` (JSON arrays of canonical texts, as `canon.source_keys` makes them) that is not
+    recorded yet; returns the new ones. Killed anywhere, it can be asked again.
+
+    Raises GateClosed without the vault's secret, Corrupt where the records so far are not whole, Busy."""
+    held = keys_of(store)
+    secret = _secret(held)
+    known = _read(store, secret)
+    there = {e.keyed for _, e in known}
+    added = []
+    for key in keys:
+        keyed = _keyed(secret, system, table, tuple(columns), key)
+        if keyed in there:
+            continue
+        for _ in range(_ATTEMPTS):
+            last = hashlib.sha256(known[-1][0]).hexdigest() if known else ""
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            made = Erasure(len(known), last, now, system, table, tuple(columns), keyed)
+            made = replace(made, mac=hmac.digest(secret, made.words(), "sha256").hex())
+            if held.signing:
+                made = replace(made, signature=signature.sign(made.words(), held).hex())
+            data = strict_json.readable(strict_json.encode(made))
+            if store.put_if_absent(_name(len(known)), data):
+                break
+            known = _read(store, secret)
+        else:
+            raise Busy("others keep recording erasures in this vault.", where=store.location)
+        failpoints.hit("vault.erasure.recorded")
+        known.append((data, made))
+        there.add(keyed)
+        added.append(made)
+    return added
+
+
+def requests(store: Store, system: str) -> Requests:
+    """All that is recorded of a system. Raises GateClosed where there is something and the secret is missing or another
+    one, Corrupt where the records are not whole, or not signed though that is required."""
+    if not store.list(PREFIX):
+        return Requests()
+    secret = _secret(keys_of(store))
+    found: defaultdict[str, defaultdict[tuple[str, ...], set[str]]] = defaultdict(lambda: defaultdict(set))
+    for _, erasure in _read(store, secret):
+        if erasure.system == system:
+            found[erasure.table][erasure.columns].add(erasure.keyed)
+    frozen = {t: {c: frozenset(k) for c, k in by.items()} for t, by in found.items()}
+    return Requests(secret, system, frozen)
+
+
+def _name(number: int) -> str:
+    return f"{PREFIX}{number:06d}.json"
+
+
+def _keyed(secret: bytes, system: str, table: str, columns: tuple[str, ...], key: str) -> str:
+    said = json.dumps(["row", system, table, list(columns), key], ensure_ascii=False).encode()
+    return hmac.digest(secret, said, "sha256").hex()
+
+
+def _secret(keys: Keys) -> bytes:
+    if not keys.erasure:
+        raise _no_secret("it was not given")
+    return hashlib.sha256(b"migrate erasure secret\n" + keys.erasure.strip().encode()).digest()
+
+
+def _no_secret(why: str) -> GateClosed:
+    return GateClosed(
+        f"rows are to be left out of what this vault holds, and the secret that tells which is needed: {why}",
+        kept="Nothing was restored or recorded.",
+        hint="Give it: --erasure-secret FILE, MIGRATE_ERASURE_SECRET or `policy.backup.erasure_secret`.",
+    )
+
+
+def _read(store: Store, secret: bytes) -> list[tuple[bytes, Erasure]]:
+    held = keys_of(store)
+    chain: list[tuple[bytes, Erasure]] = []
+    for number, name in enumerate(store.list(PREFIX)):
+        if name != _name(number):
+            raise Corrupt("the erasures are not numbered one after the other.", where=name[:200])
+        data = store.read_bytes(name, limit=_LIMIT)
+        found = strict_json.decode(Erasure, strict_json.parse(data, name), name)
+        if not hmac.compare_digest(hmac.digest(secret, found.words(), "sha256").hex(), found.mac):
+            raise _no_secret(f"the one that was given did not make {name}, or that was changed")
+        previous = hashlib.sha256(chain[-1][0]).hexdigest() if chain else ""
+        if found.previous != previous or found.number != number:
+            raise Corrupt("the erasure before it is not the one that it was recorded after.", where=name)
+        if held.require_signature and not _signed(found, held):
+            raise Corrupt(
+                "the erasure is not signed by a key that is trusted, and signatures are required.", where=name
+            )
+        chain.append((data, found))
+    return chain
+
+
+def _signed(found: Erasure, keys: Keys) -> bool:
+    try:
+        given = bytes.fromhex(found.signature)
+    except ValueError:
+        return False
+    return bool(given) and bool(signature.signer(given, found.words(), keys))

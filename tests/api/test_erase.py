@@ -1,0 +1,263 @@
+"""Erasure by request: recorded once, left out of every restore, drill, undo and run from then on, and exactly that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from migrate import api
+
+from tests.runs import Db, Done, World, balance, command, is_one_clear_paragraph, places_of, small
+
+SECRET = "MIGRATE_ERASURE_SECRET"
+
+
+@pytest.fixture
+def crm(tmp_path: Path) -> Db:
+    found = Db(f"sqlite:///{tmp_path}/crm.db")
+    found.run(
+        "CREATE TABLE people(id INTEGER PRIMARY KEY, mail TEXT, boss INTEGER REFERENCES people(id))",
+        "CREATE TABLE notes(id INTEGER PRIMARY KEY, who INTEGER NOT NULL REFERENCES people(id), said TEXT)",
+        "CREATE TABLE likes(id INTEGER PRIMARY KEY, note INTEGER REFERENCES notes(id))",
+    )
+    found.fill("people", [(1, "ada@x.org", None), (2, "bob@x.org", 1), (3, "cy@x.org", 2), (4, None, None)])
+    found.fill("notes", [(1, 1, "a"), (2, 2, "b"), (3, 3, "c")])
+    found.fill("likes", [(1, 1), (2, 2), (3, None)])
+    return found
+
+
+@pytest.fixture
+def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    file = api.backup_keygen(tmp_path / "keys", erasure=True)["secret_file"]
+    monkeypatch.setenv(SECRET, file)
+    return Path(file).read_text().strip()
+
+
+def vault(folder: Path, *arguments: str | Path) -> Done:
+    where = ["--store", str(folder / "vault"), "--home", str(folder / ".migrate"), "--json"]
+    return command(*map(str, arguments), *where)
+
+
+def erased(folder: Path, *arguments: str) -> dict[str, object]:
+    done = vault(folder, "erase", "--system", "crm", *arguments)
+    assert done.code == 0, done.out
+    (one,) = done.document["erasures"]
+    found: dict[str, object] = one
+    return found
+
+
+@pytest.mark.fineprint(31)
+def test_no_restore_brings_back_who_was_erased_and_the_rest_is_exact(
+    crm: Db, secret: str, tmp_path: Path
+) -> None:
+    assert vault(tmp_path, "backup", "create", crm.path).code == 0
+    told = erased(tmp_path, "--table", "people", "--key", "2")
+    assert told["left_out"] == {"people": 1, "notes": 1}, "a note must have somebody, so it goes along"
+    assert told["references_emptied"] == {"people": 1, "likes": 1}
+    into = Db(f"sqlite:///{tmp_path}/again.db")
+    done = vault(tmp_path, "backup", "restore", "latest", "--into", into.url)
+    assert done.code == 0, done.out
+    assert done.document["erased"] == {"people": 1, "notes": 1}
+    assert into.rows("SELECT * FROM people") == [
+        (1, "ada@x.org", None),
+        (3, "cy@x.org", None),
+        (4, None, None),
+    ]
+    assert into.rows("SELECT * FROM notes") == [(1, 1, "a"), (3, 3, "c")]
+    assert into.rows("SELECT * FROM likes") == [(1, 1), (2, None), (3, None)]
+    checked = vault(tmp_path, "backup", "check", "latest", "--level", "5")
+    assert checked.code == 0, checked.out
+    (line,) = [v for v in checked.document if v["check"] == "L4 erased"]
+    assert line["found"] == "2 rows left out by request, 2 references to them emptied"
+    drilled = vault(tmp_path, "drill", "latest")
+    assert drilled.code == 0, drilled.out
+    assert "left out by request" in drilled.out
+
+
+@pytest.mark.fineprint(31)
+def test_what_the_vault_keeps_does_not_say_who(crm: Db, secret: str, tmp_path: Path) -> None:
+    vault(tmp_path, "backup", "create", crm.path, "--no-prove")
+    erased(tmp_path, "--table", "people", "--by", "mail", "--key", "bob@x.org")
+    folders = [tmp_path / "vault" / "erasures", tmp_path / ".migrate"]
+    assert (tmp_path / "vault" / "erasures" / "000000.json").is_file()
+    for word in ("bob@x.org", secret):
+        assert not places_of(folders, word.encode())
+
+
+def test_any_column_may_say_who_and_each_is_recorded_once(crm: Db, secret: str, tmp_path: Path) -> None:
+    vault(tmp_path, "backup", "create", crm.path, "--no-prove")
+    (tmp_path / "keys.txt").write_text("ada@x.org\n\nnobody@x.org\n")
+    first = erased(tmp_path, "--table", "people", "--by", "mail", "--key-file", str(tmp_path / "keys.txt"))
+    assert (first["recorded"], first["known_before"]) == (2, 0)
+    again = erased(tmp_path, "--table", "people", "--by", "mail", "--key", "ada@x.org")
+    assert (again["recorded"], again["known_before"]) == (0, 1)
+    assert len(list((tmp_path / "vault" / "erasures").iterdir())) == 2
+    assert again["left_out"] == {"people": 1, "notes": 1}
+
+
+@pytest.mark.fineprint(31)
+def test_backups_made_later_leave_them_out_too(crm: Db, secret: str, tmp_path: Path) -> None:
+    """The database may have them still, or again: it is what is restored that they are kept out of."""
+    vault(tmp_path, "backup", "create", crm.path, "--no-prove")
+    erased(tmp_path, "--table", "people", "--key", "4")
+    done = vault(tmp_path, "backup", "create", crm.path)
+    assert done.code == 0, done.out
+    assert done.document["proven"]
+    into = Db(f"sqlite:///{tmp_path}/again.db")
+    vault(tmp_path, "backup", "restore", "latest", "--into", into.url)
+    assert into.one("SELECT count(*) FROM people") == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--system", "crm", "--table", "peple", "--key", "1"], "peple"),
+        (["--system", "nobody", "--table", "people", "--key", "1"], "nobody"),
+        (["--system", "crm", "--table", "people", "--by", "email", "--key", "1"], "email"),
+        (["--system", "crm", "--table", "people"], "--key"),
+        (["--table", "people", "--key", "1"], "--system"),
+    ],
+)
+def test_a_request_that_would_erase_nothing_is_refused(
+    arguments: list[str], word: str, crm: Db, secret: str, tmp_path: Path
+) -> None:
+    vault(tmp_path, "backup", "create", crm.path, "--no-prove")
+    where = ["--store", str(tmp_path / "vault"), "--home", str(tmp_path / ".migrate")]
+    done = command("erase", *arguments, *where)
+    assert done.code == 2, done.err
+    is_one_clear_paragraph(done.err, word)
+    assert not (tmp_path / "vault" / "erasures").exists()
+
+
+@pytest.mark.fineprint(31)
+def test_without_the_secret_nothing_is_restored(
+    crm: Db, secret: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault(tmp_path, "backup", "create", crm.path)
+    erased(tmp_path, "--table", "people", "--key", "2")
+    other = api.backup_keygen(tmp_path / "other", erasure=True)["secret_file"]
+    into = tmp_path / "again.db"
+    for given in ("", other):
+        monkeypatch.setenv(SECRET, given)
+        for arguments in (
+            ["backup", "restore", "latest", "--into", f"sqlite:///{into}"],
+            ["backup", "check", "latest", "--level", "5"],
+            ["drill", "latest"],
+            ["erase", "--system", "crm", "--table", "people", "--key", "3"],
+        ):
+            done = vault(tmp_path, *arguments)
+            assert done.code == 3, done.out
+            assert "secret" in done.out
+        assert vault(tmp_path, "backup", "check", "latest", "--level", "3").code == 0, "bytes are bytes"
+    assert not into.exists()
+    assert len(list((tmp_path / "vault" / "erasures").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [("first", 6), ("edited", 3), ("swapped", 6)],
+)
+def test_records_that_somebody_touched_are_found(
+    damage: str, code: int, crm: Db, secret: str, tmp_path: Path
+) -> None:
+    vault(tmp_path, "backup", "create", crm.path, "--no-prove")
+    for key in ("1", "2"):
+        erased(tmp_path, "--table", "people", "--key", key)
+    first, second = sorted((tmp_path / "vault" / "erasures").iterdir())
+    if damage == "first":
+        first.unlink()
+    elif damage == "edited":
+        first.write_text(first.read_text().replace('"people"', '"notes"'))
+    else:
+        one, two = first.read_text(), second.read_text()
+        first.write_text(two)
+        second.write_text(one)
+    done = vault(tmp_path, "backup", "restore", "latest", "--into", f"sqlite:///{tmp_path}/r.db")
+    assert done.code == code, done.out
+
+
+def test_unsigned_records_are_refused_where_signatures_are_required(
+    crm: Db, secret: str, tmp_path: Path
+) -> None:
+    key = api.backup_keygen(tmp_path / "signing", signing=True)
+    vault(tmp_path, "backup", "create", crm.path, "--no-prove", "--sign", key["secret_file"])
+    erased(tmp_path, "--table", "people", "--key", "1", "--sign", key["secret_file"])
+    restore = ["backup", "restore", "latest", "--trust", key["public"], "--into"]
+    assert vault(tmp_path, *restore, f"sqlite:///{tmp_path}/a.db").code == 0
+    erased(tmp_path, "--table", "people", "--key", "2")
+    done = vault(tmp_path, *restore, f"sqlite:///{tmp_path}/b.db")
+    assert done.code == 6, done.out
+
+
+def test_original_files_that_hold_them_stay_where_they_are(secret: str, tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    (folder / "people.csv").write_text("id,mail\n1,ada@x.org\n2,bob@x.org\n")
+    assert vault(tmp_path, "backup", "create", folder, "--name", "crm").code == 0
+    erased(tmp_path, "--table", "people", "--by", "mail", "--key", "bob@x.org")
+    done = vault(tmp_path, "backup", "check", "latest", "--level", "5")
+    assert done.code == 0, done.out
+    assert "not brought back" in done.out
+
+
+@pytest.fixture
+def world(tmp_path: Path, secret: str) -> World:
+    return small(tmp_path)
+
+
+def key_of(world: World, entity: str, key: str) -> Done:
+    return world.command("erase", str(world.mapping), "--entity", entity, "--key", key, "--json")
+
+
+@pytest.mark.fineprint(31)
+def test_a_run_does_not_load_who_was_erased_from_its_source(world: World) -> None:
+    world.run("--to", "backup")
+    assert key_of(world, "contacts", "2").code == 0
+    document = world.run("--fresh")
+    assert document["state"] == "verified"
+    assert balance(document, "contacts")["in"] == 2
+    assert sorted(n for (n,) in world.target.rows("SELECT name FROM contacts")) == ["Ada", "Cy"]
+
+
+@pytest.mark.fineprint(31)
+def test_of_an_entity_the_row_in_the_target_is_erased_too(world: World) -> None:
+    """In later backups of the target, that is: in the first one it was not yet there."""
+    world.run()
+    told = key_of(world, "contacts", "2").document["erasures"]
+    assert [(t["system"], t["table"], t["recorded"]) for t in told] == [
+        ("acme", "people", 1),
+        ("target", "contacts", 1),
+    ]
+    assert [t["left_out"] for t in told] == [{"people": 1}, {}]
+    world.source.run("UPDATE people SET full_name = 'Ada L' WHERE id = 1")
+    document = world.run()
+    assert document["state"] == "verified"
+    target = next(p for p in world.vault.glob(f"{document['run']}-target*"))
+    shown = world.command(
+        "backup", "check", target.name, "--level", "5", "--store", str(world.vault), "--json"
+    )
+    assert shown.code == 0, shown.out
+    assert "1 row left out by request" in shown.out
+
+
+@pytest.mark.fineprint(31)
+def test_undo_does_not_bring_back_who_was_erased(world: World) -> None:
+    """A row that the run deleted, for it was gone at the source, and that was erased by request before the undo."""
+    world.entities = world.entities.rstrip() + "\n    on_gone: delete\n"
+    world.policy = "max_quarantine: 100%, max_gone: 100%"
+    world.run()
+    world.source.run("DELETE FROM people WHERE id IN (1, 2)")
+    document = world.run()
+    assert document["state"] == "verified"
+    assert world.target.one("SELECT count(*) FROM contacts") == 1
+    # by the column that both sides have
+    store = str(world.vault)
+    done = world.command(
+        "erase", "--system", "target", "--table", "contacts", "--by", "email", "--key", "bob@example.com",
+        "--store", store, "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.out
+    done = world.command("rollback", document["run"], "--yes", "--json")
+    assert done.code == 0, done.out
+    assert sorted(n for (n,) in world.target.rows("SELECT name FROM contacts")) == ["Ada", "Cy"]
+    assert done.document["proof"]["passed"], "what stays away was asked to"
