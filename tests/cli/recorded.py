@@ -306,6 +306,22 @@ ANSWERS: dict[str, Any] = {
         "locked": [{"object": "objects/" + "ab" * 32, "why": "locked until 2030-01-01"}],
         "dry_run": True,
     },
+    "backup_keygen": {"public": "ed25519:AAAA", "secret_file": "keys/backup-signing.pem"},
+    "erase": {
+        "store": "backups",
+        "erasures": [
+            {
+                "system": "crm",
+                "table": "people",
+                "by": ["id"],
+                "recorded": 1,
+                "known_before": 1,
+                "backup": "b1",
+                "left_out": {"people": 2},
+                "references_emptied": {},
+            }
+        ],
+    },
     "backup_restore": {
         "backup": "b1",
         "into": "sqlite:///x.db",

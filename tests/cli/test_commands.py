@@ -35,6 +35,8 @@ COMMANDS: list[tuple[list[str], str, Any]] = [
     (["backup", "list"], "backups", None),
     (["backup", "create", "crm.db"], "backup_create", None),
     (["backup", "prune", "--keep", "3"], "backup_prune", None),
+    (["backup", "keygen", "keys", "--signing"], "backup_keygen", None),
+    (["erase", "--system", "crm", "--table", "people", "--key", "17"], "erase", None),
     (["backup", "show", "b1"], "backup_show", None),
     (["backup", "check", "b1"], "backup_check", None),
     (["backup", "restore", "b1", "--into", "sqlite:///x.db"], "backup_restore", None),
@@ -178,7 +180,6 @@ def test_run_shows_what_its_report_adds(tmp_path: Path, capsys: pytest.CaptureFi
     [
         ["suggest", "a", "b"],
         ["schedule"],
-        ["erase", "--subject", "x"],
         ["dossier", "verify", "x.zip"],
         ["quarantine", "replay", "latest"],
         ["run", "m.yaml", "--engine", "spark"],
