@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from migrate.api.audits import audit
     from migrate.api.backups import backup_check, backup_show, backups
     from migrate.api.cells import quarantine_cells
+    from migrate.api.contracts import contract
     from migrate.api.databases import doctor, profile, schema
     from migrate.api.drilling import drill, drills
     from migrate.api.duplicates import duplicates_find
@@ -37,6 +38,7 @@ _HOMES = {
     "mappings": ("dictionary", "examples"),
     "preview": ("preview",),
     "audits": ("audit",),
+    "contracts": ("contract",),
     "cells": ("quarantine_cells",),
     "quarantined": ("quarantine", "quarantine_export"),
     "restores": ("backup_restore",),
@@ -65,6 +67,7 @@ __all__ = [
     "backup_restore",
     "backup_show",
     "backups",
+    "contract",
     "demo",
     "dictionary",
     "doctor",
