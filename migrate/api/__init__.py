@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from migrate.api.restores import backup_restore
     from migrate.api.rows import trace
     from migrate.api.runs import demo, plan, report, rollback, run, runs, status, verify
+    from migrate.api.schedules import practice_checks, schedule, schedule_units
     from migrate.api.vault import backup_create, backup_keygen, backup_prune
 
 _HOMES = {
@@ -34,6 +35,7 @@ _HOMES = {
     "databases": ("doctor", "profile", "schema"),
     "drilling": ("drill", "drills"),
     "duplicates": ("duplicates_find",),
+    "schedules": ("practice_checks", "schedule", "schedule_units"),
     "gone": ("gone",),
     "mappings": ("dictionary", "examples"),
     "preview": ("preview",),
@@ -78,6 +80,7 @@ __all__ = [
     "examples",
     "gone",
     "plan",
+    "practice_checks",
     "preview",
     "profile",
     "quarantine",
@@ -87,6 +90,8 @@ __all__ = [
     "rollback",
     "run",
     "runs",
+    "schedule",
+    "schedule_units",
     "schema",
     "status",
     "trace",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import sys
@@ -42,9 +43,14 @@ _NEEDED_MB = 500
 _SQLITE = (".db", ".sqlite", ".sqlite3")
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema of a mapping file, for editors."""
-    return json_schema()
+def schema(of: str = "mapping") -> dict[str, Any]:
+    """The JSON Schema of a mapping file, of a `drill` file or a `schedule`, for editors. Raises UsageError."""
+    from migrate.mapping import drill_file, schedule_file
+
+    known = {"mapping": json_schema, "drill": drill_file.json_schema, "schedule": schedule_file.json_schema}
+    if of not in known:
+        raise UsageError(f"there is no schema of {of!r}", hint=f"Known: {', '.join(known)}.")
+    return known[of]()
 
 
 def profile(
@@ -132,7 +138,8 @@ def _profile_one(database: Database, table: str, folder: Path, samples: bool) ->
 
 
 def doctor(mapping: Path | str | None = None, *, home: Path | None = None) -> list[dict[str, Any]]:
-    """What will not work, before it does not: versions, disk, and with a mapping its databases and scratch places."""
+    """What will not work, before it does not: versions, disk, with a mapping its databases and scratch places; and the drills
+    and scheduled jobs that failed or were missed."""
     checks = [
         _check(
             "Python", sys.version_info >= (3, 11), sys.version.split()[0], "Python 3.11 or newer is needed."
@@ -155,7 +162,18 @@ def doctor(mapping: Path | str | None = None, *, home: Path | None = None) -> li
     )
     if mapping is not None:
         checks += _databases(mapping)
-    return checks
+    from migrate.api.schedules import practice_checks  # `profile` need not wait for it
+
+    return checks + practice_checks(home or _home_beside(mapping))
+
+
+def _home_beside(mapping: Path | str | None) -> Path | None:
+    """The state folder of a mapping, where it has one and the environment names no other."""
+    if mapping is None or os.environ.get("MIGRATE_HOME"):
+        return None
+    folder = Path(mapping).absolute().parent
+    home = (folder.parent if folder.name == "mappings" else folder) / ".migrate"
+    return home if home.is_dir() else None
 
 
 def _check(check: str, passed: bool, found: str, hint: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from migrate import rehearsal
 from migrate.api.places import context_of, ledger_of, run_id
+from migrate.api.schedules import practice_checks
 from migrate.context import Context, Progress
 from migrate.demo.generate import generate
 from migrate.dry_run import dry_run, planned_ddl
@@ -75,10 +76,14 @@ def plan(
 
 
 def status(run: str | None = None, *, home: Path | None = None) -> dict[str, Any]:
+    """Where a run stands; `practice`: drills and scheduled jobs that failed or were missed, of whatever run."""
     with ledger_of(home) as ledger:
         name = run_id(ledger, run)
         shape = _shape(ledger, name)
-        return {**shape, "resumable": shape["state"] in UNFINISHED, "report": _report_path(ledger, name)}
+        report = _report_path(ledger, name)
+        place = ledger.path.parent
+    practice = [c for c in practice_checks(place) if not c["passed"]]
+    return {**shape, "resumable": shape["state"] in UNFINISHED, "report": report, "practice": practice}
 
 
 def runs(*, home: Path | None = None) -> list[dict[str, Any]]:

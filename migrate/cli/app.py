@@ -17,6 +17,7 @@ from migrate.cli import (
     mapping,
     migration,
     quarantine,
+    schedule,
     sources,
     undo,
 )
@@ -70,4 +71,5 @@ app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(backup.app, name="backup")
 app.add_typer(drill.app)
 app.add_typer(erase.app)
+app.add_typer(schedule.app)
 app.add_typer(later.app)

@@ -9,7 +9,7 @@ import typer
 from migrate.cli.session import Session, command, group, not_built
 
 NOT_BUILT = (
-    "suggest", "schedule", "dossier",
+    "suggest", "dossier",
 )  # fmt: skip
 
 app = group("")

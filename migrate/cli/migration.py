@@ -10,7 +10,7 @@ import typer
 
 from migrate.cli.outcome import code_of_run, code_of_verdicts
 from migrate.cli.session import Session, command, finish, group, not_built
-from migrate.errors import UsageError
+from migrate.errors import GateClosed, UsageError
 
 STAGES = ("plan", "extract", "profile", "backup", "restore-test", "transform", "load", "verify", "report")
 
@@ -164,11 +164,12 @@ def status(
     session: Session,
     run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Default: the latest run.")] = None,
 ) -> None:
-    """Show where a run stands, stage by stage."""
+    """Show where a run stands, stage by stage. Ends with 3 while a drill or a scheduled job has failed or was missed."""
     document = session.api.status(run, home=session.home)
     from migrate.cli import views
 
     session.answer(document, lambda console: views.status(console, document))
+    finish(GateClosed.exit_code if document.get("practice") else 0)
 
 
 @command(app, "runs")

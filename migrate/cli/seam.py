@@ -6,7 +6,8 @@ raises `MigrateError` for what the user can act on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -103,7 +104,7 @@ class Api(Protocol):
 
     def dictionary(self, mapping: Path | str, *, live: bool = False) -> dict[str, Any]: ...
 
-    def schema(self) -> dict[str, Any]: ...
+    def schema(self, of: str = "mapping") -> dict[str, Any]: ...
 
     def profile(
         self,
@@ -234,6 +235,21 @@ class Api(Protocol):
         encoding: str | None = None,
         home: Path | None = None,
     ) -> dict[str, Any]: ...
+
+    def schedule(
+        self,
+        file: Path | str,
+        *,
+        job: str | None = None,
+        until: datetime | None = None,
+        told: Callable[[dict[str, Any]], None] | None = None,
+        home: Path | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]: ...
+
+    def schedule_units(self, file: Path | str, kind: str) -> str: ...
+
+    def practice_checks(self, home: Path | None = None) -> list[dict[str, Any]]: ...
 
     def doctor(
         self, mapping: Path | str | None = None, *, home: Path | None = None

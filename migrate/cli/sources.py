@@ -92,14 +92,17 @@ def audit(
 
 
 @command(app, "schema")
-def schema(session: Session) -> None:
-    """Print the JSON Schema of the mapping file, for editors.
+def schema(
+    session: Session,
+    of: Annotated[str, typer.Option(metavar="mapping|drill|schedule", help="Of which file.")] = "mapping",
+) -> None:
+    """Print the JSON Schema of the mapping file (or of drill and schedule files), for editors.
 
     Examples:
 
         migrate schema > mappings/mapping.schema.json
     """
-    document = session.api.schema()
+    document = session.api.schema(of=of)
     session.as_json().answer(document, lambda console: None)
 
 
@@ -111,7 +114,7 @@ def doctor(
         typer.Argument(metavar="[MAPPING]", help="Also try its databases, their privileges and its vault."),
     ] = None,
 ) -> None:
-    """Find what will not work, before it does not: drivers, versions, privileges, disk, clock.
+    """Find what will not work, before it does not: drivers, versions, privileges, disk; drills that failed or were missed.
 
     Examples:
 

@@ -27,6 +27,8 @@ def status(console: Console, document: Document) -> None:
     run(console, document)
     if document.get("resumable"):
         line(console, "Not finished: the same command resumes it.", "bold yellow")
+    if document.get("practice"):
+        doctor(console, document["practice"])
 
 
 def runs(console: Console, found: Sequence[Document]) -> None:

@@ -85,3 +85,28 @@ def history(console: Console, document: Document) -> None:
             console,
             f"{name}: {one.get('passed')} of {one.get('drills')} passed; RTO {span(one.get('rto_seconds'))}{against}",
         )
+
+
+def job(console: Console, document: Document) -> None:
+    """One outcome of a schedule, as it comes."""
+    state = str(document.get("state"))
+    style = {"done": "green", "running": ""}.get(state, "bold red")
+    reason = f": {document['reason']}" if document.get("reason") else ""
+    line(
+        console,
+        f"{moment(document.get('ended') or document.get('started') or document.get('due'))}  "
+        f"{document.get('kind')} {document.get('job')} (due {moment(document.get('due'))}): {state}{reason}",
+        style,
+    )
+
+
+def schedule_ended(console: Console, document: Document) -> None:
+    outcomes = document.get("outcomes") or ()
+    failed = sum(o.get("state") != "done" for o in outcomes)
+    well = f"{len(outcomes) - failed:,} well, {failed:,} not"
+    line(console, f"Schedule {document.get('schedule')} ended: {len(outcomes):,} outcomes, {well}.", "bold")
+
+
+def units(console: Console, text: str) -> None:
+    """As it is: it goes into files."""
+    console.file.write(text)

@@ -389,6 +389,12 @@ ANSWERS: dict[str, Any] = {
             {"check": "drill", "passed": True, "expected": "x", "found": "x", "reason": "", "backup": "b1"}
         ],
     },
+    "schedule": {
+        "schedule": "acme",
+        "outcomes": [{"schedule": "acme", "job": "nightly", "state": "done", "exit_code": 0, "reason": ""}],
+        "exit_code": 0,
+    },
+    "schedule_units": "[Unit]\n",
     "drills": {
         "drills": [
             {

@@ -42,6 +42,7 @@ COMMANDS: list[tuple[list[str], str, Any]] = [
     (["backup", "restore", "b1", "--into", "sqlite:///x.db"], "backup_restore", None),
     (["drill", "latest"], "drill", None),
     (["drills"], "drills", None),
+    (["schedule", "s.yaml", "--job", "nightly"], "schedule", None),
     (["doctor"], "doctor", None),
 ]
 NAMES = [" ".join(arguments[:2]) for arguments, _, _ in COMMANDS]
@@ -179,7 +180,6 @@ def test_run_shows_what_its_report_adds(tmp_path: Path, capsys: pytest.CaptureFi
     "arguments",
     [
         ["suggest", "a", "b"],
-        ["schedule"],
         ["dossier", "verify", "x.zip"],
         ["quarantine", "replay", "latest"],
         ["run", "m.yaml", "--engine", "spark"],

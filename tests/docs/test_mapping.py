@@ -12,6 +12,7 @@ from migrate.mapping.drill_file import load_drill_file
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.language import ENTITY, FIELD, FILE
 from migrate.mapping.load import load_mapping
+from migrate.mapping.schedule_file import load_schedule
 from migrate.mapping.shapes import records
 from migrate.report.terminal import MEANINGS
 
@@ -63,13 +64,17 @@ def section(title: str) -> str:
 
 @pytest.mark.parametrize(("kind", "text"), BLOCKS)
 def test_every_yaml_block_loads(kind: str, text: str, tmp_path: Path) -> None:
-    assert kind in ("whole", "part", "fields", "lists", "drill"), (
-        "say what the block is: <!-- checked: whole|part|fields|lists|drill -->"
+    assert kind in ("whole", "part", "fields", "lists", "drill", "schedule"), (
+        "say what the block is: <!-- checked: whole|part|fields|lists|drill|schedule -->"
     )
     file = tmp_path / "mapping.yaml"
     if kind == "drill":
         file.write_text(text, encoding="utf-8")
         assert load_drill_file(file, ENVIRONMENT).queries
+        return
+    if kind == "schedule":
+        file.write_text(text, encoding="utf-8")
+        assert load_schedule(file, ENVIRONMENT).jobs
         return
     file.write_text(whole(kind, text), encoding="utf-8")
     assert load_mapping(file, ENVIRONMENT).entities
