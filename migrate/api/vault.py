@@ -5,31 +5,37 @@ from __future__ import annotations
 import re
 import secrets
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from migrate.api.places import home_to_be
 from migrate.api.proofs import place_of, prove
-from migrate.connectors.registry import engine_of, open_source
+from migrate.connectors.protocol import Database
+from migrate.connectors.registry import engine_of, open_source, open_target
 from migrate.context import Progress, Silent
 from migrate.durable import make_private_folder, write_bytes_if_absent
 from migrate.errors import Unreachable, UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.records import UNFINISHED
 from migrate.mapping.load import load_mapping
-from migrate.mapping.model import Mapping
+from migrate.mapping.model import Mapping, Source
+from migrate.mapping.usage import read_tables
+from migrate.model import Manifest
 from migrate.opening import home_of, vault_of
+from migrate.planning import scratch_url
+from migrate.stages.plan import target_tables
 from migrate.stores.protocol import Store
 from migrate.vault import age, signature
 from migrate.vault import prune as pruning
 from migrate.vault.create import create
-from migrate.vault.keyed import check_ready
+from migrate.vault.keyed import check_ready, with_keys
 from migrate.vault.keys import Keys
-from migrate.vault.reader import list_backups, open_backup
+from migrate.vault.reader import Backup, list_backups, open_backup
 from migrate.vault.retention import Retention
 
+_MAPPING = (".yaml", ".yml")
 _SQLITE = (".db", ".sqlite", ".sqlite3")
 
 
@@ -46,12 +52,20 @@ def backup_create(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """A backup of the database at a URL, of a SQLite file or of a folder of files; proven by a restore where it can be.
+    Of a mapping's file: one of what it reads of every source and one of what it may write of the target, in its own vault
+    (`backups` lists them).
 
     `scratch`: a server where the restored copy may be made and dropped; SQLite and files need none. `system`: what the
     backup is called after, by default the database's name. `proven` is None where that was not wanted.
     `keys`: `backup_keys`, by default those of the environment: for whom it is encrypted, what opens it for the proof, who signs.
     Raises UsageError where a server's backup has no `scratch`, Locked (GateClosed) where no key opens it, what stops the backup; a proof that fails is in the answer (`proven` False)."""
-    told = progress or Silent()
+    if what.lower().endswith(_MAPPING):
+        if tables or system:
+            raise UsageError(
+                "a mapping says itself which tables are backed up, and what their systems are called",
+                where=what,
+            )
+        return _of_mapping(load_mapping(what), scratch, prove_it, store, home, keys, progress or Silent())
     url = _url(what)
     engine = engine_of(url)
     if prove_it and scratch is None and engine not in ("sqlite", "files"):
@@ -62,32 +76,131 @@ def backup_create(
         )
     place = place_of(store, home, keys)
     check_ready(place, proving=prove_it)
-    root = make_private_folder(home_to_be(home))
-    with tempfile.TemporaryDirectory(prefix="create-", dir=make_private_folder(root / "work")) as name:
-        told.stage("backup", None)
-        database = open_source(url, base=Path.cwd(), work=Path(name))
-        try:
-            made = create(
-                database,
-                place,
-                system=_safe(system or _called(url)),
-                tables=tables,
-                folder=Path(name),
-                advance=told.advance,
+    work = _Work(place, make_private_folder(home_to_be(home)), progress or Silent(), prove_it)
+    return work.back_up(
+        lambda folder: open_source(url, base=Path.cwd(), work=folder),
+        system=_safe(system or _called(url)),
+        tables=tables,
+        scratch=scratch,
+    )
+
+
+def _of_mapping(
+    mapping: Mapping,
+    scratch: str | None,
+    prove_it: bool,
+    store: str | None,
+    home: Path | None,
+    keys: Keys | None,
+    told: Progress,
+) -> dict[str, Any]:
+    """Of every source what the mapping reads, and of the target what it may write and looks into; each as of a snapshot."""
+    place = vault_of(mapping, store)
+    if keys is not None:
+        place = with_keys(place, keys)
+    check_ready(place, proving=prove_it)
+    base = Path(mapping.base)
+    work = _Work(place, make_private_folder(home_of(mapping, home)), told, prove_it)
+    proofs = {role: scratch or scratch_url(mapping, *role)[1] for role in _roles(mapping)} if prove_it else {}
+    made = []
+    for role, source in _roles(mapping):
+        spec = mapping.sources.get(source)
+
+        def opened(folder: Path, spec: Source | None = spec) -> Database:
+            if spec is not None:
+                return open_source(spec.url, base=base, work=folder, options=spec)
+            return open_target(mapping.target.url, base=base, work=folder)
+
+        made.append(
+            work.back_up(
+                opened,
+                system=spec.system if spec is not None else "target",
+                tables=list(read_tables(mapping)[source]) if spec is not None else target_tables(mapping),
+                # tables that a run is yet to create are not missing
+                missing_ok={e.into for e in mapping.entities.values() if e.create} if spec is None else set(),
+                scratch=proofs.get((role, source)),
+                role=role,
+                mapping=(mapping.name, mapping.digest),
             )
-        finally:
-            database.close()
-    backup = open_backup(place, made.id)
-    with Ledger.open(root / "ledger.db") as ledger:
-        ledger.put_backup(made, backup.manifest_sha256)
-        ledger.audit("backup created", "", {"backup": made.id})
+        )
+    return {
+        "mapping": mapping.name,
+        "backups": made,
+        "proven": all(m["proven"] for m in made) if prove_it else None,
+        "verdicts": [v for m in made for v in m["verdicts"]],
+    }
+
+
+def _roles(mapping: Mapping) -> list[tuple[str, str]]:
+    return [*(("source", name) for name in mapping.sources), ("target", "")]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Where backups go, and where their rows lie meanwhile."""
+
+    vault: Store
+    home: Path
+    told: Progress
+    prove_it: bool
+
+    def back_up(
+        self,
+        opened: Callable[[Path], Database],
+        *,
+        system: str,
+        tables: Sequence[str],
+        scratch: str | None,
+        missing_ok: Collection[str] = (),
+        role: str = "source",
+        mapping: tuple[str, str] = ("", ""),
+    ) -> dict[str, Any]:
+        """Made, on record, and (where that is wanted) proven."""
+        folder = make_private_folder(self.home / "work")
+        with tempfile.TemporaryDirectory(prefix="create-", dir=folder) as name:
+            self.told.stage("backup", None)
+            database = opened(Path(name))
+            try:
+                if missing_ok:
+                    there = database.schema(list(tables)).table_names
+                    tables = [t for t in tables if t in there or t not in missing_ok]
+                made = create(
+                    database,
+                    self.vault,
+                    system=system,
+                    tables=tables,
+                    folder=Path(name),
+                    advance=self.told.advance,
+                    role=role,
+                    mapping=mapping,
+                )
+            finally:
+                database.close()
+        backup = open_backup(self.vault, made.id)
+        with Ledger.open(self.home / "ledger.db") as ledger:
+            ledger.put_backup(made, backup.manifest_sha256)
+            ledger.audit("backup created", "", {"backup": made.id})
+        answer = _said(self.vault, made, backup)
+        if not self.prove_it:
+            return {**answer, "proven": None, "unproven": "it was not asked for", "verdicts": []}
+        self.told.stage("restore-test", None)
+        found = prove(self.vault, made.id, scratch, known=backup.manifest_sha256, home=self.home)
+        return {
+            **answer,
+            "proven": all(v.passed for v in found),
+            "verdicts": [asdict(v) for v in found],
+        }
+
+
+def _said(vault: Store, made: Manifest, backup: Backup) -> dict[str, Any]:
     not_carried = []
     if backup.typed is not None:
         notes = [f"{t.name}: {note}" for t in backup.schema.tables for note in t.not_carried]
         not_carried = [*backup.schema.not_carried, *notes]
-    answer = {
+    return {
         "backup": made.id,
-        "store": place.location,
+        "store": vault.location,
+        "role": made.role,
         "system": made.system,
         "engine": made.engine,
         "snapshot_at": made.snapshot_at,
@@ -97,19 +210,6 @@ def backup_create(
         "rows": sum(p.rows for p in made.parts),
         "bytes": sum(p.bytes for p in made.parts) + sum(f.bytes for f in made.files),
         "not_carried": not_carried,
-    }
-    needs = engine_of(url) not in ("sqlite", "files")
-    if not prove_it or (needs and scratch is None):
-        why = (
-            "it was not asked for" if not prove_it else f"no --scratch was given, and {made.engine} needs one"
-        )
-        return {**answer, "proven": None, "unproven": why, "verdicts": []}
-    told.stage("restore-test", None)
-    found = prove(place, made.id, scratch, known=backup.manifest_sha256, home=home)
-    return {
-        **answer,
-        "proven": all(v.passed for v in found),
-        "verdicts": [asdict(v) for v in found],
     }
 
 

@@ -193,7 +193,11 @@ def restore(
 def create(
     session: Session,
     what: Annotated[
-        str, typer.Argument(metavar="URL|PATH", help="A database's URL, a SQLite file, or a folder of files.")
+        str,
+        typer.Argument(
+            metavar="URL|PATH|MAPPING",
+            help="A database's URL, a SQLite file, a folder of files, or a mapping.",
+        ),
     ],
     table: Annotated[
         list[str] | None, typer.Option(metavar="TABLE", help="Only this table; several times.")
@@ -239,6 +243,8 @@ def create(
         migrate backup create sqlite:///crm.db
 
         migrate backup create postgresql://backup@crm/prod --scratch postgresql://backup@spare/postgres
+
+        migrate backup create mappings/acme.yaml     # what it reads of its sources, and may write of its target
 
         migrate backup create sqlite:///crm.db -r age1… --identity /media/escrow/backup-identity.txt
     """

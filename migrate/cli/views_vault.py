@@ -47,6 +47,10 @@ def restored(console: Console, document: Document) -> None:
 
 
 def created(console: Console, document: Document) -> None:
+    if "backups" in document:  # of a mapping
+        for one in document["backups"]:
+            created(console, one)
+        return
     size = f"{count(document.get('tables') or [])} tables, {count(document.get('rows'))} rows, {count(document.get('bytes'))} bytes"
     line(console, f"Backup {document.get('backup')}: {size}.", "bold")
     for note in document.get("not_carried") or ():

@@ -26,8 +26,11 @@ def create(
     folder: Path,
     advance: Callable[[int], None],
     workers: int = 1,
+    role: str = "source",
+    mapping: tuple[str, str] = ("", ""),
 ) -> Manifest:
     """All `tables` (all user tables where none is named) as of one snapshot. `folder` is private, and emptied again.
+    `mapping`: the name and digest of that which it belongs to, if any.
 
     Parts that the vault has already are not stored a second time. Raises UsageError for a table that is not there or
     where there is none, what `capture` and `write_backup` raise; then there is no backup."""
@@ -47,15 +50,15 @@ def create(
             store,
             manifest=Manifest(
                 id=f"{now:%Y%m%d-%H%M%S}-{system}-{secrets.token_hex(2)}",
-                role="source",
+                role=role,
                 run="",
                 system=system,
                 engine=database.engine,
                 snapshot=taken.snapshot,
                 snapshot_at=taken.taken_at,
                 created_at=now.isoformat(timespec="microseconds"),
-                mapping="",
-                mapping_digest="",
+                mapping=mapping[0],
+                mapping_digest=mapping[1],
                 schema_digest="",
                 algorithm=canon.ALGORITHM,
                 parts=tuple(taken.outputs),

@@ -201,3 +201,20 @@ def test_a_vault_that_may_only_be_read_is_restored_from(
     monkeypatch.setattr(LocalStore, "put_bytes", refuse)
     done = backup(tmp_path, "restore", "latest", "--into", f"sqlite:///{tmp_path}/again.db")
     assert done.code == 0, done.out
+
+
+def test_a_mapping_is_backed_up_with_no_run(tmp_path: Path) -> None:
+    """What it reads of its sources and may write of its target; a drill of the mapping finds them."""
+    world = small(tmp_path)
+    world.write()
+    done = world.command("backup", "create", str(world.mapping), "--json")
+    assert done.code == 0, done.out
+    made = done.document
+    assert made["proven"] is True
+    assert [(b["role"], b["proven"]) for b in made["backups"]] == [("source", True), ("target", True)]
+    assert {"people"} <= set(made["backups"][0]["tables"])
+    assert "contacts" in made["backups"][1]["tables"]
+    assert world.command("drill", str(world.mapping), "--json").document["passed"]
+    assert world.run()["state"] == "verified"  # and a run takes its own all the same
+    refused = world.command("backup", "create", str(world.mapping), "--table", "people", "--json")
+    assert refused.code == 2
