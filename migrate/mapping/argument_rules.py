@@ -164,5 +164,6 @@ _RULES: Mapping[str, Callable[[Given], Iterator[Wrong]]] = {
     "expr": _expr,
     "stale": _stale,
     "email": _ignored_in_email,
+    "email_verdict": _ignored_in_email,
     "person": _ignored("caps", "emoji", "title", "comma", "company", "digits", "email"),
 }

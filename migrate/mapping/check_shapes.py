@@ -8,9 +8,7 @@ from typing import Any
 from migrate.mapping import patterns
 from migrate.mapping.arguments import parse_arguments
 from migrate.mapping.check_specs import CHECK_SPECS
-from migrate.mapping.function_spec import FunctionSpec
-from migrate.mapping.list_files import read_list_file
-from migrate.mapping.model import Check, ListFile
+from migrate.mapping.model import Check
 from migrate.mapping.shapes import (
     BAD,
     WHY,
@@ -26,7 +24,7 @@ from migrate.mapping.shapes import (
     one_line,
     place,
 )
-from migrate.mapping.step_shapes import COLUMN_SCHEMA, read_arguments, schema_of
+from migrate.mapping.step_shapes import COLUMN_SCHEMA, read_arguments, read_lists, schema_of
 from migrate.mapping.tree import Empty, Items, Node, Pairs, Path_, Text
 
 LATER_CHECKS = frozenset(["reference", "sum"])
@@ -116,7 +114,7 @@ class Checks(Shape):
             reading.wrong("wrong_value", at, problem.message, problem.hint)
         if problems:
             return BAD
-        lists = _lists(spec, arguments, reading, path)
+        lists = read_lists(spec, arguments, reading, path)
         return BAD if lists is None else {"name": spec.name, "argument": given, "lists": lists, **own}
 
     def _required(self, node: Node, reading: Reading, path: Path_) -> Any:
@@ -238,24 +236,6 @@ class Checks(Shape):
             bare = [s.name for s in CHECK_SPECS.values() if not any(p.required for p in s.parameters)]
             definitions["check"] = {"anyOf": [{"enum": [*_BARE_CHECKS, *bare]}, *forms]}
         return {"$ref": "#/$defs/check"}
-
-
-def _lists(
-    spec: FunctionSpec, arguments: dict[str, object], reading: Reading, path: Path_
-) -> dict[str, ListFile] | None:
-    """The files that arguments name, by argument. None: one cannot be read, which is reported."""
-    lists: dict[str, ListFile] = {}
-    for parameter in spec.parameters:
-        file = arguments[parameter.name]
-        if parameter.kind != "list_file" or not isinstance(file, str):
-            continue
-        read = read_list_file(reading.base, file, reading.kept)
-        if not isinstance(read, ListFile):
-            reading.wrong("list_file", reading.at(*path, parameter.name), read.message, read.hint)
-            return None
-        reading.files[file] = read.digest
-        lists[parameter.name] = read
-    return lists
 
 
 _CHECK_EXAMPLES = {

@@ -11,47 +11,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from migrate.mapping.arguments import parse_arguments
+from migrate.mapping.email_lists import EMAIL_LISTS
 from migrate.mapping.function_spec import Arguments, FunctionSpec, Parameter
 from migrate.mapping.model import Check
 
 _OUTCOMES = ("keep", "warn", "quarantine", "empty_and_flag", "default", "stop")
-EMAIL_LISTS = (
-    Parameter(
-        "trusted",
-        "texts",
-        "domains that are known to take mail, with what is below them: nothing but the syntax is asked of them",
-        default=(),
-        fixed=True,
-    ),
-    Parameter(
-        "disposable",
-        "list_file",
-        "a file with further domains of throw-away addresses, one a line",
-        default=frozenset(),
-        fixed=True,
-    ),
-    Parameter(
-        "bounced",
-        "list_file",
-        "a file with addresses and domains that mail came back from, or that must not be written to, one a line",
-        default=frozenset(),
-        fixed=True,
-    ),
-    Parameter(
-        "mx",
-        "boolean",
-        "asks the domain's name servers whether it takes mail, once per domain; only while a run transforms its rows",
-        default=False,
-        fixed=True,
-    ),
-    Parameter(
-        "ignore",
-        "texts",
-        "what is not looked for: typo, disposable, role, placeholder",
-        default=(),
-        fixed=True,
-    ),
-)
 
 
 def _rule(

@@ -110,6 +110,7 @@ class Backup(Strict):
 class Policy(Strict):
     max_quarantine: float = 0.02  # share of `in`; text "2%" or "0.02"
     max_gone: float = 0.05  # share of an entity's loaded rows that a run may flag or delete as gone
+    low_use: float = 0.05  # columns that are filled in a smaller share of the rows are named in the report
     proof_days: int = 7  # how long the proof of a table's backup holds for the same bytes; 0: not at all
     unmapped: Literal["error", "warn", "ignore"] = "warn"
     lossy: Literal["error", "quarantine", "allow"] = "error"
@@ -182,14 +183,23 @@ Argument = str | InstanceOf[FromColumn] | tuple[str | InstanceOf[FromColumn], ..
 Arguments = Argument | dict[str, Argument] | None
 
 
+class ListFile(Strict):
+    """A file of which every line is an entry. `digest`: SHA-256 of its bytes, which a dump has in place of them."""
+
+    file: str
+    digest: str
+    entries: InstanceOf[frozenset[str]] = Key(default=frozenset(), exclude=True, repr=False)
+
+
 class Step(Strict):
     """One `do` function with its parameters, e.g. `trim`, `{round: 0}`, `{pad: {width: 5, with: "0"}}`.
 
     `arguments` is exactly what the file says under the name (None for the bare name); its shape has been checked
-    against `migrate.mapping.functions.FUNCTIONS`."""
+    against `migrate.mapping.functions.FUNCTIONS`. `lists`: the files that arguments name, by argument."""
 
     name: str
     arguments: Arguments = None
+    lists: dict[str, ListFile] = Key(default_factory=dict)
 
     @property
     def columns(self) -> dict[tuple[str | int, ...], str]:
@@ -207,14 +217,6 @@ def _columns(given: Arguments, path: tuple[str | int, ...]) -> Iterator[tuple[tu
     elif isinstance(given, dict):
         for name, argument in given.items():
             yield from _columns(argument, (*path, name))
-
-
-class ListFile(Strict):
-    """A file of which every line is an entry. `digest`: SHA-256 of its bytes, which a dump has in place of them."""
-
-    file: str
-    digest: str
-    entries: InstanceOf[frozenset[str]] = Key(default=frozenset(), exclude=True, repr=False)
 
 
 class Check(Strict):

@@ -7,7 +7,8 @@ from typing import Any
 from migrate.mapping.arguments import parse_arguments
 from migrate.mapping.function_spec import Arguments, FromColumn, FunctionSpec, Parameter
 from migrate.mapping.functions import FUNCTIONS
-from migrate.mapping.model import Step
+from migrate.mapping.list_files import read_list_file
+from migrate.mapping.model import ListFile, Step
 from migrate.mapping.shapes import (
     BAD,
     Bad,
@@ -54,7 +55,7 @@ class Steps(Shape):
             if isinstance(value, Bad):
                 return BAD
             given = value
-        _, problems = parse_arguments(spec, given)
+        arguments, problems = parse_arguments(spec, given)
         for problem in problems:
             inner = (*path, name.value, *problem.path)
             at = (
@@ -65,7 +66,10 @@ class Steps(Shape):
                 else name.at
             )
             reading.wrong("wrong_value", at, problem.message, problem.hint)
-        return BAD if problems else Step(name=name.value, arguments=given)
+        if problems:
+            return BAD
+        lists = read_lists(spec, arguments, reading, (*path, name.value))
+        return BAD if lists is None else Step(name=name.value, arguments=given, lists=lists)
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         if "step" not in definitions:
@@ -89,6 +93,24 @@ class Steps(Shape):
                 ]
             }
         return {"$ref": "#/$defs/step"}
+
+
+def read_lists(
+    spec: FunctionSpec, arguments: dict[str, object], reading: Reading, path: Path_
+) -> dict[str, ListFile] | None:
+    """The files that arguments name, by argument. None: one cannot be read, which is reported."""
+    lists: dict[str, ListFile] = {}
+    for parameter in spec.parameters:
+        file = arguments[parameter.name]
+        if parameter.kind != "list_file" or not isinstance(file, str):
+            continue
+        read = read_list_file(reading.base, file, reading.kept)
+        if not isinstance(read, ListFile):
+            reading.wrong("list_file", reading.at(*path, parameter.name), read.message, read.hint)
+            return None
+        reading.files[file] = read.digest
+        lists[parameter.name] = read
+    return lists
 
 
 def read_arguments(node: Node, spec: FunctionSpec, reading: Reading, path: Path_) -> Any:

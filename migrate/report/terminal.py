@@ -137,6 +137,7 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     _flow(console, balances)
     _before_and_after(console, known.get("checks") or ())
     _quality(console, known.get("quality") or {})
+    _columns(console, known.get("columns") or {})
     for name, deals in (known.get("stale") or {}).items():
         worth = f", {deals['amount']} {deals['sum']} in all" if deals.get("sum") else ""
         line(console, f"{name}: {int(deals['rows']):,} stale open deals{worth}")
@@ -268,6 +269,24 @@ def _before_and_after(console: Console, checks: Sequence[Mapping[str, Any]]) -> 
         console.print(made)
         if len(apart) > _TOP:
             line(console, f"... and {len(apart) - _TOP} more groups, see the report.")
+
+
+def _columns(console: Console, columns: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Columns of the source that a mapping may have no use for, or may have forgotten."""
+    words = {
+        "unmapped": "Filled, and nothing uses them",
+        "empty": "Used by the mapping, and empty",
+        "rare": "Hardly filled",
+    }
+    for kind, what in words.items():
+        found = columns.get(kind) or ()
+        if found:
+            shown = ", ".join(f"{c['table']}.{c['column']}" for c in found[:_TOP])
+            line(
+                console,
+                f"{what}: {shown}{f' and {len(found) - _TOP} more' if len(found) > _TOP else ''}",
+                "dim",
+            )
 
 
 _SCORES = ("completeness", "validity", "uniqueness", "timeliness", "consistency")

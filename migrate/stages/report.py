@@ -20,6 +20,7 @@ from migrate.report.document import build_report, write_report
 from migrate.stages.result import Result
 from migrate.state.conflicts import conflict_counts
 from migrate.state.counts import gone_counts
+from migrate.state.filled import column_use
 from migrate.state.quarantine import SPLIT
 from migrate.state.unused import unused_problems
 from migrate.vault.capture import table_folder
@@ -63,6 +64,7 @@ def facts(ctx: Context, *, state: str, exit_code: int = 0) -> dict[str, Any]:
         "verdicts": (verdicts := [v for _, v in ctx.ledger.verdicts(ctx.run)]),
         "checks": [v.evidence for v in verdicts if "whole" in v.evidence],
         "quarantine": quarantined(ctx),
+        "columns": column_use(ctx),
         "stale": known.get("stale") or {},
         "quality": known.get("quality") or {},
         "edited": known.get("edited") or {},

@@ -142,7 +142,10 @@ def _steps(field: Field, origin: Compiled, scope: Scope) -> tuple[CompiledStep, 
         origin.type.kind not in (Kind.TEXT, Kind.MIXED) or any(c in scope.lets for c in origin.columns)
     ):
         return ()
-    return tuple(CompiledStep(s.name, arguments_of(s), s.arguments) for s in field.do)
+    return tuple(
+        CompiledStep(s.name, arguments_of(s) | {n: f.entries for n, f in s.lists.items()}, s.arguments)
+        for s in field.do
+    )
 
 
 def _step_columns(step: Step, path: str, number: int, scope: Scope) -> None:

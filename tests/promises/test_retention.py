@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from migrate import api
+from migrate import api, failpoints
 
 from tests.runs import World, balance, bare
 
@@ -113,3 +113,18 @@ def test_an_archive_outlives_prune(tmp_path: Path) -> None:
 def test_a_column_that_holds_no_dates_is_named(tmp_path: Path) -> None:
     made = world(tmp_path, "{by: id, keep: 20 years, then: drop}")
     assert '"id" holds int values, which are no dates' in made.says(code=2)
+
+
+@pytest.mark.parametrize("point", ["transform.archived", "vault.manifest.stored", "load.assigned"])
+def test_a_run_that_dies_around_the_archive_keeps_one(tmp_path: Path, point: str) -> None:
+    made = world(tmp_path, "{by: seen, keep: 20 years, then: archive}")
+    nth = "3" if point == "vault.manifest.stored" else "1"  # source, target, archive
+    failpoints.arm(f"{point}:{nth}:raise")
+    try:
+        made.write()
+        made.command("run", str(made.mapping))
+    finally:
+        failpoints.arm()
+    made.run()
+    assert len([b for b in made.command("backup", "list", "--json").document if b["role"] == "archive"]) == 1
+    assert names(made) == {"Ada", "Cy"}

@@ -96,6 +96,7 @@ def test_scores_before_and_after_and_a_least_score_as_a_gate(tmp_path: Path) -> 
         "uniqueness": {"before": 1.0, "after": 1.0},
         "consistency": {"before": 0.6, "after": 1.0},
     }
+    assert api.report("latest", home=made.home)["columns"] == {"unmapped": [], "empty": [], "rare": []}
     assert "Quality, at the source and of the rows that go on" in made.command("report", "latest").out
 
 
@@ -162,3 +163,31 @@ def test_stale_open_deals_are_listed_with_their_amounts(tmp_path: Path) -> None:
     other.run()
     assert other.codes("deals") == {'["1"]': ["stale"], '["3"]': ["stale"]}
     assert api.report("latest", home=other.home)["stale"]["deals.closes_on"]["sum"] == "15.5"
+
+
+def test_columns_that_are_empty_hardly_filled_or_forgotten_are_named(tmp_path: Path) -> None:
+    made = world(tmp_path)
+    made.source.run(
+        "ALTER TABLE people ADD COLUMN fax TEXT",
+        "UPDATE people SET fax = '1', born = NULL, country = NULL WHERE id < 9",
+        "UPDATE people SET country = 'UK' WHERE id = 1",
+    )
+    made.policy = "low_use: 30%"
+    made.run()
+    columns = api.report("latest", home=made.home)["columns"]
+    assert columns == {
+        "unmapped": [{"table": "people", "column": "fax", "filled": 1.0}],
+        "empty": [{"table": "people", "column": "born", "filled": 0.0}],
+        "rare": [{"table": "people", "column": "country", "filled": 0.2}],
+    }
+    said = made.command("report", "latest").out
+    assert "Filled, and nothing uses them: people.fax" in said
+    assert "Hardly filled: people.country" in said
+
+
+def test_a_run_keeps_its_own_copy_of_the_lists(tmp_path: Path) -> None:
+    made = world(tmp_path)
+    made.run()
+    (made.folder / "bounces.txt").unlink()
+    assert made.command("verify", "latest").code == 0
+    assert made.command("rollback", "latest", "--yes", "--json").document["proof"]["passed"]

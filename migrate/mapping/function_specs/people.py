@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from migrate.mapping.email_lists import EMAIL_LISTS
 from migrate.mapping.function_spec import FAILS, FunctionSpec, Parameter, text_function
 
 PEOPLE = (
@@ -116,6 +117,33 @@ PEOPLE = (
             ("localhost", None, FAILS),
             ("no domain", None, FAILS),
             ("", None, None),
+        ),
+    ),
+    text_function(
+        "email_verdict",
+        "What `check: email` says of an address, for a column of the target: deliverable, risky, undeliverable or unknown; the code "
+        "of the reason; or the address with the domain that was perhaps meant. The address itself is not changed.",
+        Parameter(
+            "give",
+            "choice",
+            "the verdict, the code (NULL where there is none), or a proposal (NULL where nothing looks misspelt)",
+            default="verdict",
+            choices=("verdict", "reason", "proposal"),
+            fixed=True,
+        ),
+        *(p for p in EMAIL_LISTS if p.name != "mx"),
+        empty="null",
+        examples=(
+            ("ada@gmail.com", None, "deliverable"),
+            ("ada@acme.co.uk", None, "unknown"),
+            ("ada@gmial.com", None, "risky"),
+            ("ada@", None, "undeliverable"),
+            ("info@acme.example", {"trusted": "example"}, "risky"),
+            ("ada@gmial.com", "reason", "email_typo"),
+            ("ada@gmail.com", "reason", None),
+            ("Ada@gmial.com", "proposal", "ada@gmail.com"),
+            ("ada@gmail.com", "proposal", None),
+            (" ", None, None),
         ),
     ),
     FunctionSpec(

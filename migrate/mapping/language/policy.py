@@ -153,6 +153,10 @@ POLICY = Record(
     "policy",
     {
         "max_quarantine": Key(Share(), "More rows in quarantine than this share stop the run before load."),
+        "low_use": Key(
+            Share(),
+            "Columns that are filled in a smaller share of the rows are named in the report; default 5%.",
+        ),
         "max_gone": Key(
             Share(),
             "More loaded rows gone at the source than this share stop the run before load, where `on_gone` would act on them.",

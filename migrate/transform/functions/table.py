@@ -19,6 +19,7 @@ from migrate.transform.functions import (
     pieces,
     places,
     text,
+    verdicts,
 )
 from migrate.transform.functions.dates import Surroundings
 from migrate.transform.values import TEXT, WHITE, Outcome, Values, emptied, mask_of, texts_of
@@ -62,6 +63,7 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = MappingProxyType(
                 names.name,
                 addresses.email,
                 consents.consent,
+                verdicts.email_verdict,
                 addresses.plus_tag,
                 addresses.domain,
                 addresses.punycode,
