@@ -7,7 +7,7 @@ from pathlib import Path
 
 from migrate.context import Context
 from migrate.durable import sha256_file
-from migrate.errors import Corrupt, GateClosed
+from migrate.errors import Corrupt, Drift, GateClosed
 from migrate.vault.capture import Capture, Rows, captured_rows, read_capture
 from migrate.vault.reader import Backup, open_backup
 
@@ -59,12 +59,28 @@ def extracted_rows(ctx: Context, source: str) -> Rows:
 def source_rows(ctx: Context, source: str) -> Rows:
     """Without those that were erased by request (F31), which are no rows of the run then: a part has as many as are left."""
     backup = proven_backups(ctx)[f"source:{source}"]
+    _same_erasures(ctx, source, backup)
     stored = {(p.table, p.index): p for p in backup.manifest.parts}
     left = {
         table: tuple(replace(p, rows=p.rows - backup.effects.rows_in(p)) for p in parts)
         for table, parts in backup.parts_by_table.items()
     }
     return Rows(backup.schema, left, lambda ref: backup.part(stored[ref.table, ref.index]))
+
+
+def _same_erasures(ctx: Context, source: str, backup: Backup) -> None:
+    """A run knows rows by their place in a part: what is left out of it must stay what it was when they were first read."""
+    name, now = f"erased:{source}", backup.effects.mark
+    then = ctx.ledger.run_facts(ctx.run).get(name)
+    if then is None:
+        ctx.ledger.put_run_facts(ctx.run, {name: now})
+    elif then != now:
+        raise Drift(
+            f"rows of {source} were erased by request since this run read them",
+            where=backup.manifest.id,
+            kept="What was loaded stays, and can be undone.",
+            hint=f"Start anew with --fresh; if rows were loaded already, `migrate rollback {ctx.run}` first.",
+        )
 
 
 def target_rows(ctx: Context) -> Rows:

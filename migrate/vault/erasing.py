@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,17 @@ class Effects:
     references: Mapping[str, int] = field(default_factory=dict)
     before: Mapping[str, canon.Digest] = field(default_factory=dict)
     after: Mapping[str, canon.Digest] = field(default_factory=dict)
+
+    @property
+    def mark(self) -> str:
+        """The same for the same effects; "" where there are none."""
+        found = sha256()
+        for place, gone in sorted(self.dropped.items(), key=itemgetter(0)):
+            found.update(repr(place).encode() + np.packbits(gone).tobytes())
+        for place, columns in sorted(self.emptied.items(), key=itemgetter(0)):
+            for column, rows in sorted(columns.items(), key=itemgetter(0)):
+                found.update(repr((place, column)).encode() + np.packbits(rows).tobytes())
+        return found.hexdigest() if self.dropped or self.emptied else ""
 
     def touches(self, ref: PartRef) -> bool:
         return (ref.table, ref.index) in self.dropped or (ref.table, ref.index) in self.emptied

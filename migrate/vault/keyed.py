@@ -66,8 +66,8 @@ class KeyedStore:
 
 
 def with_keys(store: Store, keys: Keys) -> Store:
-    """The store as a vault with these keys."""
-    return KeyedStore(store, keys)
+    """The store as a vault with these keys, and no others that it may have had."""
+    return KeyedStore(store._store if isinstance(store, KeyedStore) else store, keys)
 
 
 def keys_of(store: Store) -> Keys:

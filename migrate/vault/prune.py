@@ -19,6 +19,8 @@ from migrate import failpoints
 from migrate.errors import Corrupt, ObjectLocked
 from migrate.stores.protocol import Locking, Store
 from migrate.vault import layout, lease
+from migrate.vault.keyed import with_keys
+from migrate.vault.keys import NO_KEYS
 from migrate.vault.reader import BackupInfo, list_backups, open_backup
 from migrate.vault.retention import Retention, staying
 from migrate.vault.verdicts import is_proven
@@ -127,10 +129,15 @@ def _kept(store: Store, infos: Sequence[BackupInfo], keep: Retention) -> dict[st
             kept |= dict.fromkeys((info.id for info in group), "archived rows")
             continue
         kept |= staying([(info.id, info.created_at) for info in group], keep)
-        proven = next((info for info in reversed(group) if _proven(store, info)), None)
+        proven = _newest_proven(store, group) or _newest_proven(with_keys(store, NO_KEYS), group)
         if proven is not None:
             kept.setdefault(proven.id, "the last proven one")
     return kept
+
+
+def _newest_proven(store: Store, group: Sequence[BackupInfo]) -> BackupInfo | None:
+    """Where signatures count, the newest that a signed verdict calls proven; one that none does is better than nothing."""
+    return next((info for info in reversed(group) if _proven(store, info)), None)
 
 
 def _proven(store: Store, info: BackupInfo) -> bool:

@@ -219,6 +219,18 @@ def test_a_run_does_not_load_who_was_erased_from_its_source(world: World) -> Non
     assert sorted(n for (n,) in world.target.rows("SELECT name FROM contacts")) == ["Ada", "Cy"]
 
 
+def test_a_run_that_read_them_before_is_begun_anew(world: World) -> None:
+    """It knows its rows by their place in a part, and that is another one now."""
+    world.run("--to", "transform")
+    assert key_of(world, "contacts", "1").code == 0
+    error = world.run(code=7)
+    assert "erased by request since this run read them" in error["message"]
+    assert world.target.one("SELECT count(*) FROM contacts") == 0
+    document = world.run("--fresh")
+    assert document["state"] == "verified"
+    assert balance(document, "contacts") | {"in": 2, "loaded": 2} == balance(document, "contacts")
+
+
 @pytest.mark.fineprint(31)
 def test_of_an_entity_the_row_in_the_target_is_erased_too(world: World) -> None:
     """In later backups of the target, that is: in the first one it was not yet there."""
