@@ -29,6 +29,7 @@ from migrate.planning import scratch_url
 from migrate.stores.protocol import Store
 from migrate.vault.drill import Drilled
 from migrate.vault.drill import drill as carry_out
+from migrate.vault.keys import Keys
 from migrate.vault.reader import Backup, list_backups, open_backup
 from migrate.vault.verdicts import put_verdicts
 
@@ -52,20 +53,22 @@ def drill(
     store: str | None = None,
     home: Path | None = None,
     progress: Progress | None = None,
+    keys: Keys | None = None,
 ) -> dict[str, Any]:
     """Restore a backup (its id, the beginning of it, `latest`), or the latest backups of a mapping's sources and target,
     into scratch as if they were needed now: fetch, decode, load, constraints, compare; then ask the queries of `file`.
 
     `passed`, the split of the time, RPO and RTO of each are in the answer, in the ledger, and as verdicts beside the
     manifest. What cannot be carried out raises (UsageError, Unreachable, GateClosed where the mapping has no backup), and
-    is on record as broken off: it never counts as passed."""
+    is on record as broken off: it never counts as passed. `keys`: with which an encrypted backup is opened; a mapping
+    and the environment name their own."""
     asked = load_drill_file(file) if file is not None else None
     mapping = load_mapping(Path(what)) if what.lower().endswith(_YAML) else None
     where = home_of(mapping, home) if mapping is not None else home_to_be(home)
     chosen = (
         _of_mapping(mapping, store, scratch, asked)
         if mapping is not None
-        else _of_id(what, store, scratch, asked, home)
+        else _of_id(what, store, scratch, asked, home, keys)
     )
     queries = _shared_out(asked, chosen)
     for one in chosen:
@@ -101,9 +104,14 @@ def drills(*, home: Path | None = None, limit: int | None = None) -> dict[str, A
 
 
 def _of_id(
-    what: str, store: str | None, scratch: str | None, asked: DrillFile | None, home: Path | None
+    what: str,
+    store: str | None,
+    scratch: str | None,
+    asked: DrillFile | None,
+    home: Path | None,
+    keys: Keys | None,
 ) -> list[_Chosen]:
-    place = place_of(store, home)
+    place = place_of(store, home, keys)
     infos = list_backups(place)
     if not infos:
         raise UsageError(
@@ -249,7 +257,9 @@ def _on_record(home: Path, row: DrillRow, work: Callable[[], Drilled]) -> Drille
         return work()
     except BaseException as error:
         # MigrateError's own words hold neither values nor secrets; of others only the kind is told
-        reason = error.message if isinstance(error, MigrateError) else type(error).__name__
+        reason = type(error).__name__
+        if isinstance(error, MigrateError):
+            reason = f"{error.where}: {error.message}" if error.where else error.message
         with Ledger.open(home / "ledger.db") as ledger:
             practice.put_drill(ledger, replace(row, state="broken off", reason=reason, ended=_now()))
         raise

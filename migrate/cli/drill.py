@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from migrate.cli.backup import ErasureSecret, Identity, Trusted, keys_of
 from migrate.cli.outcome import code_of_verdicts
 from migrate.cli.session import Session, command, finish, group
 
@@ -44,6 +45,9 @@ def drill(
         ),
     ] = None,
     store: Store = None,
+    identity: Identity = None,
+    trust: Trusted = None,
+    erasure_secret: ErasureSecret = None,
 ) -> None:
     """Prove now that a backup restores: restore it into scratch, compare every value, ask your queries, time it all.
 
@@ -60,7 +64,13 @@ def drill(
     """
     with session.at_work() as progress:
         document = session.api.drill(
-            what, file=file, scratch=scratch, store=store, home=session.home, progress=progress
+            what,
+            file=file,
+            scratch=scratch,
+            store=store,
+            home=session.home,
+            progress=progress,
+            keys=keys_of(session, identity, trust, erasure_secret=erasure_secret),
         )
     from migrate.cli import views_drill
 

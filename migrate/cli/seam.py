@@ -217,6 +217,7 @@ class Api(Protocol):
         store: str | None = None,
         home: Path | None = None,
         progress: Progress | None = None,
+        keys: Any = None,
     ) -> dict[str, Any]: ...
 
     def drills(self, *, home: Path | None = None, limit: int | None = None) -> dict[str, Any]: ...

@@ -103,7 +103,8 @@ def one(
     try:
         code, reason, facts = work(job)
     except MigrateError as error:
-        code, reason, facts = error.exit_code, error.message, dict[str, JSON]()
+        code, facts = error.exit_code, dict[str, JSON]()
+        reason = f"{error.where}: {error.message}" if error.where else error.message
     except (KeyboardInterrupt, SystemExit):
         code = Interrupted.exit_code
         record(
@@ -141,7 +142,9 @@ def _due(
             waiting.append((last, name))
     if not waiting:
         return None
-    at, name = min(waiting)
+    at, name = min(
+        waiting, key=lambda one: one[0]
+    )  # of two at the same time the one that the file names first
     return schedule.jobs[name], at
 
 

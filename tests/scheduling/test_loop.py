@@ -167,6 +167,11 @@ def test_interrupted_at_work_it_is_on_record() -> None:
     assert (day.rows[-1].state, day.rows[-1].exit_code) == ("interrupted", 9)
 
 
+def test_of_two_at_the_same_time_the_first_of_the_file_comes_first() -> None:
+    day = Day({"z-backup": "0 2 * * *", "a-drill": "0 2 * * *"})
+    assert [j for j, _, _ in day.run(3)] == ["z-backup", "a-drill"]
+
+
 def test_a_clock_that_is_put_back_begins_nothing_again() -> None:
     day = Day({"nightly": "0 2 * * *"})
     assert len(day.run(3)) == 1

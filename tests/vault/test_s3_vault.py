@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 from migrate.stores.s3 import S3Store
 from migrate.stores.s3_client import Location
+from migrate.vault.check import check_backup
+from migrate.vault.prune import prune
+from migrate.vault.retention import Retention
 
-from tests.runs import Db, World, balance, small
+from tests.runs import Db, World, balance, command, small
 from tests.stores.servers import KEYS, client, s3_location
+from tests.vault.building import make
 
 
 @pytest.fixture
@@ -69,3 +73,54 @@ def test_a_damaged_object_closes_the_gate(world: World, location: str) -> None:
     error = world.run(code=6)
     assert "missing" in error["message"]
     assert world.target.one("SELECT count(*) FROM contacts") == 0
+
+
+@pytest.mark.promise(29)
+def test_p29_pruning_in_a_bucket_leaves_no_version_behind(tmp_path: Path, location: str) -> None:
+    store = S3Store(location)
+    for number in (1, 2):
+        make(
+            store, tmp_path / "s", id_=f"b{number}", at=f"2026-0{number}-01T00:00:00+00:00", word=f"w{number}"
+        )
+    shown = prune(store, keep=Retention(last=1))
+    assert (shown.backups, len(shown.objects), shown.waiting) == (("b1",), 0, 4)
+    done = prune(store, keep=Retention(last=1), dry_run=False, grace_seconds=-1)
+    assert (done.backups, len(done.objects)) == (("b1",), 4)
+    assert all(v.passed for v in check_backup(store, "b2"))
+    place = Location.parse(location)
+    left = client().list_object_versions(Bucket=place.bucket, Prefix=place.prefix)
+    assert not left.get("DeleteMarkers")
+    names = {v["Key"].removeprefix(place.prefix).partition("/")[0] for v in left["Versions"]}
+    assert names == {"b2", "objects"}
+
+
+@pytest.mark.fineprint(30)
+def test_f30_what_the_bucket_locked_stays_and_says_until_when(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    location = s3_location(lock=True, more="&lock=governance:30d")
+    for number in (1, 2):
+        store = S3Store(location)
+        make(
+            store, tmp_path / "s", id_=f"b{number}", at=f"2026-0{number}-01T00:00:00+00:00", word=f"w{number}"
+        )
+    where = ["--store", location, "--home", str(tmp_path / ".migrate"), "--json"]
+    for more in ([], ["--yes"]):
+        document = command("backup", "prune", "--keep", "1", *more, *where).document
+        assert document["removed"] == []
+        whys = {k["backup"]: k["why"] for k in document["kept"]}
+        assert whys["b1"].startswith("locked until 20")
+    assert all(v.passed for v in check_backup(S3Store(location), "b1"))
+
+
+def test_a_drill_out_of_a_bucket(world: World, location: str, tmp_path: Path) -> None:
+    world.run("--to", "backup")
+    world.write()
+    file = tmp_path / "drill.yaml"
+    file.write_text("migrate: 1\nqueries: [{of: source, sql: SELECT count(*) FROM people, equals: 3}]\n")
+    done = world.command("drill", str(world.mapping), "-f", str(file), "--json")
+    assert done.code == 0, done.out
+    assert [d["vault"].startswith("s3://") for d in done.document["drills"]] == [True, True]
+    assert S3Store(location).list("leases/") == []
