@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, cast
 from migrate import durable, failpoints
 from migrate.errors import Corrupt, ObjectLocked, Unreachable, UsageError
 from migrate.stores import names
-from migrate.stores.s3_client import Location, client_of, missing, refused, speaking
+from migrate.stores.s3_client import Location, client_of, missing, not_built, refused, speaking
 from migrate.stores.s3_stream import stream
 
 SMALL = 16 << 20  # bytes up to which a file goes in one request
@@ -266,15 +266,22 @@ class S3Store:
         return any(o["Key"] == key for o in found.get("Contents", ()))
 
     def _versions_of(self, key: str) -> Sequence[str]:
+        from botocore.exceptions import ClientError
+
         pages = self._client.get_paginator("list_object_versions").paginate(
             Bucket=self._place.bucket, Prefix=key
         )
-        return [
-            str(found["VersionId"])
-            for page in pages
-            for found in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
-            if found["Key"] == key and found["VersionId"] != "null"
-        ]
+        try:
+            return [
+                str(found["VersionId"])
+                for page in pages
+                for found in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+                if found["Key"] == key and found["VersionId"] != "null"
+            ]
+        except ClientError as error:
+            if not_built(error):  # a store that keeps none
+                return []
+            raise
 
     def locked_until(self, name: str) -> str:
         """See `migrate.stores.protocol.Locking`."""
@@ -287,20 +294,29 @@ class S3Store:
         return f"locked until {until:%Y-%m-%d}"
 
     def tidy(self, *, older_than: float) -> int:
-        """Uploads in parts that nobody finished."""
+        """Uploads in parts that nobody finished; where the store does not tell of them, that is its own affair."""
+        from botocore.exceptions import ClientError
+
+        right = "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload"
+        try:
+            with speaking(self.location, right, raw=lambda error: not_built(error) or missing(error)):
+                return self._tidied(older_than)
+        except ClientError:
+            return 0
+
+    def _tidied(self, older_than: float) -> int:
         swept = 0
-        with speaking(self.location, "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload"):
-            pages = self._client.get_paginator("list_multipart_uploads").paginate(
-                Bucket=self._place.bucket, Prefix=self._place.prefix
-            )
-            for page in pages:
-                now = _clock(page) or datetime.now(UTC)
-                for upload in page.get("Uploads", ()):
-                    if (now - upload["Initiated"]).total_seconds() > older_than:
-                        self._client.abort_multipart_upload(
-                            Bucket=self._place.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                        )
-                        swept += 1
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=self._place.bucket, Prefix=self._place.prefix
+        )
+        for page in pages:
+            now = _clock(page) or datetime.now(UTC)
+            for upload in page.get("Uploads", ()):
+                if (now - upload["Initiated"]).total_seconds() > older_than:
+                    self._client.abort_multipart_upload(
+                        Bucket=self._place.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
+                    swept += 1
         return swept
 
     # -- helpers --------------------------------------------------------------------------------------

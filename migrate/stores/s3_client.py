@@ -143,12 +143,22 @@ def missing(error: Any) -> bool:
     )
 
 
+def not_built(error: Any) -> bool:
+    """The store does not speak this part of S3."""
+    return str(error.response.get("Error", {}).get("Code", "")) == "NotImplemented" or refused(error, 501)
+
+
 _HINTS = {
     "NoSuchBucket": "Make the bucket, or correct its name.",
     "InvalidAccessKeyId": "Check the credentials that boto3 finds (environment, profile, role).",
     "SignatureDoesNotMatch": "Check the secret key that boto3 finds (environment, profile, role), and the clock.",
     "ExpiredToken": "Get new credentials and run the same command again: it resumes.",
     "ExpiredTokenException": "Get new credentials and run the same command again: it resumes.",
+    "SlowDown": "The store has too much to do: run the same command again later, it resumes.",
+    "ServiceUnavailable": "The store has too much to do: run the same command again later, it resumes.",
+    "InternalError": "Run the same command again later, it resumes.",
+    "InsufficientStorage": "The store is full: make room, then run the same command again.",
+    "XMinioStorageFull": "The store is full: make room, then run the same command again.",
     "RequestTimeTooSkewed": "Set this machine's clock and run the same command again.",
     "QuotaExceeded": "Make room in the store and run the same command again.",
 }

@@ -16,7 +16,7 @@ from migrate.stores.protocol import Locking
 from migrate.stores.s3 import S3Store
 from migrate.stores.s3_client import Location
 
-from tests.stores.servers import KEYS, client, endpoint, s3_location
+from tests.stores.servers import KEYS, client, endpoint, rclone_location, s3_location
 
 
 class Around:
@@ -191,6 +191,22 @@ def test_a_store_that_ignores_conditions_is_refused_and_left_clean() -> None:
         store.put_if_absent("a/manifest.json", b"1")
     assert "conditional=unchecked" in caught.value.hint
     assert store.list() == []
+
+
+def test_a_server_that_ignores_conditions_is_refused_and_left_clean() -> None:
+    store = S3Store(rclone_location())
+    with pytest.raises(UsageError, match="If-None-Match"):
+        store.put_if_absent("a/manifest.json", b"1")
+    assert store.list() == []
+
+
+def test_a_server_that_does_not_know_the_key_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    location = rclone_location()
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-canary")
+    with pytest.raises(Unreachable) as refused:
+        S3Store(location).put_bytes("a", b"1")
+    assert "canary" not in str(refused.value)
+    assert refused.value.hint
 
 
 def test_a_store_that_ignores_conditions_may_be_allowed() -> None:

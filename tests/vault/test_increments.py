@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from migrate import failpoints
-from migrate.errors import Corrupt
+from migrate.errors import Corrupt, Unreachable
 from migrate.stores.local import LocalStore
 from migrate.stores.protocol import Store
 from migrate.stores.s3 import S3Store
@@ -16,7 +18,7 @@ from migrate.vault import layout
 from migrate.vault.check import check_backup
 from migrate.vault.reader import list_backups
 
-from tests.stores.servers import KEYS, client, s3_location
+from tests.stores.servers import KEYS, rclone_location, s3_location
 from tests.vault.building import make
 
 
@@ -26,12 +28,14 @@ def _disarm() -> Iterator[None]:
     failpoints.arm()
 
 
-@pytest.fixture(params=["folder", "bucket", "bucket with versions"])
+@pytest.fixture(params=["folder", "bucket", "bucket with versions", "bucket of rclone"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     if request.param == "folder":
         return LocalStore(tmp_path / "backups")
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
+    if "rclone" in request.param:
+        return S3Store(rclone_location("&conditional=unchecked"))
     return S3Store(s3_location(versions="versions" in request.param))
 
 
@@ -92,7 +96,7 @@ def test_what_was_damaged_meanwhile_is_sent_again(
     data[-9] ^= 1
     if isinstance(store, S3Store):
         place = store._place
-        client().put_object(Bucket=place.bucket, Key=place.prefix + name, Body=bytes(data))
+        store._client.put_object(Bucket=place.bucket, Key=place.prefix + name, Body=bytes(data))
     else:
         path = Path(store.location) / name
         path.unlink()
@@ -121,3 +125,32 @@ def test_p27_where_a_shared_object_goes_meanwhile_there_is_no_backup(
     with pytest.raises(Corrupt):
         make(store, tmp_path / "s", id_="two", at="2026-02-01T00:00:00+00:00")
     assert [i.id for i in list_backups(store)] == ["one"]
+
+
+@pytest.mark.promise(27)
+@pytest.mark.parametrize("code", ["ExpiredToken", "SlowDown", "RequestTimeTooSkewed", "AccessDenied"])
+def test_p27_a_bucket_that_refuses_in_the_middle_leaves_no_backup_and_the_next_try_ends_it(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the fourth object on; what was sent before is used by the next try."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    location = s3_location()
+    store, calls = S3Store(location), itertools.count(1)
+    put = store._client.put_object
+
+    def refusing(**asked: Any) -> Any:
+        if next(calls) > 4:
+            answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(answer, "PutObject")  # type: ignore[arg-type]
+        return put(**asked)
+
+    monkeypatch.setattr(store._client, "put_object", refusing)
+    with pytest.raises(Unreachable) as refused:
+        make(store, tmp_path / "s", id_="one", contacts=1_000)
+    assert refused.value.exit_code == 5
+    assert refused.value.hint
+    again = S3Store(location)
+    assert list_backups(again) == []
+    make(again, tmp_path / "s2", id_="one", contacts=1_000)
+    assert all(v.passed for v in check_backup(again, "one"))
