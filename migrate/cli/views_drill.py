@@ -43,6 +43,8 @@ def _one(console: Console, one: Document) -> None:
     line(console, f"  {count(one.get('rows'))} rows, {count(one.get('bytes'))} bytes{rate}")
     line(console, f"  RPO {span(one.get('rpo_seconds'))}: the age of what came back")
     line(console, f"  RTO {span(one.get('rto_seconds'))}: from the vault to compared")
+    for erased in (v for v in one.get("verdicts") or () if v.get("check") == "L4 erased"):
+        line(console, f"  {erased.get('found')}")
     made = table(console, "phase", "seconds", numbers=("seconds",))
     for phase, seconds in (one.get("seconds") or {}).items():
         row(made, phase, f"{seconds:.2f}")

@@ -55,6 +55,8 @@ def created(console: Console, document: Document) -> None:
     line(console, f"Backup {document.get('backup')}: {size}.", "bold")
     for note in document.get("not_carried") or ():
         line(console, f"  not carried: {note}")
+    for one in (v for v in document.get("verdicts") or () if v.get("check") == "L4 erased"):
+        line(console, f"  {one.get('found')}")
     if document.get("proven"):
         line(console, "Restored at once and compared, every value is equal.", "bold green")
     elif document.get("proven") is None:

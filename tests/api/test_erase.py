@@ -72,6 +72,8 @@ def test_no_restore_brings_back_who_was_erased_and_the_rest_is_exact(
     drilled = vault(tmp_path, "drill", "latest")
     assert drilled.code == 0, drilled.out
     assert "left out by request" in drilled.out
+    where = ["--store", str(tmp_path / "vault"), "--home", str(tmp_path / ".migrate")]
+    assert "2 rows left out by request" in command("drill", "latest", *where).out, "people read it too"
 
 
 @pytest.mark.fineprint(31)
