@@ -496,8 +496,11 @@ class Entity(Strict):
 
     def on_existing(self, field: str) -> Existing | Stays:
         """What happens to a field of rows that are in the target already."""
+        consent = self._by_consent(field)
+        if consent is not None and consent != "unless_filled" and field not in self.existing:
+            return consent  # whatever `default` says: a no that the source brings is heard
         stated = self.existing.get(field, self.existing.get("default", "overwrite"))
-        return self._by_consent(field) or stated if stated == "overwrite" else stated
+        return consent or stated if stated == "overwrite" else stated
 
     def _by_consent(self, field: str) -> Stays | None:
         if self.consent is None:

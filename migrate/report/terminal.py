@@ -142,10 +142,8 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
         worth = f", {deals['amount']} {deals['sum']} in all" if deals.get("sum") else ""
         line(console, f"{name}: {int(deals['rows']):,} stale open deals{worth}")
     for name, archived in (known.get("archived") or {}).items():
-        line(
-            console,
-            f"{name}: {int(archived['rows']):,} rows are archived in the vault as {archived['backup']}",
-        )
+        many = f"{int(archived['rows']):,} rows are" if int(archived["rows"]) != 1 else "1 row is"
+        line(console, f"{name}: {many} archived in the vault as {archived['backup']}")
     _needs_a_human(console, known)
     _changed_on_the_way(console, known.get("events") or {})
     since_the_last_run(console, known.get("conflicts") or {}, known.get("gone") or {})

@@ -134,6 +134,17 @@ def test_a_required_value_without_consent_quarantines_its_row(tmp_path: Path) ->
     assert made.codes("contacts") == {f'["{n}"]': ["no_consent"] for n in (2, 3, 4)}
 
 
+@pytest.mark.promise(24)
+@pytest.mark.parametrize("default", ["keep", "fill_empty"])
+def test_p24_a_new_no_is_heard_whatever_existing_says(tmp_path: Path, default: str) -> None:
+    made = world(tmp_path, CONTACTS + f"    existing: {{default: {default}}}\n")
+    made.run()
+    shown = made.target.rows(
+        "SELECT code, email, email_opt_out, may_call FROM contacts ORDER BY code LIMIT 2"
+    )
+    assert shown == [("ada", "old.ada@x.com", 1, 0), ("bob", "old.bob@x.com", 1, 0)]
+
+
 def test_words_of_ones_own(tmp_path: Path) -> None:
     own = CONTACTS.replace("merge: most_restrictive", 'yes: [maybe]\n      no: ["ask her"]')
     made = world(tmp_path, own)
