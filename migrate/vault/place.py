@@ -19,7 +19,7 @@ from migrate.vault import lease
 from migrate.vault.check import check
 from migrate.vault.clock import Clock
 from migrate.vault.reader import Backup, sequences_of
-from migrate.vault.restore import any_failed, compared, restored_and_compared, summary
+from migrate.vault.restore import any_failed, compared, restored_and_compared, summary, within
 
 Save = Callable[[Sequence[str]], str]  # makes and proves a backup of these tables; its id
 
@@ -113,7 +113,7 @@ def _restore_into(
         else:
             intent, state = _cleared_for(chosen, wanted, place, save), "restored"
         place.around = frozenset(intent.around)
-        chosen = _closed(chosen, place)
+        place.not_restored += within(chosen.schema, place.around)[1]
         if said is None:
             place.put_mark(intent.text())
         failpoints.hit("vault.place.marked")
@@ -132,6 +132,7 @@ def _restore_into(
             trusted=trusted,
             violations=chosen.manifest.violations if alone else None,
             alone=alone,
+            around=place.around,
         )
         if not any_failed(verdicts):
             place.remove_mark()
@@ -205,29 +206,12 @@ def _there_already(chosen: Backup, place: Place, clock: Clock) -> list[Verdict] 
     names = place.schema().table_names
     if set(names) != set(chosen.schema.table_names):
         return None
+    schema, outside = within(chosen.schema)
     with place.snapshot(names) as snapshot:
-        if compare_schemas(chosen.schema, snapshot.schema):
+        if compare_schemas(schema, snapshot.schema):
             return None
-    found = compared(chosen, place, clock, schema=chosen.schema, violations=None)
+    found = compared(chosen, place, clock, schema=schema, violations=None, outside=outside)
     return None if any_failed(found) else found
-
-
-def _closed(chosen: Backup, place: Place) -> Backup:
-    """Without the foreign keys to tables that will not be there; SQLite keeps them, as its texts say them."""
-    inside = {*chosen.schema.table_names, *place.around}
-    if chosen.schema.engine == "sqlite":
-        return chosen
-    for table in chosen.schema.tables:
-        place.not_restored += [
-            f"{table.name}: {k.name} (it refers to {k.ref_table}, which is not there)"
-            for k in table.foreign_keys
-            if k.ref_table not in inside
-        ]
-    tables = tuple(
-        replace(t, foreign_keys=tuple(k for k in t.foreign_keys if k.ref_table in inside))
-        for t in chosen.schema.tables
-    )
-    return replace(chosen, typed=replace(chosen.schema, tables=tables))
 
 
 def _rows(chosen: Backup) -> int:

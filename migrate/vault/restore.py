@@ -80,9 +80,12 @@ def restored_and_compared(
     trusted: bool,
     violations: Sequence[str] | None,
     alone: bool = True,
+    around: Collection[str] = (),
 ) -> list[Verdict]:
-    """L4 and L5 of a backup whose objects are there. `alone`: there is nothing else in the database."""
+    """L4 and L5 of a backup whose objects are there. `alone`: there is nothing else in the database;
+    `around`: tables besides, which foreign keys may refer to."""
     schema, left_out = (backup.schema, ()) if trusted else without_expressions(backup.schema)
+    schema, outside = within(schema, around)
     verdicts: list[Verdict] = []
     try:
         with clock.phase("decode"):
@@ -93,7 +96,9 @@ def restored_and_compared(
     if any_failed(verdicts):
         return verdicts
     failpoints.hit("vault.restore.rows_restored")
-    verdicts += compared(backup, scratch, clock, schema=schema, violations=violations, alone=alone)
+    verdicts += compared(
+        backup, scratch, clock, schema=schema, violations=violations, alone=alone, outside=outside
+    )
     if left_out:
         verdicts.append(
             _failed(
@@ -113,20 +118,44 @@ def compared(
     schema: Schema,
     violations: Sequence[str] | None,
     alone: bool = True,
+    outside: Sequence[str] = (),
 ) -> list[Verdict]:
-    """L5: every value, the schema and what it declares, read again from the database that holds the copy."""
+    """L5: every value, the schema and what it declares, read again from the database that holds the copy. `outside`: what
+    the schema had and no copy of these tables alone can have, to be listed (F25)."""
     verdicts: list[Verdict] = [_erased(backup)] if backup.effects.rows else []
     with clock.phase("verify"), scratch.snapshot(schema.table_names) as snapshot:
         verdicts += [_values(backup, scratch, snapshot, table) for table in backup.schema.tables]
         if backup.schema.engine != FILES:
             found = snapshot.schema if alone else _of(snapshot.schema, schema)
-            verdicts.append(_listed("L5 schema", compare_schemas(schema, found)))
+            verdict = _listed("L5 schema", compare_schemas(schema, found))
+            if outside and verdict.passed:
+                verdict = replace(verdict, reason=f"not restored: {'; '.join(outside[:20])}")
+            verdicts.append(verdict)
     if backup.schema.engine != FILES:
         verdicts.append(_violations(scratch, violations))
     else:
         with clock.phase("files"):
             verdicts.append(_original_files(backup))
     return verdicts
+
+
+def within(schema: Schema, around: Collection[str] = ()) -> tuple[Schema, tuple[str, ...]]:
+    """The schema without foreign keys to tables that are neither in it nor `around`, and those keys, said. SQLite keeps
+    them: its tables are made of their texts, and keys there may lead nowhere."""
+    inside = {*schema.table_names, *around}
+    if schema.engine == "sqlite":
+        return schema, ()
+    outside = tuple(
+        f"{t.name}: {k.name} (it refers to {k.ref_table}, which is not there)"
+        for t in schema.tables
+        for k in t.foreign_keys
+        if k.ref_table not in inside
+    )
+    tables = tuple(
+        replace(t, foreign_keys=tuple(k for k in t.foreign_keys if k.ref_table in inside))
+        for t in schema.tables
+    )
+    return replace(schema, tables=tables), outside
 
 
 def _of(found: Schema, expected: Schema) -> Schema:

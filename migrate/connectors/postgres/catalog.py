@@ -120,6 +120,11 @@ UNION ALL
 SELECT 'function', n.nspname, p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {_USER_SCHEMAS}
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 UNION ALL
+SELECT 'sequence that no column uses', n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'S' AND {_USER_SCHEMAS} AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+  AND d.objid = c.oid AND d.deptype IN ('a', 'i', 'e')) AND NOT EXISTS (SELECT FROM pg_depend d
+  WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid)
+UNION ALL
 SELECT 'schema with a dot in its name', 'public', nspname FROM pg_namespace WHERE strpos(nspname, '.') > 0
 ORDER BY 1, 2, 3"""
 
