@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from migrate.api.rows import trace
     from migrate.api.runs import demo, plan, report, rollback, run, runs, status, verify
     from migrate.api.schedules import practice_checks, schedule, schedule_units
+    from migrate.api.suggesting import suggest
     from migrate.api.vault import backup_create, backup_keygen, backup_prune
 
 _HOMES = {
@@ -45,6 +46,7 @@ _HOMES = {
     "quarantined": ("quarantine", "quarantine_export"),
     "restores": ("backup_restore",),
     "rows": ("trace",),
+    "suggesting": ("suggest",),
     "runs": ("demo", "plan", "report", "rollback", "run", "runs", "status", "verify"),
 }
 
@@ -94,6 +96,7 @@ __all__ = [
     "schedule_units",
     "schema",
     "status",
+    "suggest",
     "trace",
     "verify",
 ]

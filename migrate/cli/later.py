@@ -9,7 +9,7 @@ import typer
 from migrate.cli.session import Session, command, group, not_built
 
 NOT_BUILT = (
-    "suggest", "dossier",
+    "dossier",
 )  # fmt: skip
 
 app = group("")

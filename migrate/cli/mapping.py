@@ -1,4 +1,4 @@
-"""Around a mapping file: test, preview, dictionary."""
+"""Around a mapping file: suggest, test, preview, dictionary."""
 
 from __future__ import annotations
 
@@ -13,6 +13,38 @@ from migrate.cli.session import Session, command, finish, group
 from migrate.errors import UsageError
 
 app = group("")
+
+
+@command(app, "suggest")
+def suggest(
+    session: Session,
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A database's URL, a SQLite file, or a folder of files.")
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="The database that the rows are to go into.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the mapping there; without it, it is printed.")
+    ] = None,
+    name: Annotated[str, typer.Option(metavar="NAME", help="What the mapping is called.")] = "first",
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a first mapping, from names, types, keys and values of both sides. Changes nothing in either.
+
+    The plan takes it as it is. What is doubtful has a comment beside it: read every line before you run it.
+
+    Examples:
+
+        migrate suggest sqlite:///acme.db postgresql://crm/prod --out mappings/acme.yaml
+
+        migrate suggest exports/ sqlite:///crm.db
+    """
+    with session.at_work():
+        document = session.api.suggest(source, target, out=out, force=force, name=name)
+    from migrate.cli import views_mapping
+
+    session.answer(document, lambda console: views_mapping.suggested(console, document))
 
 
 @command(app, "test")

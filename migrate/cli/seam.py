@@ -104,6 +104,16 @@ class Api(Protocol):
 
     def dictionary(self, mapping: Path | str, *, live: bool = False) -> dict[str, Any]: ...
 
+    def suggest(
+        self,
+        source: str,
+        target: str,
+        *,
+        out: Path | str | None = None,
+        force: bool = False,
+        name: str = "first",
+    ) -> dict[str, Any]: ...
+
     def schema(self, of: str = "mapping") -> dict[str, Any]: ...
 
     def profile(

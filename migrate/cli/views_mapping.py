@@ -35,6 +35,27 @@ def examples(console: Console, document: Document) -> None:
         line(console, f"Without examples: {', '.join(document['without'])}", "dim")
 
 
+def suggested(console: Console, document: Document) -> None:
+    """The mapping itself, to be redirected into a file; where it was written, what to look at in it."""
+    if document.get("out") is None:
+        print(document.get("text"), end="")
+        return
+    for entity in document.get("entities") or ():
+        fields = entity.get("fields") or ()
+        doubts = sum(bool(f.get("doubts")) for f in fields) + len(entity.get("doubts") or ())
+        opened = f", {len(entity['open'])} target columns open" if entity.get("open") else ""
+        said = f"{entity.get('from')} → {entity.get('into')}: {len(fields)} fields, {doubts} doubts{opened}"
+        line(console, said, "yellow" if doubts else "")
+    for what, tables in (
+        ("Go nowhere", document.get("left")),
+        ("Filled by nothing", document.get("waiting")),
+    ):
+        if tables:
+            line(console, f"{what}: {', '.join(tables)}", "dim")
+    line(console, f"Written: {document['out']}", "bold")
+    line(console, "Read it, then try it: migrate plan FILE", "dim")
+
+
 def _value(found: Document, side: str = "expected") -> str:
     """A value in an example; what becomes of a row is said in words already."""
     value = found.get(side)

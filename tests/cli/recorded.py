@@ -198,6 +198,27 @@ ANSWERS: dict[str, Any] = {
             }
         ],
     },
+    "suggest": {
+        "text": "migrate: 1\n",
+        "out": None,
+        "entities": [
+            {
+                "entity": "accounts",
+                "from": "companies",
+                "into": "accounts",
+                "score": 0.9,
+                "fields": [
+                    {"column": "name", "from": "company_name", "score": 0.7, "doubts": ["is it this column?"]}
+                ],
+                "open": ["phone"],
+                "unused": [],
+                "doubts": [],
+            }
+        ],
+        "left": ["audit_log"],
+        "waiting": [],
+        "refused": {},
+    },
     "dictionary": {
         "mapping": "demo",
         "description": "Acme into ours",

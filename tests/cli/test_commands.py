@@ -29,6 +29,7 @@ COMMANDS: list[tuple[list[str], str, Any]] = [
     (["test", "m.yaml"], "examples", None),
     (["preview", "m.yaml", "contacts", "--key", "000017"], "preview", None),
     (["dictionary", "m.yaml"], "dictionary", None),
+    (["suggest", "sqlite:///a.db", "sqlite:///b.db"], "suggest", None),
     (["schema"], "schema", None),
     (["profile", "exports/"], "profile", None),
     (["duplicates", "find", "people.csv"], "duplicates_find", None),
@@ -78,6 +79,7 @@ def test_people_read_stdout_in_80_columns(
     assert all(line.startswith(("Report: ", "Look: ")) for line in long) or function in (
         "schema",
         "dictionary",
+        "suggest",
     ), long
 
 
@@ -179,7 +181,6 @@ def test_run_shows_what_its_report_adds(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["suggest", "a", "b"],
         ["dossier", "verify", "x.zip"],
         ["quarantine", "replay", "latest"],
         ["run", "m.yaml", "--engine", "spark"],

@@ -24,7 +24,7 @@ from migrate.connectors.registry import open_target
 from migrate.context import Context
 from migrate.duck import literal, parquet, workspace
 from migrate.durable import atomic_file, write_bytes
-from migrate.errors import Drift, GateClosed
+from migrate.errors import Corrupt, Drift, GateClosed
 from migrate.mapping.model import Entity
 from migrate.model import Schema, Table, Verdict
 from migrate.parts import stream_rows
@@ -57,8 +57,14 @@ def run(ctx: Context) -> Result:
     known = known_crosswalk(ctx) if untouched else None
     if known is None:
         return _verified(ctx, _as_it_stands)
-    taken = proven_backups(ctx)["target"].manifest.snapshot_at
-    return _verified(ctx, partial(_as_backed_up, known), as_of=taken)
+    try:
+        taken = proven_backups(ctx)["target"].manifest.snapshot_at
+        return _verified(ctx, partial(_as_backed_up, known), as_of=taken)
+    except (
+        Corrupt
+    ) as error:  # no proof was asked of it: nothing was written, and the target can speak for itself
+        ctx.progress.note(f"{error.message}; the target itself is read instead")
+        return _verified(ctx, _as_it_stands)
 
 
 def again(ctx: Context) -> Result:
