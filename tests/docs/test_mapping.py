@@ -12,6 +12,7 @@ from migrate.mapping.drill_file import load_drill_file
 from migrate.mapping.functions import FUNCTIONS
 from migrate.mapping.language import ENTITY, FIELD, FILE
 from migrate.mapping.load import load_mapping
+from migrate.mapping.rules_file import load_rules
 from migrate.mapping.schedule_file import load_schedule
 from migrate.mapping.shapes import records
 from migrate.report.terminal import MEANINGS
@@ -64,13 +65,17 @@ def section(title: str) -> str:
 
 @pytest.mark.parametrize(("kind", "text"), BLOCKS)
 def test_every_yaml_block_loads(kind: str, text: str, tmp_path: Path) -> None:
-    assert kind in ("whole", "part", "fields", "lists", "drill", "schedule"), (
-        "say what the block is: <!-- checked: whole|part|fields|lists|drill|schedule -->"
+    assert kind in ("whole", "part", "fields", "lists", "drill", "schedule", "rules"), (
+        "say what the block is: <!-- checked: whole|part|fields|lists|drill|schedule|rules -->"
     )
     file = tmp_path / "mapping.yaml"
     if kind == "drill":
         file.write_text(text, encoding="utf-8")
         assert load_drill_file(file, ENVIRONMENT).queries
+        return
+    if kind == "rules":
+        file.write_text(text, encoding="utf-8")
+        assert load_rules(file).same
         return
     if kind == "schedule":
         file.write_text(text, encoding="utf-8")
