@@ -53,6 +53,7 @@ def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[
             )
             story.append({"stage": "transform", "what": where, "where": entity})
         story += _both_sides(ctx, entity, list(rids))
+        story += _lineage(ctx, entity, list(rids))
         story += _events(ctx, entity, list(rids))
         story += _rejects(ctx, entity, list(rids))
         story += gone
@@ -130,6 +131,13 @@ def _rids(ctx: Context, entity: str, key: str) -> dict[int, str]:
             r["rid"]: _LEFT_OUT.get(r["reason"], f"left out by {r['reason']}")
             for r in rows.filter(pc.equal(rows["key"], key)).to_pylist()
         }
+    merged = folder / "merged.parquet"
+    if merged.exists():
+        rows = pq.read_table(merged)
+        found |= {
+            r["rid"]: f"merged into {r['into_key']}"
+            for r in rows.filter(pc.equal(rows["key"], key)).to_pylist()
+        }
     settled = folder / "settled.parquet"
     if settled.exists():
         rows = pq.read_table(settled)
@@ -161,6 +169,23 @@ def _events(ctx: Context, entity: str, rids: list[int]) -> list[dict[str, str]]:
                 }
             )
     return found
+
+
+def _lineage(ctx: Context, entity: str, rids: list[int]) -> list[dict[str, str]]:
+    """Of a row that others became part of: which of them gave which value."""
+    path = ctx.folder / "transform" / entity / "lineage.parquet"
+    if not path.exists():
+        return []
+    rows = pq.read_table(path)
+    found = rows.filter(pc.is_in(rows["into"], pa.array(rids, pa.int64()))).to_pylist()
+    return [
+        {
+            "stage": "transform",
+            "what": f"{row['field']}: from {row['key'] or 'several rows'} (survive)",
+            "where": f"{entity}.{row['field']}",
+        }
+        for row in found
+    ]
 
 
 def _crosswalk(ctx: Context, entity: str, key: str) -> dict[str, Any] | None:

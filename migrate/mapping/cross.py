@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from migrate.mapping import expr
+from migrate.mapping.cross_duplicates import check_duplicates
 from migrate.mapping.cross_gone import check_conflicts, check_gone
 from migrate.mapping.cross_references import check_parents, check_values, targets_of
 from migrate.mapping.cross_roads import check_roads
@@ -44,6 +45,7 @@ def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None
         check_existing(entity, path, names.of("entities", name, "fields"), reading)
         check_target_sets(entity, path, reading)
         check_consent(entity, path, names.of("entities", name, "fields"), reading)
+        check_duplicates(entity, path, names.of(*path, "fields"), reading)
         check_parents(entity, path, reading)
         check_conflicts(entity, path, reading)
         check_gone(name, entities, sources, names.of("split"), names.of(*path, "fields"), reading)

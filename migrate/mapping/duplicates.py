@@ -10,16 +10,7 @@ from migrate.mapping.strict import Strict
 
 # How a column is compared under `similar`.
 Kind = Literal["name", "text", "address", "date", "phone", "postcode", "email", "number", "exact"]
-Choosing = Literal[
-    "most_recent",
-    "first_filled",
-    "longest",
-    "target_wins",
-    "source_wins",
-    "concat",
-    "union",
-    "most_restrictive",
-]
+Choosing = Literal["most_recent", "first_filled", "longest", "concat"]
 
 DEFAULT = "default"  # under `survive`: every field that is not named
 

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from migrate.mapping.decision_model import Consent, Retention
+from migrate.mapping.duplicates import Duplicates
 from migrate.mapping.road_model import Explode, Join, Pivot, Split
 from migrate.mapping.strict import Strict
 
@@ -472,6 +473,7 @@ class Entity(Strict):
     let: dict[str, Field] = Key(default_factory=dict)
     fields: dict[str, Field] = Key(default_factory=dict)
     on_parent_excluded: Literal["quarantine", "exclude", "empty"] | None = None
+    duplicates: Duplicates | None = None
     consent: Consent | None = None
     retention: Retention | None = None
     min_quality: dict[str, float] = Key(

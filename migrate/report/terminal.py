@@ -74,6 +74,7 @@ MEANINGS = {
     "find_missing": "is not found in the target",
     "find_ambiguous": "is found more than once in the target",
     "key_missing": "has no key",
+    "merged_quarantined": "would be part of a row that is in quarantine",
     "key_not_unique": "shares its key with another row",
     "match_ambiguous": "matches more than one target row",
     "match_conflict": "matches a target row that another row matches too, or shares its values to match by",

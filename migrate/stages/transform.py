@@ -35,6 +35,8 @@ from migrate.model import PartRef, Schema, Table, Verdict
 from migrate.parts import RID_SHIFT, write_rows
 from migrate.planning import limit_of, may_be_quarantined, plan_number, yielding_columns
 from migrate.rules.scores import below
+from migrate.stages.merging import merge, rows_kind
+from migrate.stages.merging import outputs as merge_outputs
 from migrate.stages.result import Result
 from migrate.stages.roads import are_whole, make_roads, quarantined_by_splits
 from migrate.state.archived import keep_archived
@@ -69,6 +71,7 @@ class Files:
     excluded: tuple[Path, ...]
     events: tuple[Path, ...]
     items: Mapping[str, tuple[Path, ...]]  # list → its items, where references have to be resolved first
+    unmerged: tuple[Path, ...]  # the rows, where some of them are still to be merged
 
 
 def run(ctx: Context) -> Result:
@@ -118,7 +121,12 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
         looked_up = beside.submit(write_target_files, ctx, target, declared, earlier, known=known is not None)
         for name, entity in ctx.entities.items():
             files, seen, stopped = _apply_entity(ctx, compiled[name], rows[name], inputs)
-            roads.append(_road(ctx, name, entity, files, declared, earlier[name]))
+            merging = None
+            if entity.duplicates is not None:
+                merging = merge(
+                    ctx, entity, declared.table(entity.into), files.unmerged, files.reasons, known
+                )
+            roads.append(_road(ctx, name, entity, files, declared, earlier[name], merging))
             total += seen
             stops += stopped
         targets, values = looked_up.result()
@@ -153,6 +161,11 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
         for kind in ("settled", "quarantine", "left_out", "patches", "links", "conflicts", "events")
     ]
     decided += [path for name in gone if (path := gone_file(ctx, name)).exists()]
+    decided += [
+        p
+        for name, entity in ctx.entities.items()
+        for p in merge_outputs(ctx.folder / "transform" / name, entity)
+    ]
     ctx.ledger.put_checkpoint(
         ctx.run,
         NAME,
@@ -241,7 +254,10 @@ def _apply_entity(
         return tuple(folder / f"{kind}-{ref.index:05d}.parquet" for ref in road.parts)
 
     items = {one.name: paths(f"items.{n}") for n, one in enumerate(compiled.lists) if one.references}
-    return Files(paths("rows"), paths("reasons"), paths("excluded"), paths("events"), items), seen, stops
+    files = Files(
+        paths("rows"), paths("reasons"), paths("excluded"), paths("events"), items, paths(rows_kind(entity))
+    )
+    return files, seen, stops
 
 
 def _apply_part(
@@ -252,7 +268,7 @@ def _apply_part(
     rids = (np.int64(ref.index) << RID_SHIFT) + np.arange(rows.num_rows, dtype=np.int64)
     result = apply(compiled, rows, rids, {join: road.joined(ref, join) for join in road.beside})
     tables = {
-        "rows": _with_match_texts(result, entity, compiled.target),
+        rows_kind(entity): _with_match_texts(result, entity, compiled.target),
         "reasons": result.reasons,
         "excluded": result.excluded,
         "events": result.events,
@@ -290,6 +306,7 @@ def _road(
     files: Files,
     declared: Schema,
     earlier: Mapping[int, EarlierHash],
+    merging: Path | None,
 ) -> Road:
     table = declared.table(entity.into)
     lists = {f for f, v in entity.fields.items() if v.list is not None}  # an item that is emptied is none
@@ -331,6 +348,8 @@ def _road(
             if (rule := entity.on_existing(f)) in ("keep", "fill_empty")
         },
         hashes={plan: hash_.column for plan, hash_ in earlier.items()},
+        merging=merging,
+        unmerged=files.unmerged if merging is not None else (),
     )
 
 
@@ -346,6 +365,7 @@ def _facts(settled: Settled, counts: Mapping[str, int]) -> dict[str, JSON]:
             "in": count,
             "quarantined": settled.quarantined[name],
             "kept": settled.kept[name],
+            "merged": settled.merged[name],
             "operations": dict(settled.operations[name]),
         }
         for name, count in counts.items()

@@ -35,7 +35,8 @@ def entity_counts(ctx: Context) -> dict[str, dict[str, int]]:
             "unchanged": sum(count.get("operations", {}).values()) - written,
             "links": done["link"],
             "quarantined": count.get("quarantined", 0),
-            "excluded": count.get("in", 0) - count.get("kept", 0),
+            "excluded": count.get("in", 0) - count.get("kept", 0) - count.get("merged", 0),
+            **({"merged": count["merged"]} if count.get("merged") else {}),
             "parts": len(part_indexes(ctx, name)),
             **_on_both_sides(ctx, name),
         }

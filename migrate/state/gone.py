@@ -133,6 +133,8 @@ def _collect(ctx: Context, db: duckdb.DuckDBPyConnection, name: str) -> dict[str
     system, _ = identity_of(ctx.mapping, name)
     mine = f"(SELECT * FROM xw WHERE system = {literal(system)} AND entity = {literal(name)})"
     there = f"SELECT key FROM {parquet([folder / 'settled.parquet'])} UNION ALL SELECT key FROM {parquet([folder / 'quarantine.parquet'])}"
+    if (folder / "merged.parquet").exists():
+        there += f" UNION ALL SELECT key FROM {parquet([folder / 'merged.parquet'])}"
     # Of equal rows the number is not in the key of one that a rule left out.
     bare = "->>'$[0]'" if entity.key_is_content else ""
     files = excluded_files(folder)

@@ -22,7 +22,8 @@ from migrate.mapping.shapes import (
 from migrate.mapping.tree import Node, Pairs, Path_
 
 _KINDS = ("name", "text", "address", "date", "phone", "postcode", "email", "number", "exact")
-_PLAIN = ("first_filled", "longest", "target_wins", "source_wins", "concat", "union", "most_restrictive")
+_PLAIN = ("first_filled", "longest", "concat")
+_LATER = frozenset(["target_wins", "source_wins", "union", "most_restrictive"])
 
 
 def _group(value: Any, node: Node, reading: Reading, path: Path_) -> Any:
@@ -56,13 +57,13 @@ def _duplicates(values: dict[str, Any], node: Pairs, reading: Reading, path: Pat
 
 
 _SURVIVE = ByKind(
-    Then(Choice(_PLAIN), lambda value, node, reading, path: Survive(rule=value)),
+    Then(Choice(_PLAIN, _LATER), lambda value, node, reading, path: Survive(rule=value)),
     pairs=Record(
         "a rule of survivorship",
         {"most_recent": Key(COLUMN, "The column whose latest value wins.", required=True)},
         finish=lambda values, node, reading, path: Survive(rule="most_recent", by=values["most_recent"]),
     ),
-    words="first_filled, longest, target_wins, source_wins, concat, union, most_restrictive, or {most_recent: COLUMN}",
+    words="first_filled, longest, concat, or {most_recent: FIELD}",
 )
 DUPLICATES = Record(
     "duplicates",
@@ -96,5 +97,6 @@ DUPLICATES = Record(
             "Which value survives of those of merged rows, field by field.",
         ),
     },
+    later=frozenset(["against"]),
     finish=_duplicates,
 )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 from migrate.mapping.language.decisions import CONSENT, MIN_QUALITY, RETENTION
 from migrate.mapping.language.defaults import DEFAULTS, with_defaults
+from migrate.mapping.language.duplicates import DUPLICATES
 from migrate.mapping.language.examples import EXAMPLES
 from migrate.mapping.language.field import FIELDS, LET
 from migrate.mapping.language.origins import EXPRESSION
@@ -48,7 +49,7 @@ from migrate.mapping.shapes import (
 )
 from migrate.mapping.tree import Node, Pairs, Path_, Text
 
-_ENTITY_LATER = frozenset(["duplicates", "known_as", "when"])
+_ENTITY_LATER = frozenset(["known_as", "when"])
 
 
 def _key(value: Any, node: Node, reading: Reading, path: Path_) -> Any:
@@ -185,6 +186,7 @@ ENTITY = Record(
         "let": Key(LET, "Working values, written nowhere: later ones, fields, rules, `match` and `key` see them like columns."),
         "fields": Key(FIELDS, "Target columns and where their values come from."),
         "defaults": Key(DEFAULTS, "What fields of this entity say unless they say otherwise; before the file's own `defaults`."),
+        "duplicates": Key(DUPLICATES, "Which rows are one and the same, and what survives of their values."),
         "consent": Key(CONSENT, "Values that do not move without consent, and consent that is never weakened in the target."),
         "retention": Key(RETENTION, "Rows that are too old to be moved."),
         "on_parent_excluded": Key(

@@ -171,8 +171,8 @@ def _share(db: duckdb.DuckDBPyConnection, scored: str, trained: Mapping[str, Any
     share = float(trained["probability_two_random_records_match"])
     for _ in range(_ROUNDS):
         shift = _odds(share) - start
-        expected = sum(n / (1 + 2.0 ** -max(-1000.0, min(1000.0, w + shift))) for w, n in weights)
-        new = min(0.5, max(0.5 / max(1, possible), expected / max(1, possible)))
+        expected: float = sum(n / (1 + 2.0 ** -max(-1000.0, min(1000.0, w + shift))) for w, n in weights)
+        new: float = min(0.5, max(0.5 / max(1, possible), expected / max(1, possible)))
         if abs(math.log(new / share)) < 1e-3:
             return float(new)
         share = new

@@ -61,6 +61,12 @@ def assign(ctx: Context, declared: Schema, inputs: str) -> None:
                 failpoints.hit("load.keys.assigned")
             if name in referred_to:
                 db.execute(f"INSERT INTO allkeys SELECT {literal(name)}, key, tkey FROM {parquet([path])}")
+                merged = ctx.folder / "transform" / name / "merged.parquet"
+                if merged.exists():  # who refers to a row that became part of another one refers to that one
+                    db.execute(
+                        f"INSERT INTO allkeys SELECT {literal(name)}, m.key, k.tkey FROM {parquet([merged])} m "
+                        f'JOIN {parquet([path])} k ON k.rid = m."into"'
+                    )
         for name in ctx.entities:
             if ctx.ledger.checkpoint(ctx.run, "load", f"rows:{name}", inputs) is not None:
                 continue

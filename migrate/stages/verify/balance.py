@@ -42,6 +42,13 @@ def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verd
         f"SELECT s.rid, 'unchanged' AS place FROM {parquet([folder / 'settled.parquet'])} s "
         f"SEMI JOIN {known} x ON x.source_key = s.key ANTI JOIN {parquet([expected])} e ON e.rid = s.rid {refused}",
     ]
+    merged = folder / "merged.parquet"
+    if merged.exists():
+        into = f"SEMI JOIN {known} x ON x.source_key = m.into_key"
+        lost = f'SEMI JOIN {parquet([rejects])} r ON r.rid = m."into"' if rejects.exists() else ""
+        spared = f'ANTI JOIN {parquet([rejects])} r ON r.rid = m."into"' if rejects.exists() else ""
+        ended.append(f"SELECT m.rid, 'merged' AS place FROM {parquet([merged])} m {into} {spared}")
+        ended += [f"SELECT m.rid, 'quarantined' AS place FROM {parquet([merged])} m {lost}"] if lost else []
     came = [f"SELECT {p.index << RID_SHIFT} + i AS rid FROM range({p.rows}) r(i)" for p in parts]
     with workspace(ctx.room("temp")) as db:
         db.execute(f"CREATE TABLE ended AS {' UNION ALL '.join(ended)}")
@@ -58,7 +65,7 @@ def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verd
         rows_in=sum(p.rows for p in parts),
         loaded=places.get("loaded", 0),
         unchanged=places.get("unchanged", 0),
-        merged=0,
+        merged=places.get("merged", 0),
         quarantined=places.get("quarantined", 0),
         excluded=places.get("excluded", 0),
     )

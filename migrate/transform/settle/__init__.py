@@ -21,6 +21,7 @@ from migrate import failpoints
 from migrate.duck import count, literal, workspace
 from migrate.parts import RID_SHIFT, stream_rows
 from migrate.transform.settle.doubles import one_row_per_match
+from migrate.transform.settle.merged import collect_merged, share_fates
 from migrate.transform.settle.named import resolve_named
 from migrate.transform.settle.operations import FLAGGED, decide_operations, leave_to_target, one_writer
 from migrate.transform.settle.references import resolve_lookups, resolve_references
@@ -56,10 +57,11 @@ def settle(
     """
     with workspace(temp) as db:
         collect(db, roads, crosswalk)
+        collect_merged(db, roads)
         doubles = doubles_among(db, systems)
         strangers = strangers_among(db, roads, systems, runs)
         if strangers or doubles:
-            return Settled({}, {}, {}, (), strangers, doubles)
+            return Settled({}, {}, {}, (), {}, strangers, doubles)
         resolve_named(db, roads, targets, systems, names or {})
         for road in roads:
             keys_and_uniques(db, road)
@@ -70,6 +72,7 @@ def settle(
         one_writer(db, roads)
         one_row_per_match(db, roads)
         resolve_references(db, roads, targets)
+        share_fates(db)
         return _write(db, roads, out)
 
 
@@ -77,6 +80,7 @@ def _write(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], out: Path) -> S
     quarantined: dict[str, int] = {}
     kept: dict[str, int] = {}
     operations: dict[str, dict[str, int]] = {}
+    merged: dict[str, int] = {}
     for road in roads:
         name = literal(road.entity)
         folder = out / road.entity
@@ -102,6 +106,10 @@ def _write(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], out: Path) -> S
             "events": f"SELECT rid, field, code, original FROM event WHERE entity = {name} AND {_in('rid')} ORDER BY rid, field, code",
         }
         pieces = _pieces(db, name)
+        if road.merging is not None:
+            selects["merged"] = (
+                f'SELECT rid, key, into_rid AS "into", into_key FROM merged WHERE entity = {name} AND {_in("rid")} ORDER BY rid'
+            )
         for file, select in selects.items():
             # by ranges of rows: one sort of everything would hold all of it at once
             tables = (db.sql(select.replace(_HERE, piece)).to_arrow_table() for piece in pieces)
@@ -122,8 +130,9 @@ def _write(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], out: Path) -> S
             ).fetchall()
         )
         kept[road.entity] = count(db, f"SELECT count(*) FROM state WHERE entity = {name}")
+        merged[road.entity] = count(db, f"SELECT count(*) FROM merged WHERE entity = {name}")
     stops = tuple(row[0] for row in db.execute("SELECT text FROM stop ORDER BY text").fetchall())
-    return Settled(quarantined, kept, operations, stops)
+    return Settled(quarantined, kept, operations, stops, merged)
 
 
 _HERE = "\1"
@@ -137,7 +146,7 @@ def _in(column: str) -> str:
 
 def _pieces(db: duckdb.DuckDBPyConnection, name: str) -> list[str]:
     """Conditions on row ids, in order, that between them let every row of an entity through once."""
-    tables = ("state", "bad", "left_out", "patch", "edge", "event")
+    tables = ("state", "bad", "left_out", "patch", "edge", "event", "merged")
     highest = max(
         count(db, f"SELECT coalesce(max(rid), 0) FROM {table} WHERE entity = {name}") for table in tables
     )

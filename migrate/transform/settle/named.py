@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from migrate.duck import count, identifier, literal, parquet
+from migrate.transform.settle.merged import names_of_merged
 from migrate.transform.settle.outcomes import CANDIDATES
 from migrate.transform.settle.road import Road
 
@@ -95,6 +96,12 @@ def _name_rows(db: duckdb.DuckDBPyConnection, roads: Sequence[Road]) -> None:
                 db.execute(
                     f"INSERT INTO named SELECT {name}, {way}, r.{column}, r.__rid, {key}, {_HERE} "
                     f"FROM {parquet(road.rows)} r {known} WHERE r.{column} IS NOT NULL"
+                )
+            if road.merging is not None:
+                # Who names a row that became part of another one means that one: once, however alike they are.
+                db.execute(
+                    f"INSERT INTO named SELECT {name}, {way}, m.value, m.rid, m.key, {_HERE} FROM ({names_of_merged(road, how)}) m "
+                    f"ANTI JOIN named n ON n.entity = {name} AND n.how = {way} AND n.value = m.value AND n.rid = m.rid"
                 )
             if road.excluded:
                 column = "key" if how == "__key" else column

@@ -44,6 +44,9 @@ class Road:
     # plan number → the target file's column with the hash that a `target_hash` of that plan is held against; "" where
     # its columns are not all there any more. Plans that are not named: `h.ENTITY`.
     hashes: Mapping[int, str] = field(default_factory=dict)
+    # Rows that became part of another one (rid, key, into, into_key), and the rows as they were before.
+    merging: Path | None = None
+    unmerged: tuple[Path, ...] = ()
 
     @property
     def inserts(self) -> bool:
@@ -79,6 +82,7 @@ class Settled:
     kept: Mapping[str, int]
     operations: Mapping[str, Mapping[str, int]]
     stops: tuple[str, ...]
+    merged: Mapping[str, int] = field(default_factory=dict)
     strangers: tuple[Stranger, ...] = ()  # entities whose rows are known under another identity (F15)
     doubles: tuple[
         str, ...

@@ -1,0 +1,189 @@
+"""Rows that are one and the same become one row in the target, and every one of them is accounted for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.runs import World, balance, bare
+
+MAPPED = """
+  accounts:
+    from: companies
+    key: id
+    into: accounts
+    fields: {name: company_name, city: town, phone: tel, notes: note, changed: updated}
+    duplicates:
+      same: [[phone], [name, city]]
+      survive: {default: {most_recent: changed}, city: first_filled, name: longest, notes: concat}
+  contacts:
+    from: people
+    key: id
+    into: contacts
+    fields:
+      account_id: {from: co, ref: accounts}
+      firm_id: {from: firm, ref: {to: accounts, by: company_name, missing: empty_and_flag}}
+      name: full_name
+"""
+COMPANIES = [
+    ("1", "Acme", "Leeds", "0113 1", "first", "2024-01-01"),
+    ("2", "Acme Limited", None, "0113 1", "second", "2026-01-01"),
+    ("3", "Acme", "Leeds", "0113 9", None, None),
+    ("4", "Bolt", "York", None, None, "2025-01-01"),
+    ("5", "Cog", "York", None, None, "2025-01-01"),
+]
+PEOPLE = [
+    ("1", "1", None, "Ada"),
+    ("2", "2", "Acme Limited", "Bob"),
+    ("3", "3", "Acme", "Cy"),
+    ("4", "4", "Bolt", "Di"),
+]
+
+
+def world(folder: Path, entities: str = MAPPED, **more: str) -> World:
+    made = bare(
+        folder,
+        [
+            "CREATE TABLE companies(id TEXT PRIMARY KEY, company_name TEXT, town TEXT, tel TEXT, note TEXT, updated TEXT)",
+            "CREATE TABLE people(id TEXT PRIMARY KEY, co TEXT, firm TEXT, full_name TEXT)",
+        ],
+        [
+            "CREATE TABLE accounts(id TEXT PRIMARY KEY, name TEXT NOT NULL, city TEXT, phone TEXT, notes TEXT, changed TEXT)",
+            "CREATE TABLE contacts(id TEXT PRIMARY KEY, account_id TEXT REFERENCES accounts(id), "
+            "firm_id TEXT REFERENCES accounts(id), name TEXT)",
+        ],
+        entities,
+        policy="max_quarantine: 100%",
+        **more,
+    )
+    made.source.fill("companies", COMPANIES)
+    made.source.fill("people", PEOPLE)
+    return made
+
+
+@pytest.mark.fineprint(13)
+@pytest.mark.fineprint(18)
+def test_rows_that_are_one_become_one_and_their_children_follow(tmp_path: Path) -> None:
+    small = world(tmp_path)
+    document = small.run()
+    assert document["state"] == "verified"
+    assert balance(document, "accounts") == {
+        "in": 5, "loaded": 3, "unchanged": 0, "merged": 2, "quarantined": 0, "excluded": 0,
+    }  # fmt: skip
+    rows = small.target.rows("SELECT name, city, phone, notes, changed FROM accounts ORDER BY name")
+    # the name: the longest; the city: the first filled; notes: all; the rest: the most recent that is filled
+    assert rows[0] == ("Acme Limited", "Leeds", "0113 1", "first; second", "2026-01-01")
+    assert [r[0] for r in rows[1:]] == ["Bolt", "Cog"]
+    there = small.target.rows(
+        "SELECT c.name, a.name, f.name FROM contacts c JOIN accounts a ON a.id = c.account_id "
+        "LEFT JOIN accounts f ON f.id = c.firm_id ORDER BY 1"
+    )
+    assert there == [
+        ("Ada", "Acme Limited", None),
+        ("Bob", "Acme Limited", "Acme Limited"),
+        ("Cy", "Acme Limited", "Acme Limited"),
+        ("Di", "Bolt", "Bolt"),
+    ]
+
+
+def test_trace_tells_what_a_row_became_part_of_and_which_row_gave_a_value(tmp_path: Path) -> None:
+    small = world(tmp_path)
+    small.run()
+    told = small.command("trace", "latest", "accounts", "2", "--json").document["story"]
+    assert any(step["what"] == 'merged into ["1"]' for step in told)
+    told = small.command("trace", "latest", "accounts", "1", "--json").document["story"]
+    assert {s["what"] for s in told} >= {'name: from ["2"] (survive)', "notes: from several rows (survive)"}
+
+
+@pytest.mark.fineprint(13)
+def test_a_second_run_changes_nothing_and_a_change_in_any_member_is_one_of_the_survivor(
+    tmp_path: Path,
+) -> None:
+    entities = MAPPED.replace("    into: accounts\n", "    into: accounts\n    match: [phone]\n", 1)
+    small = world(tmp_path, entities)
+    small.run()
+    again = small.run()
+    assert balance(again, "accounts")["unchanged"] == 3
+    assert balance(again, "accounts")["merged"] == 2
+    small.source.run("UPDATE companies SET note = 'third' WHERE id = '2'")
+    changed = small.run()
+    assert balance(changed, "accounts")["loaded"] == 1
+    assert small.target.one("SELECT notes FROM accounts WHERE city = 'Leeds'") == "first; third"
+    assert small.target.one("SELECT count(*) FROM accounts") == 3
+
+
+@pytest.mark.fineprint(13)
+def test_two_rows_that_are_both_loaded_are_never_merged(tmp_path: Path) -> None:
+    small = world(
+        tmp_path, MAPPED.partition("    duplicates:")[0] + "\n" + MAPPED[MAPPED.index("  contacts:") :]
+    )
+    small.run()
+    assert small.target.one("SELECT count(*) FROM accounts") == 5
+    small.entities = MAPPED.replace("    into: accounts\n", "    into: accounts\n    match: [phone]\n", 1)
+    document = small.run()
+    assert balance(document, "accounts")["merged"] == 0
+    assert small.target.one("SELECT count(*) FROM accounts") == 5
+
+
+@pytest.mark.fineprint(13)
+def test_a_quarantined_survivor_takes_its_group_along(tmp_path: Path) -> None:
+    entities = MAPPED.replace(
+        "name: company_name,", "name: company_name, parent: {from: up, ref: accounts},", 1
+    )
+    small = world(tmp_path, entities)
+    small.source.run(
+        "ALTER TABLE companies ADD COLUMN up TEXT", "UPDATE companies SET up = 'nobody' WHERE id = '2'"
+    )
+    small.target.run("ALTER TABLE accounts ADD COLUMN parent TEXT REFERENCES accounts(id)")
+    document = small.run()
+    assert balance(document, "accounts")["merged"] == 0
+    codes = small.codes("accounts")
+    assert codes['["1"]'] == ["ref_missing"]
+    assert codes['["2"]'] == codes['["3"]'] == ["merged_quarantined"]
+    assert small.target.one("SELECT count(*) FROM accounts") == 2
+
+
+def test_rolling_back_leaves_nothing_of_a_merge(tmp_path: Path) -> None:
+    small = world(tmp_path)
+    run = small.run()["run"]
+    assert small.command("rollback", run, "--yes").code == 0
+    assert small.target.one("SELECT count(*) FROM accounts") == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("same: [[phone]", "same: [[fone]", "no field gives `fone`"),
+        ("city: first_filled", "town: first_filled", "no field gives `town`"),
+        ("{most_recent: changed}", "{most_recent: updated}", "no field gives `updated`"),
+        ("city: first_filled", "city: target_wins", "not built yet"),
+        (
+            "    into: accounts",
+            "    write: link\n    match: [name]\n    into: accounts",
+            "`duplicates` does nothing under",
+        ),
+    ],
+)
+def test_rules_that_do_not_fit_the_entity_are_told(
+    tmp_path: Path, before: str, after: str, said: str
+) -> None:
+    small = world(tmp_path, MAPPED.replace(before, after, 1))
+    assert said in small.says(code=2)
+
+
+def test_a_killed_run_merges_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from migrate import failpoints
+
+    small = world(tmp_path)
+
+    def stop(name: str) -> None:
+        if name == "transform.before_settle":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(failpoints, "hit", stop)
+        small.run(code=9)
+    document = small.run()
+    assert balance(document, "accounts")["merged"] == 2
+    assert small.target.one("SELECT count(*) FROM accounts") == 3
