@@ -14,7 +14,9 @@ from migrate.mapping.every_field import every_field
 from migrate.mapping.model import Entity
 
 DIMENSIONS = ("completeness", "validity", "uniqueness", "timeliness", "consistency")
-_UNIQUENESS = frozenset(("unique", "key_not_unique", "match_conflict", "match_ambiguous", "duplicate"))
+_UNIQUENESS = frozenset(
+    ("unique", "key_not_unique", "match_conflict", "match_ambiguous", "merged_quarantined")
+)
 _CONSISTENCY = frozenset((
     "not_before", "not_after", "expr", "ref_missing", "ref_ambiguous", "find_missing", "find_ambiguous", "parent_quarantined",
     "parent_excluded", "parent_rejected", "join_missing", "pivot_ambiguous", "no_road",
