@@ -6,6 +6,7 @@ import json
 
 from migrate.context import Context
 from migrate.ledger.records import JSON
+from migrate.mapping.left_behind import left_behind
 from migrate.mapping.usage import ALL, used_columns
 from migrate.vault.capture import table_folder
 
@@ -29,6 +30,10 @@ def column_use(ctx: Context) -> dict[str, JSON]:
                 kind = _kind(
                     filled, ALL in used or column["name"].lower() in used, ctx.mapping.policy.low_use
                 )
+                if kind == "unmapped" and left_behind(
+                    ctx.mapping, column["name"], f"{table}.{column['name']}", table
+                ):
+                    continue  # decided, not forgotten
                 if kind:
                     name = table if len(ctx.mapping.sources) == 1 else f"{source}.{table}"
                     found[kind].append({"table": name, "column": column["name"], "filled": filled})
