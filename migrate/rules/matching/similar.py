@@ -140,11 +140,14 @@ def _train(
 ) -> None:
     linker.training.estimate_u_using_random_sampling(max_pairs=_U_PAIRS, seed=SEED, num_chunks=1)
     for key in training_keys(db, compared, blocking, two_sides):
+        # A session leaves the columns of its key out of the model, and puts them back only where it ends well.
+        before = linker._settings_obj.core_model_settings.copy()
         try:
             linker.training.estimate_parameters_using_expectation_maximisation(
                 key.sql, max_pairs=_EM_PAIRS, estimate_without_term_frequencies=True
             )
         except Exception as error:  # noqa: BLE001 - its own class, imported late; a key without pairs teaches nothing
+            linker._settings_obj.core_model_settings = before
             logging.getLogger(__name__).debug("a training key taught nothing: %s", type(error).__name__)
 
 
