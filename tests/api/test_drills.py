@@ -434,7 +434,12 @@ def test_a_run_of_a_mapping_is_not_confused_by_a_drill_that_was_killed(tmp_path:
     with Ledger.open(world.home / "ledger.db") as ledger:
         ledger.put_scratch("migrate_scratch_0123456789ab", "outside a run: 0", "drill d1")
     world.source.fill("people", [(9, 1, "New", None)])
-    world.run()
+    document = world.run()
+    assert (document["state"], document["resumed"]) == ("verified", False)
+    assert world.target.one("SELECT count(*) FROM contacts WHERE name = 'New'") == 1
+    # no scratch database of the run's own is left on record
+    with Ledger.open(world.home / "ledger.db") as ledger:
+        assert {s.run for s in ledger.scratches()} <= {"drill d1"}
 
 
 def test_the_python_interface_raises_what_the_command_line_says(tmp_path: Path) -> None:
