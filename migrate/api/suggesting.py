@@ -47,13 +47,11 @@ def suggest(
             kept="It was left as it is.",
             hint="Give another --out, or --force.",
         )
+    if engine_of(place_of_source(target, None)[0]) == "files":  # said before anything is read
+        raise UsageError("files cannot be a target", hint="Give a sqlite:///, postgresql:// or mysql:// URL.")
     with tempfile.TemporaryDirectory(prefix="migrate-suggest-") as folder:
         one, mine = _looked_at(source, Path(folder) / "source")
         other, theirs = _looked_at(target, Path(folder) / "target")
-        if engine_of(other) == "files":
-            raise UsageError(
-                "files cannot be a target", hint="Give a sqlite:///, postgresql:// or mysql:// URL."
-            )
         if not theirs[1].tables:
             raise UsageError("there is no table in the target", where=target if _is_open(other) else "TARGET")
         found = matched(mine[1], theirs[1])
