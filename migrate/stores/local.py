@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,7 +15,8 @@ from migrate import durable, failpoints
 from migrate.errors import Corrupt, Unreachable, UsageError
 from migrate.stores import names
 
-_TRIES = 5
+_TRIES = 30
+_PAUSE = 0.005
 _T = TypeVar("_T")
 
 
@@ -147,13 +149,17 @@ class LocalStore:
         return path
 
     def _put(self, name: str, write: Callable[[Path], _T]) -> _T:
-        """`write` to the place of `name`; again where somebody removed the folder, empty as it was, in between."""
+        """`write` to the place of `name`; again where somebody removed the folder, empty as it was, in between.
+
+        Whether the folder is there by now says nothing: a third one may have made it again. A file that
+        is missing for another reason (the one to be put) is still missing at the last try, and said then."""
         for _ in range(_TRIES):
             try:
                 return write(self._place(name))
             except Unreachable as error:
-                if not isinstance(error.__cause__, FileNotFoundError) or self._path(name).parent.is_dir():
+                if not isinstance(error.__cause__, FileNotFoundError):
                     raise
+                time.sleep(random.uniform(0, _PAUSE))
         return write(self._place(name))
 
     def _place(self, name: str) -> Path:
