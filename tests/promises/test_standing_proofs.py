@@ -14,7 +14,7 @@ import pytest
 from migrate import failpoints
 from migrate.state import standing_proofs
 
-from tests.runs import ACCOUNTS_MAPPED, CONTACTS_MAPPED, World, small
+from tests.runs import ACCOUNTS_MAPPED, CONTACTS_MAPPED, World, at_point, small
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +102,34 @@ def test_f17_what_changed_is_restored_with_all_that_keys_connect_and_the_target_
     assert {"backup source:source", "backup target"} <= verdicts.keys()
     # the next run keeps companies from the first proof and people from the second
     assert "2 tables are" in restored_rows(world.run())[0]
+
+
+@pytest.mark.fineprint(17)
+@pytest.mark.fineprint(35)
+def test_f35_f17_of_a_target_that_drifts_only_what_changed_is_stored_and_restored_again(tmp_path: Path) -> None:
+    """The whole target is read again, for a backup is of one moment; bytes and proofs that hold are kept."""
+    world = small(tmp_path)
+    world.policy += ", backup: {to: backups/, tables: [touched, prices]}"
+    world.target.run("CREATE TABLE prices (id INTEGER PRIMARY KEY, price INTEGER)")
+    world.target.run("INSERT INTO prices VALUES (1, 10), (2, 20)")
+    world.target.fill("accounts", [("mine", "Ours", None, None)])
+    with at_point(
+        "stage.load.started", lambda: world.target.fill("accounts", [("new", "Sold today", None, None)])
+    ):
+        document, points = passed(world)
+    assert document["state"] == "verified"
+    assert points.count("backup.target.captured") == 2
+    first, second = sorted(world.vault.glob("*-target-*/manifest.json"), key=lambda p: p.stat().st_mtime_ns)
+    objects = [
+        {p["table"]: p["sha256"] for p in json.loads(path.read_bytes())["manifest"]["parts"]}
+        for path in (first, second)
+    ]
+    assert objects[0]["prices"] == objects[1]["prices"]
+    assert objects[0]["accounts"] != objects[1]["accounts"]
+    assert restored_rows(document)[-1] == "2 rows"  # accounts; prices keep the proof of a moment ago
+    kept = [v["found"] for v in document["verdicts"] if v["check"] == "L5 unchanged tables"]
+    assert len(kept) == 1
+    assert kept[0].startswith("1 tables are, byte for byte")
 
 
 @pytest.mark.fineprint(17)
