@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
@@ -15,6 +16,11 @@ from psycopg.conninfo import make_conninfo
 from tests import mariadb, services
 
 pytest_plugins = ["pytester"]
+
+# Programs that tests start, and the workers, load what was compiled before. Where the environment forbids to keep
+# that, each of the thousands of processes would compile the whole program again, which takes longer than its work.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # How fast examples are made says how busy the machine is; speed is measured in benchmarks/.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -106,7 +106,9 @@ def test_f17_what_changed_is_restored_with_all_that_keys_connect_and_the_target_
 
 @pytest.mark.fineprint(17)
 @pytest.mark.fineprint(35)
-def test_f35_f17_of_a_target_that_drifts_only_what_changed_is_stored_and_restored_again(tmp_path: Path) -> None:
+def test_f35_f17_of_a_target_that_drifts_only_what_changed_is_stored_and_restored_again(
+    tmp_path: Path,
+) -> None:
     """The whole target is read again, for a backup is of one moment; bytes and proofs that hold are kept."""
     world = small(tmp_path)
     world.policy += ", backup: {to: backups/, tables: [touched, prices]}"
