@@ -10,6 +10,7 @@ from typing import Any
 
 from migrate.connectors.registry import engine_of
 from migrate.errors import MappingError, Problem
+from migrate.mapping.known_as import DOMAIN_COLUMNS, KnownBy
 from migrate.mapping.model import Entity, Find, Mapping
 from migrate.mapping.references import values
 from migrate.model import Kind, Schema, Table
@@ -33,6 +34,33 @@ def key_from(entity: Entity, table: Table) -> str | None:
     ):
         return "uuid5"
     return "reserved" if column.type.kind is Kind.INT else None
+
+
+def known_table(mapping: Mapping, name: str) -> str:
+    """The target table that a name under `known_as` means: an entity's, or its own."""
+    entity = mapping.entities.get(name)
+    return entity.into if entity is not None else name
+
+
+def known_column(by: KnownBy, table: Table) -> str | None:
+    """The column of a target table that rows are known by there; None: it has none of the names."""
+    if by.column is not None:
+        return by.column if by.column in table.column_names else None
+    if not by.domain:
+        return by.field if by.field in table.column_names else None
+    lower = {name.lower(): name for name in table.column_names}
+    return next((lower[name] for name in DOMAIN_COLUMNS if name in lower), None)
+
+
+def known_columns(mapping: Mapping, schema: Schema) -> dict[str, set[str]]:
+    """Target table → the columns by which rows of any entity are known there."""
+    found: dict[str, set[str]] = {}
+    for entity in mapping.entities.values():
+        for name, rules in entity.known_as.tables.items() if entity.known_as else ():
+            table = schema.table(known_table(mapping, name))
+            named = (known_column(by, table) for by in rules)
+            found.setdefault(table.name, set()).update(c for c in named if c is not None)
+    return found
 
 
 def scratch_url(mapping: Mapping, role: str, source: str = "") -> tuple[str, str | None]:
@@ -138,6 +166,7 @@ def earlier_identities(mapping: Mapping, name: str) -> tuple[Identity, ...]:
 
 _NOT_OF_ROWS = {
     "name", "source", "was", "max_quarantine", "max_gone", "on_parent_excluded", "on_gone", "on_conflict", "create", "min_quality",
+    "known_as",
 }  # fmt: skip
 
 

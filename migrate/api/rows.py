@@ -138,6 +138,18 @@ def _rids(ctx: Context, entity: str, key: str) -> dict[int, str]:
             r["rid"]: f"merged into {r['into_key']}"
             for r in rows.filter(pc.equal(rows["key"], key)).to_pylist()
         }
+    known = folder / "known.parquet"
+    if known.exists():
+        rows = pq.read_table(known)
+        for r in rows.filter(
+            pc.and_(pc.equal(rows["key"], key), pc.equal(rows["outcome"], "link"))
+        ).to_pylist():
+            whom = (
+                f"{r['parent']} {r['pkey']}"
+                if r["pkey"] is not None
+                else f"{r['place']} {r['tkey']} of the target"
+            )
+            found[r["rid"]] = f"known as {whom} ({r['words']})"
     settled = folder / "settled.parquet"
     if settled.exists():
         rows = pq.read_table(settled)

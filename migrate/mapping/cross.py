@@ -9,6 +9,7 @@ from typing import Any
 from migrate.mapping import expr
 from migrate.mapping.cross_duplicates import check_duplicates
 from migrate.mapping.cross_gone import check_conflicts, check_gone
+from migrate.mapping.cross_known_as import check_circles, check_known_as
 from migrate.mapping.cross_references import check_parents, check_values, targets_of
 from migrate.mapping.cross_roads import check_roads
 from migrate.mapping.cross_tests import check_tests
@@ -46,6 +47,7 @@ def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None
         check_target_sets(entity, path, reading)
         check_consent(entity, path, names.of("entities", name, "fields"), reading)
         check_duplicates(entity, path, names.of(*path, "fields"), reading)
+        check_known_as(entity, path, entities, names.of(*path, "fields"), reading)
         check_parents(entity, path, reading)
         check_conflicts(entity, path, reading)
         check_gone(name, entities, sources, names.of("split"), names.of(*path, "fields"), reading)
@@ -60,6 +62,7 @@ def check_together(parts: dict[str, Any], tree: Pairs, reading: Reading) -> None
         _recipe(recipe, ("recipes", name), names, reading)
     for name, value_map in _models(parts.get("maps"), ValueMap).items():
         _table_map(value_map, ("maps", name), names, reading)
+    check_circles(entities, reading)
     check_was(entities, sources, reading)
     check_totals(entities, parts.get("checks"), reading)
     if tree.get("source") is not None:

@@ -22,6 +22,7 @@ from pydantic import (
 
 from migrate.mapping.decision_model import Consent, Retention
 from migrate.mapping.duplicates import Duplicates
+from migrate.mapping.known_as import KnownAs
 from migrate.mapping.road_model import Explode, Join, Pivot, Split
 from migrate.mapping.strict import Strict
 
@@ -474,6 +475,7 @@ class Entity(Strict):
     fields: dict[str, Field] = Key(default_factory=dict)
     on_parent_excluded: Literal["quarantine", "exclude", "empty"] | None = None
     duplicates: Duplicates | None = None
+    known_as: KnownAs | None = None
     consent: Consent | None = None
     retention: Retention | None = None
     min_quality: dict[str, float] = Key(

@@ -38,7 +38,7 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
 
     `facts`: the run's shape (`run`, `mapping`, `state`, `stages`, `balances`, `verdicts`) and, where known,
     `tables` (source table → what became of its rows, as `migrate.state.accounts` tells it), `joins` (ENTITY.JOIN → rows,
-    used, unused), `kept` (rows that a rollback left alone), `columns` (unmapped, empty, rare: source columns and how far they are filled), `stale` (ENTITY.FIELD → rows, amount, sum), `quality` (entity → rows and scores, as `migrate.state.quality` gives them), `archived` (entity → rows and the backup in which retention keeps them), `created` (tables and columns, in words), `gone` (entity → known, gone, left_out, verdict → rows of earlier runs), `conflicts`
+    used, unused), `kept` (rows that a rollback left alone), `columns` (unmapped, empty, rare: source columns and how far they are filled), `stale` (ENTITY.FIELD → rows, amount, sum), `known_as` (entity → then, rows, rules, shared: rows that are somebody who is known already), `quality` (entity → rows and scores, as `migrate.state.quality` gives them), `archived` (entity → rows and the backup in which retention keeps them), `created` (tables and columns, in words), `gone` (entity → known, gone, left_out, verdict → rows of earlier runs), `conflicts`
     (entity → kept, overwritten, quarantined: rows that changed on both sides), `started`, `ended` (ISO 8601 UTC or datetime), `exit_code`, `plan`,
     `dictionary` (as `migrate.report.dictionary.brief` gives it), `glossary`, `checks` (evidence of `migrate.rules.totals`), `quarantine` (dicts of entity, field,
     code, count), `events` (name → count), `profile` (masked by whoever made it), `backups`, `timings`
@@ -74,6 +74,7 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         "balanced": all(balanced(b) for b in balances.values()),
         "columns": plain(_mapping(facts.get("columns"))),
         "stale": plain(_mapping(facts.get("stale"))),
+        "known_as": plain(_mapping(facts.get("known_as"))),
         "quality": plain(_mapping(facts.get("quality"))),
         "quarantine": quarantine_counts(facts.get("quarantine") or ()),
         "verdicts": verdicts,

@@ -74,6 +74,9 @@ MEANINGS = {
     "find_missing": "is not found in the target",
     "find_ambiguous": "is found more than once in the target",
     "key_missing": "has no key",
+    "known_already": "is somebody who is known already in another table",
+    "known_ambiguous": "is known already in another table, as more than one row",
+    "known_quarantined": "is known as a row that is in quarantine",
     "merged_quarantined": "would be part of a row that is in quarantine",
     "key_not_unique": "shares its key with another row",
     "match_ambiguous": "matches more than one target row",
@@ -142,6 +145,8 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     for name, deals in (known.get("stale") or {}).items():
         worth = f", {deals['amount']} {deals['sum']} in all" if deals.get("sum") else ""
         line(console, f"{name}: {int(deals['rows']):,} stale open deals{worth}")
+    for name, caught in (known.get("known_as") or {}).items():
+        _known_as(console, name, caught)
     for name, archived in (known.get("archived") or {}).items():
         many = f"{int(archived['rows']):,} rows are" if int(archived["rows"]) != 1 else "1 row is"
         line(console, f"{name}: {many} archived in the vault as {archived['backup']}")
@@ -151,6 +156,22 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     _stages(console, known.get("stages") or ())
     if known.get("report"):
         path(console, "Report", known["report"])
+
+
+_BECAME = {
+    "link": "linked", "skip": "left out", "quarantine": "in quarantine", "ambiguous": "in quarantine, for it may be several",
+    "waits": "in quarantine with the row that it is",
+}  # fmt: skip
+
+
+def _known_as(console: Console, name: str, caught: Mapping[str, Any]) -> None:
+    """Rows that are somebody who is known already, by rule and by what became of them."""
+    for words, outcomes in caught["rules"].items():
+        for outcome, rows in outcomes.items():
+            many = f"{int(rows):,} rows are" if int(rows) != 1 else "1 row is"
+            line(console, f"{name}: {many} known already, {words}: {_BECAME.get(outcome, outcome)}")
+    for words, values in caught["shared"].items():
+        line(console, f"{name}: {words}: {int(values):,} values are shared by too many rows to be anybody's")
 
 
 def line(console: Console, text: object, style: str = "") -> None:

@@ -66,6 +66,7 @@ def facts(ctx: Context, *, state: str, exit_code: int = 0) -> dict[str, Any]:
         "quarantine": quarantined(ctx),
         "columns": column_use(ctx),
         "stale": known.get("stale") or {},
+        "known_as": known.get("known_as") or {},
         "quality": known.get("quality") or {},
         "edited": known.get("edited") or {},
         "gone": gone_counts(ctx),

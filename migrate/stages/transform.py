@@ -35,6 +35,8 @@ from migrate.model import PartRef, Schema, Table, Verdict
 from migrate.parts import RID_SHIFT, write_rows
 from migrate.planning import limit_of, may_be_quarantined, plan_number, yielding_columns
 from migrate.rules.scores import below
+from migrate.stages.knowing import find_pairs, known_facts
+from migrate.stages.knowing import outputs as known_outputs
 from migrate.stages.merging import merge, rows_kind
 from migrate.stages.merging import outputs as merge_outputs
 from migrate.stages.result import Result
@@ -130,6 +132,12 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
             total += seen
             stops += stopped
         targets, values = looked_up.result()
+    shared: dict[str, dict[str, int]] = {}
+    for place, road in enumerate(roads):
+        entity = ctx.entities[road.entity]
+        if entity.known_as is not None:
+            known_there, shared[road.entity] = find_pairs(ctx, entity, roads, targets, declared)
+            roads[place] = replace(road, known=known_there)
     failpoints.hit("transform.before_settle")
     settled = settle(
         roads,
@@ -146,6 +154,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
         write_quarantine(ctx, name, rows[name])
     counts = {name: road.count for name, road in rows.items()}
     ctx.ledger.put_run_facts(ctx.run, {"transform": _facts(settled, counts)})
+    ctx.ledger.put_run_facts(ctx.run, {"known_as": known_facts(ctx, settled.known, shared)})
     quality = quality_scores(ctx)
     ctx.ledger.put_run_facts(ctx.run, {"quality": quality, "stale": stale_deals(ctx)})
     gone = decide_gone(ctx, known)
@@ -164,7 +173,8 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     decided += [
         p
         for name, entity in ctx.entities.items()
-        for p in merge_outputs(ctx.folder / "transform" / name, entity)
+        for made in (merge_outputs, known_outputs)
+        for p in made(ctx.folder / "transform" / name, entity)
     ]
     ctx.ledger.put_checkpoint(
         ctx.run,
@@ -366,6 +376,7 @@ def _facts(settled: Settled, counts: Mapping[str, int]) -> dict[str, JSON]:
             "quarantined": settled.quarantined[name],
             "kept": settled.kept[name],
             "merged": settled.merged[name],
+            "known": sum(n.get("link", 0) for n in settled.known.get(name, {}).values()),
             "operations": dict(settled.operations[name]),
         }
         for name, count in counts.items()

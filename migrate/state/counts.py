@@ -35,8 +35,12 @@ def entity_counts(ctx: Context) -> dict[str, dict[str, int]]:
             "unchanged": sum(count.get("operations", {}).values()) - written,
             "links": done["link"],
             "quarantined": count.get("quarantined", 0),
-            "excluded": count.get("in", 0) - count.get("kept", 0) - count.get("merged", 0),
+            "excluded": count.get("in", 0)
+            - count.get("kept", 0)
+            - count.get("merged", 0)
+            - count.get("known", 0),
             **({"merged": count["merged"]} if count.get("merged") else {}),
+            **({"known": count["known"]} if count.get("known") else {}),
             "parts": len(part_indexes(ctx, name)),
             **_on_both_sides(ctx, name),
         }

@@ -30,6 +30,7 @@ from migrate.planning import (
     compared_columns,
     finds,
     identity_of,
+    known_columns,
     owned_columns,
     state_columns,
     yielding_columns,
@@ -120,7 +121,7 @@ def write_target_files(
 
     `known`: earlier runs have loaded rows."""
     files, values = {}, []
-    for name, looked in _looked(ctx, known=known).items():
+    for name, looked in _looked(ctx, declared, known=known).items():
         table = declared.table(name)
         files[name] = target_file(ctx, name)
         rows = (
@@ -135,8 +136,10 @@ def write_target_files(
     return files, values
 
 
-def _looked(ctx: Context, *, known: bool) -> dict[str, _Looked]:
+def _looked(ctx: Context, declared: Schema, *, known: bool) -> dict[str, _Looked]:
     found: dict[str, _Looked] = {}
+    for table, columns in known_columns(ctx.mapping, declared).items():
+        found.setdefault(table, _Looked()).texts.update(columns)
     for name, entity in ctx.entities.items():
         if entity.match or known:
             looked = found.setdefault(entity.into, _Looked())

@@ -70,8 +70,6 @@ def test_later_keys_are_absent_and_every_key_is_described() -> None:
     for record in records(FILE):
         assert not record.later & set(record.keys), record.title
         assert all(key.doc.strip() for key in record.keys.values()), record.title
-    for properties in _properties(SCHEMA):
-        assert not {"known_as"} & set(properties)
 
 
 def _properties(schema: Any) -> Iterator[dict[str, Any]]:

@@ -43,7 +43,7 @@ FACTS: dict[str, Any] = RUN | {
 }
 KEYS = [
     "format", "run", "mapping", "state", "exit_code", "started", "ended", "sentence", "edited", "gone", "conflicts", "gates", "balances", "total", "tables", "joins", "kept", "archived", "created", "balanced",
-    "columns", "stale", "quality", "quarantine", "verdicts", "checks", "stages", "timings", "peak_mb", "events", "backups", "plan", "dictionary", "glossary", "profile", "environment",
+    "columns", "stale", "known_as", "quality", "quarantine", "verdicts", "checks", "stages", "timings", "peak_mb", "events", "backups", "plan", "dictionary", "glossary", "profile", "environment",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from migrate.mapping.language.defaults import DEFAULTS, with_defaults
 from migrate.mapping.language.duplicates import DUPLICATES
 from migrate.mapping.language.examples import EXAMPLES
 from migrate.mapping.language.field import FIELDS, LET
+from migrate.mapping.language.known_as import KNOWN_AS
 from migrate.mapping.language.origins import EXPRESSION
 from migrate.mapping.language.road import (
     EXPLODE,
@@ -49,7 +50,7 @@ from migrate.mapping.shapes import (
 )
 from migrate.mapping.tree import Node, Pairs, Path_, Text
 
-_ENTITY_LATER = frozenset(["known_as", "when"])
+_ENTITY_LATER = frozenset(["when"])
 
 
 def _key(value: Any, node: Node, reading: Reading, path: Path_) -> Any:
@@ -187,6 +188,7 @@ ENTITY = Record(
         "fields": Key(FIELDS, "Target columns and where their values come from."),
         "defaults": Key(DEFAULTS, "What fields of this entity say unless they say otherwise; before the file's own `defaults`."),
         "duplicates": Key(DUPLICATES, "Which rows are one and the same, and what survives of their values."),
+        "known_as": Key(KNOWN_AS, "Rows that are somebody who is known already in another table are never created as new."),
         "consent": Key(CONSENT, "Values that do not move without consent, and consent that is never weakened in the target."),
         "retention": Key(RETENTION, "Rows that are too old to be moved."),
         "on_parent_excluded": Key(

@@ -23,6 +23,7 @@ from migrate.planning import (
     entity_digest,
     finds,
     key_from,
+    known_table,
     schema_digest,
     scratch_url,
     shapes_of,
@@ -38,7 +39,7 @@ from migrate.stages.plan.checks import (
 from migrate.stages.plan.creates import creations
 from migrate.stages.plan.gone import check_gone
 from migrate.stages.plan.ordering import Order, load_order
-from migrate.stages.plan.references import check_lookups, check_matches, check_references
+from migrate.stages.plan.references import check_known_as, check_lookups, check_matches, check_references
 from migrate.stages.plan.totals import check_totals
 from migrate.stages.result import Result
 from migrate.state.created import overlay, without
@@ -102,7 +103,7 @@ def held_against(
     target = overlay(target, creates)
     found, warnings = check_tables(mapping, sources, target)
     problems += found
-    problems += check_lookups(mapping, target)
+    problems += check_lookups(mapping, target) + check_known_as(mapping, target)
     if not problems:
         for name, road in roads.items():
             table = target.table(mapping.entities[name].into)
@@ -163,6 +164,11 @@ def target_tables(mapping: Mapping) -> list[str]:
     """Target tables that the mapping writes or looks into, and those it names for backup."""
     names = [e.into for e in mapping.entities.values()]
     names += [find.table for e in mapping.entities.values() for _, find in finds(e)]
+    names += [
+        known_table(mapping, name)
+        for e in mapping.entities.values()
+        for name in (e.known_as.tables if e.known_as else ())
+    ]
     names += [t for t in mapping.policy.backup.tables if t != "touched"]
     return list(dict.fromkeys(names))
 

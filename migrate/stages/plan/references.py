@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterator
 from collections.abc import Mapping as Dict
 
 from migrate.errors import Problem
+from migrate.mapping.known_as import DOMAIN_COLUMNS
 from migrate.mapping.model import Default, Entity, Find, Mapping
 from migrate.mapping.references import list_values, references, slot_name
 from migrate.mapping.shapes import did_you_mean
 from migrate.model import Column, Kind, Schema, Table, Type
-from migrate.planning import finds, key_from
+from migrate.planning import finds, key_from, known_column, known_table
 from migrate.stages.plan.checks import no_table, where_is
 from migrate.transform.compile_field import type_words
 from migrate.transform.convert import impossible
@@ -45,6 +46,32 @@ def _lookup(mapping: Mapping, path: str, find: Find, looked: Table) -> Iterator[
         message = f"{find.table} has no primary key of one column, so a lookup has no single result"
         hint = "say which column it gives: give: …"
         yield Problem("composite_key", where_is(mapping, path), message, hint)
+
+
+def check_known_as(mapping: Mapping, target: Schema) -> list[Problem]:
+    """Tables and columns of the target in which rows are known."""
+    problems: list[Problem] = []
+    for name, entity in mapping.entities.items():
+        for other, rules in entity.known_as.tables.items() if entity.known_as else ():
+            path = f"entities.{name}.known_as.{other}"
+            table = known_table(mapping, other)
+            if table not in target.table_names:
+                problems.append(no_table(mapping, path, table, "target"))
+                continue
+            columns = target.table(table).column_names
+            for by in rules:
+                if known_column(by, target.table(table)) is not None:
+                    continue
+                named = by.column or by.field
+                message = f"{table} has no column {named!r}"
+                hint = did_you_mean(named, columns) or f"say which: {{{by.field}: COLUMN}}"
+                if by.domain and by.column is None:
+                    message = (
+                        f"{table} has no column that holds domains by its name ({', '.join(DOMAIN_COLUMNS)})"
+                    )
+                    hint = f"say which: {{domain_of: {by.field}, in: COLUMN}}"
+                problems.append(Problem("unknown_column", where_is(mapping, path), message, hint))
+    return problems
 
 
 def check_references(mapping: Mapping, target: Schema) -> list[Problem]:

@@ -12,9 +12,11 @@ from migrate.context import Context
 from migrate.duck import literal, parquet, workspace
 from migrate.model import RowBalance, Verdict
 from migrate.parts import RID_SHIFT, stream_rows
+from migrate.planning import known_table
 from migrate.state.left_out import excluded_files
 from migrate.state.records import meta_rows
 from migrate.state.roads import entity_rows
+from migrate.state.standing import target_file
 
 
 def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verdict:
@@ -49,6 +51,7 @@ def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verd
         spared = f'ANTI JOIN {parquet([rejects])} r ON r.rid = m."into"' if rejects.exists() else ""
         ended.append(f"SELECT m.rid, 'merged' AS place FROM {parquet([merged])} m {into} {spared}")
         ended += [f"SELECT m.rid, 'quarantined' AS place FROM {parquet([merged])} m {lost}"] if lost else []
+    ended += _known(ctx, name, folder, crosswalk)
     came = [f"SELECT {p.index << RID_SHIFT} + i AS rid FROM range({p.rows}) r(i)" for p in parts]
     with workspace(ctx.room("temp")) as db:
         db.execute(f"CREATE TABLE ended AS {' UNION ALL '.join(ended)}")
@@ -88,6 +91,38 @@ def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verd
         found=f"{balance.rows_in - nowhere} rows accounted for",
         reason="; ".join(reasons),
     )
+
+
+def _known(ctx: Context, name: str, folder: Path, crosswalk: Path) -> list[str]:
+    """Where rows ended that are linked to somebody who is known already: as unchanged where that row is in the target,
+    and in quarantine where the target refused it."""
+    path = folder / "known.parquet"
+    if not path.exists():
+        return []
+    selects = []
+    linked = f"(SELECT * FROM {parquet([path])} WHERE outcome = 'link')"
+    entity = ctx.mapping.entities[name].known_as
+    for place in sorted({known_table(ctx.mapping, t) for t in entity.tables} if entity is not None else ()):
+        there = target_file(ctx, place)
+        if there.exists():
+            selects.append(
+                f"SELECT k.rid, 'unchanged' AS place FROM {linked} k SEMI JOIN {parquet([there])} t ON t.tkey = k.tkey "
+                f"WHERE k.place = {literal(place)}"
+            )
+    for parent in ctx.entities:
+        system = ctx.mapping.sources[ctx.mapping.entities[parent].source].system
+        new = f"SELECT k.rid FROM {linked} k"
+        mine = f"k.parent = {literal(parent)} AND k.tkey IS NULL"
+        selects.append(
+            f"SELECT rid, 'unchanged' AS place FROM ({new} SEMI JOIN {parquet([crosswalk])} x ON x.source_key = k.pkey "
+            f"AND x.entity = {literal(parent)} AND x.system = {literal(system)} WHERE {mine})"
+        )
+        rejects = ctx.folder / "quarantine" / f"{parent}.rejects.parquet"
+        if rejects.exists():
+            selects.append(
+                f"SELECT rid, 'quarantined' AS place FROM ({new} SEMI JOIN {parquet([rejects])} r ON r.rid = k.prid WHERE {mine})"
+            )
+    return selects
 
 
 def read_crosswalk(ctx: Context, names_of_run: Callable[[pa.Table], pa.Table]) -> Path:

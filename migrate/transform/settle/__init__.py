@@ -21,14 +21,15 @@ from migrate import failpoints
 from migrate.duck import count, literal, workspace
 from migrate.parts import RID_SHIFT, stream_rows
 from migrate.transform.settle.doubles import one_row_per_match
+from migrate.transform.settle.known import known_counts, leave_known, no_one_known, share_fates_of_known
 from migrate.transform.settle.merged import collect_merged, share_fates
-from migrate.transform.settle.named import resolve_named
+from migrate.transform.settle.named import leave_out_with_parents, resolve_named
 from migrate.transform.settle.operations import FLAGGED, decide_operations, leave_to_target, one_writer
 from migrate.transform.settle.references import resolve_lookups, resolve_references
-from migrate.transform.settle.road import Road, Settled, Stranger, provisional
+from migrate.transform.settle.road import Known, Road, Settled, Stranger, provisional
 from migrate.transform.settle.tables import collect, doubles_among, keys_and_uniques, strangers_among
 
-__all__ = ["FLAGGED", "Road", "Settled", "Stranger", "provisional", "settle"]
+__all__ = ["FLAGGED", "Known", "Road", "Settled", "Stranger", "provisional", "settle"]
 
 
 def settle(
@@ -48,6 +49,8 @@ def settle(
     earlier run may have loaded. `names`: entity → its first name, where it was renamed. `runs`: earlier runs of this
     mapping.
 
+    known (where `Road.known`): rid, key, outcome, words, place, parent, prid, pkey, tkey: rows that are somebody else.
+
     settled: rid, key, hash, op (insert|update|link|unchanged), tkey (JSON or null), known.
     quarantine: rid, key, fields, codes, details (lists). left_out: rid, key, reason: rows that went with a parent that a
     rule left out. patches: rid, field, item, value (text or null): what replaces a reference or a lookup.
@@ -58,6 +61,7 @@ def settle(
     with workspace(temp) as db:
         collect(db, roads, crosswalk)
         collect_merged(db, roads)
+        no_one_known(db)
         doubles = doubles_among(db, systems)
         strangers = strangers_among(db, roads, systems, runs)
         if strangers or doubles:
@@ -69,10 +73,15 @@ def settle(
             decide_operations(db, road, targets.get(road.into))
             leave_to_target(db, road, targets.get(road.into))
             resolve_lookups(db, road, targets)
+        if any(road.known for road in roads):
+            leave_known(db, roads)
+            leave_out_with_parents(db, roads)
         one_writer(db, roads)
         one_row_per_match(db, roads)
         resolve_references(db, roads, targets)
         share_fates(db)
+        if any(road.known for road in roads):
+            share_fates_of_known(db)
         return _write(db, roads, out)
 
 
@@ -110,6 +119,10 @@ def _write(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], out: Path) -> S
             selects["merged"] = (
                 f'SELECT rid, key, into_rid AS "into", into_key FROM merged WHERE entity = {name} AND {_in("rid")} ORDER BY rid'
             )
+        if road.known is not None:
+            selects["known"] = (
+                f"SELECT rid, key, outcome, words, place, parent, prid, pkey, tkey FROM known_as WHERE entity = {name} AND {_in('rid')} ORDER BY rid"
+            )
         for file, select in selects.items():
             # by ranges of rows: one sort of everything would hold all of it at once
             tables = (db.sql(select.replace(_HERE, piece)).to_arrow_table() for piece in pieces)
@@ -131,8 +144,9 @@ def _write(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], out: Path) -> S
         )
         kept[road.entity] = count(db, f"SELECT count(*) FROM state WHERE entity = {name}")
         merged[road.entity] = count(db, f"SELECT count(*) FROM merged WHERE entity = {name}")
+    known = {road.entity: known_counts(db, road) for road in roads if road.known is not None}
     stops = tuple(row[0] for row in db.execute("SELECT text FROM stop ORDER BY text").fetchall())
-    return Settled(quarantined, kept, operations, stops, merged)
+    return Settled(quarantined, kept, operations, stops, merged, known=known)
 
 
 _HERE = "\1"
@@ -146,7 +160,7 @@ def _in(column: str) -> str:
 
 def _pieces(db: duckdb.DuckDBPyConnection, name: str) -> list[str]:
     """Conditions on row ids, in order, that between them let every row of an entity through once."""
-    tables = ("state", "bad", "left_out", "patch", "edge", "event", "merged")
+    tables = ("state", "bad", "left_out", "patch", "edge", "event", "merged", "known_as")
     highest = max(
         count(db, f"SELECT coalesce(max(rid), 0) FROM {table} WHERE entity = {name}") for table in tables
     )

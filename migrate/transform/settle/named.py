@@ -36,7 +36,7 @@ def resolve_named(
     if any(road.compared for road in roads):
         _name_rows(db, roads)
     if any(road.on_parent_excluded == "exclude" for road in roads):
-        _leave_out(db, roads)
+        _leave_out(db, roads, loose=any(road.compared for road in roads))
     if any(road.compared for road in roads):
         _answer(db)
         _resolve(db, roads)
@@ -139,9 +139,15 @@ def _answer(db: duckdb.DuckDBPyConnection) -> None:
 _SAME = "a.entity = w.entity AND a.field = w.field AND a.choice = w.choice AND a.value = w.value"
 
 
-def _leave_out(db: duckdb.DuckDBPyConnection, roads: Sequence[Road]) -> None:
+def leave_out_with_parents(db: duckdb.DuckDBPyConnection, roads: Sequence[Road]) -> None:
+    """Once more, for parents that were left out since; every reference is an `edge`, or `unresolved`, by now."""
+    if any(road.on_parent_excluded == "exclude" for road in roads):
+        _leave_out(db, roads, loose=False)
+        db.execute("DELETE FROM op o USING left_out l WHERE l.entity = o.entity AND l.rid = o.rid")
+
+
+def _leave_out(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], *, loose: bool) -> None:
     """Rows whose parent is left out go with it where their entity says so, and their own children after them."""
-    loose = any(road.compared for road in roads)
     ours = ", ".join(literal(r.entity) for r in roads if r.on_parent_excluded == "exclude")
     db.execute(
         "CREATE OR REPLACE TEMP TABLE newly AS SELECT DISTINCT entity, key FROM gone WHERE key IS NOT NULL"
@@ -176,7 +182,7 @@ def _leave_out(db: duckdb.DuckDBPyConnection, roads: Sequence[Road]) -> None:
             CREATE OR REPLACE TEMP TABLE newly AS SELECT DISTINCT entity, key FROM leaving WHERE key IS NOT NULL;
             """
         )
-        for table in ("state", "edge", "wanted", "bad"):
+        for table in ("state", "edge", "bad", *(["wanted"] if loose else [])):
             db.execute(f"DELETE FROM {table} t USING leaving l WHERE l.entity = t.entity AND l.rid = t.rid")
         if loose:
             db.execute(

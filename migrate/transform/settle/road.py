@@ -11,6 +11,16 @@ from migrate.mapping.model import Find, Ref
 
 
 @dataclass(frozen=True)
+class Known:
+    """Rows that are somebody who is known in another table: `pairs` (rid, number, words, place, entity, prid, tkey) by the rules in
+    their order, what becomes of them (`then`: link | skip | quarantine), and the target tables in which they are known."""
+
+    pairs: Path
+    then: str
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Road:
     """One entity's way from rows to fates.
 
@@ -47,6 +57,7 @@ class Road:
     # Rows that became part of another one (rid, key, into, into_key), and the rows as they were before.
     merging: Path | None = None
     unmerged: tuple[Path, ...] = ()
+    known: Known | None = None
 
     @property
     def inserts(self) -> bool:
@@ -87,6 +98,9 @@ class Settled:
     doubles: tuple[
         str, ...
     ] = ()  # entities that know a key under an earlier name and under the present one, in words
+    known: Mapping[str, Mapping[str, Mapping[str, int]]] = field(
+        default_factory=dict
+    )  # entity → rule of `known_as` → outcome → rows
 
 
 def provisional(plan: int) -> int:
