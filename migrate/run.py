@@ -182,7 +182,7 @@ def _failed(ctx: Context, resumed: bool, error: MigrateError) -> Outcome:
     ctx.ledger.set_state(ctx.run, "failed")
     ctx.ledger.audit("run stopped by an error", ctx.run, {"exit_code": error.exit_code})
     try:
-        report = write_report(ctx, state="failed", exit_code=error.exit_code)
+        report = write_report(ctx, state="failed", exit_code=error.exit_code, error=error)
     except OSError:
         if error.exit_code != Unreachable.exit_code:
             raise

@@ -16,7 +16,7 @@ from migrate.api.places import context_of
 from migrate.api.quarantined import reasons_of
 from migrate.context import Context
 from migrate.errors import UsageError
-from migrate.report.terminal import GONE, change
+from migrate.report.meanings import GONE, change
 from migrate.state.conflicts import conflicts_file
 from migrate.state.gone import gone_rows
 from migrate.state.identity import names_now

@@ -13,7 +13,8 @@ from migrate.cli.keys import line_of
 from migrate.errors import Corrupt
 from migrate.report.clean import clean
 from migrate.report.document import quarantine_counts, read_report
-from migrate.report.terminal import GONE, line, mark, path, row, run_summary, since_the_last_run, table
+from migrate.report.meanings import GONE
+from migrate.report.terminal import line, mark, path, row, run_summary, since_the_last_run, table
 
 Document = Mapping[str, Any]
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-from migrate.report.terminal import MEANINGS, change, line, path, row, table
+from migrate.report.meanings import MEANINGS, change
+from migrate.report.terminal import line, path, row, table
 
 Document = Mapping[str, Any]
 

@@ -28,8 +28,13 @@ MEASURES = ("in", "loaded", "unchanged", "merged", "quarantined", "excluded")
 _ENVIRONMENT = ("migrate", "python", "system", "machine", "cpus", "memory_mb", "engines", "libraries")
 _BACKUP = (
     "id", "role", "system", "engine", "snapshot_at", "created_at", "level", "rows", "bytes", "tables",
-    "schema_digest", "manifest_sha256", "algorithm", "not_carried",
+    "schema_digest", "manifest_sha256", "algorithm", "not_carried", "signed",
 )  # fmt: skip
+_DRILL = (
+    "id", "backup", "role", "system", "engine", "state", "started", "ended", "snapshot_at", "rows", "bytes",
+    "rpo_seconds", "rto_seconds", "seconds",
+)  # fmt: skip
+_ERROR = ("message", "where", "kept", "hint")
 _PLAN = ("mapping", "digest", "order", "entities", "problems", "deferred", "left_behind", "touched")
 
 
@@ -40,7 +45,7 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
     `tables` (source table → what became of its rows, as `migrate.state.accounts` tells it), `joins` (ENTITY.JOIN → rows,
     used, unused), `kept` (rows that a rollback left alone), `columns` (unmapped, empty, rare: source columns and how far they are filled), `stale` (ENTITY.FIELD → rows, amount, sum), `known_as` (entity → then, rows, rules, shared: rows that are somebody who is known already), `quality` (entity → rows and scores, as `migrate.state.quality` gives them), `archived` (entity → rows and the backup in which retention keeps them), `created` (tables and columns, in words), `gone` (entity → known, gone, left_out, verdict → rows of earlier runs), `conflicts`
     (entity → kept, overwritten, quarantined: rows that changed on both sides), `started`, `ended` (ISO 8601 UTC or datetime), `exit_code`, `plan`,
-    `dictionary` (as `migrate.report.dictionary.brief` gives it), `glossary`, `checks` (evidence of `migrate.rules.totals`), `quarantine` (dicts of entity, field,
+    `stopped_by` (message, where, kept, hint of an error), `duplicates` (entity → merged, clusters, largest, review, placeholders), `policy` (budgets), `drills` (newest first), `digests`, `dictionary` (as `migrate.report.dictionary.brief` gives it), `glossary`, `checks` (evidence of `migrate.rules.totals`), `quarantine` (dicts of entity, field,
     code, count), `events` (name → count), `profile` (masked by whoever made it), `backups`, `timings`
     (name → seconds), `peak_mb`, `environment`. Raises UsageError where the run's shape is incomplete."""
     missing = [key for key in ("run", "mapping", "state") if not facts.get(key)]
@@ -55,6 +60,7 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         "mapping": plain(facts["mapping"]),
         "state": plain(facts["state"]),
         "exit_code": plain(facts.get("exit_code")),
+        "stopped_by": _only(facts["stopped_by"], _ERROR) if facts.get("stopped_by") else None,
         "started": plain(facts.get("started")),
         "ended": plain(facts.get("ended")),
         "sentence": sentence(
@@ -77,6 +83,8 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         "known_as": plain(_mapping(facts.get("known_as"))),
         "quality": plain(_mapping(facts.get("quality"))),
         "quarantine": quarantine_counts(facts.get("quarantine") or ()),
+        "duplicates": plain(_mapping(facts.get("duplicates"))),
+        "policy": plain(_mapping(facts.get("policy"))),
         "verdicts": verdicts,
         "checks": [_only(c, _CHECK) for c in facts.get("checks") or ()],
         "stages": stages,
@@ -84,6 +92,8 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         "peak_mb": plain(facts.get("peak_mb")),
         "events": {str(k): plain(v) for k, v in sorted(_mapping(facts.get("events")).items())},
         "backups": [_only(b, _BACKUP) for b in facts.get("backups") or ()],
+        "drills": [_only(d, _DRILL) for d in facts.get("drills") or ()],
+        "digests": plain(_mapping(facts.get("digests"))),
         "plan": _only(_mapping(facts.get("plan")), _PLAN),
         "dictionary": plain(_mapping(facts.get("dictionary"))),
         "glossary": plain(_mapping(facts.get("glossary"))),
@@ -170,13 +180,25 @@ def balanced(balance: Mapping[str, int]) -> bool:
 
 
 def quarantine_counts(counts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Entity, field, code and count, the most frequent first; a code that came twice is added up."""
+    """Entity, field, code and count, the most frequent first; a code that came twice is added up. `examples`, masked by
+    whoever made them, where there are any."""
     sums: dict[tuple[str, str, str], int] = {}
+    shown: dict[tuple[str, str, str], list[str]] = {}
     for count in counts:
         key = (str(count.get("entity") or ""), str(count.get("field") or ""), str(count.get("code") or ""))
         sums[key] = sums.get(key, 0) + int(count.get("count", 1))
+        shown.setdefault(key, []).extend(map(str, count.get("examples") or ()))
     ordered = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
-    return [{"entity": e, "field": f, "code": c, "count": n} for (e, f, c), n in ordered]
+    return [
+        {
+            "entity": e,
+            "field": f,
+            "code": c,
+            "count": n,
+            **({"examples": shown[e, f, c]} if shown[e, f, c] else {}),
+        }
+        for (e, f, c), n in ordered
+    ]
 
 
 def plain(value: Any) -> Any:

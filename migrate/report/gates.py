@@ -18,13 +18,13 @@ def lamps(verdicts: Iterable[Mapping[str, Any]]) -> dict[str, bool | None]:
     """Lamp → True (all its checks passed), False (one failed), None (no check was made)."""
     shown: dict[str, bool | None] = dict.fromkeys(LAMPS)
     for verdict in verdicts:
-        lamp = _lamp_of(str(verdict.get("check", "")))
+        lamp = lamp_of(str(verdict.get("check", "")))
         if lamp is not None:
             shown[lamp] = bool(verdict.get("passed")) and shown[lamp] is not False
     return shown
 
 
-def _lamp_of(check: str) -> str | None:
+def lamp_of(check: str) -> str | None:
     """By the words of the check's name.
 
     `L0` to `L5` are the levels of a restore test; `backup source:crm`, `backup target` and `target unchanged since its

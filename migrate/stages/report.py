@@ -15,11 +15,15 @@ import pyarrow.parquet as pq
 
 from migrate import __version__
 from migrate.context import Context
+from migrate.errors import MigrateError
 from migrate.report.dictionary import brief, data_dictionary
 from migrate.report.document import build_report, write_report
+from migrate.report.html.render import write_page
 from migrate.stages.result import Result
 from migrate.state.conflicts import conflict_counts
 from migrate.state.counts import gone_counts
+from migrate.state.evidence import digests, drill_history, duplicate_counts, is_signed, policy_facts
+from migrate.state.examples import quarantine_examples
 from migrate.state.filled import column_use
 from migrate.state.quarantine import SPLIT
 from migrate.state.unused import unused_problems
@@ -31,17 +35,24 @@ _LIBRARIES = ("pyarrow", "polars", "duckdb", "psycopg", "adbc-driver-postgresql"
 
 
 def run(ctx: Context) -> Result:
-    write(ctx, state="partial" if ctx.only else "verified")
+    facts(
+        ctx, state="verified"
+    )  # what is missing shows before the run is called done; the run's end writes it
     return Result()
 
 
-def write(ctx: Context, *, state: str, exit_code: int = 0) -> Path:
-    """`report.json` in the run's folder; returns its path. Values of rows are not in it."""
-    return write_report(ctx.folder, build_report(facts(ctx, state=state, exit_code=exit_code)))
+def write(ctx: Context, *, state: str, exit_code: int = 0, error: MigrateError | None = None) -> Path:
+    """`report.json` and `report.html` in the run's folder; the path of the first. Values of rows are in neither."""
+    document = build_report(facts(ctx, state=state, exit_code=exit_code, error=error))
+    path = write_report(ctx.folder, document)
+    write_page(ctx.folder, document)
+    return path
 
 
-def facts(ctx: Context, *, state: str, exit_code: int = 0) -> dict[str, Any]:
-    """Everything the report is made of; what a stage did not reach is simply not there."""
+def facts(
+    ctx: Context, *, state: str, exit_code: int = 0, error: MigrateError | None = None
+) -> dict[str, Any]:
+    """Everything the report is made of; what a stage did not reach is simply not there. `error`: what stopped the run."""
     info = ctx.ledger.run(ctx.run)
     known = ctx.ledger.run_facts(ctx.run)
     stages = ctx.ledger.stages(ctx.run)
@@ -50,6 +61,7 @@ def facts(ctx: Context, *, state: str, exit_code: int = 0) -> dict[str, Any]:
         "mapping": ctx.mapping.name,
         "state": state,
         "exit_code": exit_code,
+        "stopped_by": _words_of(error),
         "started": info.started,
         "ended": info.ended,
         "stages": [
@@ -63,7 +75,7 @@ def facts(ctx: Context, *, state: str, exit_code: int = 0) -> dict[str, Any]:
         "created": known.get("created") or [],
         "verdicts": (verdicts := [v for _, v in ctx.ledger.verdicts(ctx.run)]),
         "checks": [v.evidence for v in verdicts if "whole" in v.evidence],
-        "quarantine": quarantined(ctx),
+        "quarantine": quarantined(ctx, examples=True),
         "columns": column_use(ctx),
         "stale": known.get("stale") or {},
         "known_as": known.get("known_as") or {},
@@ -79,6 +91,10 @@ def facts(ctx: Context, *, state: str, exit_code: int = 0) -> dict[str, Any]:
         "glossary": dict(ctx.mapping.glossary),
         "profile": _profile(ctx),
         "backups": _backups(ctx),
+        "duplicates": duplicate_counts(ctx),
+        "policy": policy_facts(ctx),
+        "drills": drill_history(ctx.ledger, ctx.mapping.name),
+        "digests": digests(ctx),
         "peak_mb": peak_mb(),
         "environment": {
             "migrate": __version__,
@@ -97,13 +113,17 @@ def peak_mb() -> float:
     return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)
 
 
-def quarantined(ctx: Context) -> list[dict[str, Any]]:
-    """Counts by entity, field and code. A row with several reasons counts under each."""
+def _words_of(error: MigrateError | None) -> dict[str, str] | None:
+    """An error's own words hold neither values of rows nor secrets."""
+    if error is None:
+        return None
+    return {"message": error.message, "where": error.where, "kept": error.kept, "hint": error.hint}
+
+
+def quarantined(ctx: Context, *, examples: bool = False) -> list[dict[str, Any]]:
+    """Counts by entity, field and code, with masked `examples` if asked for. A row with several reasons counts under each."""
     counts: Counter[tuple[str, str, str]] = Counter()
-    files = {
-        f"{name}{end}": name for name in ctx.mapping.entities for end in (".parquet", ".rejects.parquet")
-    }
-    files |= {f"{table_folder(table)}{SPLIT}.parquet": table for table in ctx.mapping.split}
+    files = quarantine_files(ctx)
     for path in sorted((ctx.folder / "quarantine").glob("*.parquet")):
         name = files.get(path.name)
         if name is not None:
@@ -111,7 +131,25 @@ def quarantined(ctx: Context) -> list[dict[str, Any]]:
             for row in rows.to_pylist():
                 reasons = zip(row["fields"], row["codes"], strict=True)
                 counts.update((name, field or "", code) for field, code in reasons)
-    return [{"entity": e, "field": f, "code": c, "count": n} for (e, f, c), n in counts.items()]
+    shown = quarantine_examples(ctx, files) if examples else {}
+    return [
+        {
+            "entity": e,
+            "field": f,
+            "code": c,
+            "count": n,
+            **({"examples": shown.get((e, f, c), [])} if examples else {}),
+        }
+        for (e, f, c), n in counts.items()
+    ]
+
+
+def quarantine_files(ctx: Context) -> dict[str, str]:
+    """Name of a quarantine file → the entity, or the split table, whose rows are in it."""
+    files = {
+        f"{name}{end}": name for name in ctx.mapping.entities for end in (".parquet", ".rejects.parquet")
+    }
+    return files | {f"{table_folder(table)}{SPLIT}.parquet": table for table in ctx.mapping.split}
 
 
 def _events(ctx: Context) -> dict[str, int]:
@@ -164,6 +202,7 @@ def _backups(ctx: Context) -> list[dict[str, Any]]:
             "bytes": b.bytes,
             "level": "L5" if _proven(ctx, b.manifest_sha256) else "none",
             "manifest_sha256": b.manifest_sha256,
+            "signed": is_signed(ctx, b),
         }
         for b in ctx.ledger.backups()
         if b.run == ctx.run

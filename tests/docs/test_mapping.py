@@ -15,7 +15,7 @@ from migrate.mapping.load import load_mapping
 from migrate.mapping.rules_file import load_rules
 from migrate.mapping.schedule_file import load_schedule
 from migrate.mapping.shapes import records
-from migrate.report.terminal import MEANINGS
+from migrate.report.meanings import MEANINGS
 
 from tests.docs.functions_table import MAPPING, step, table, written
 

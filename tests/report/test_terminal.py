@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from migrate.report.clean import clean
 from migrate.report.gates import LAMPS, lamps
-from migrate.report.terminal import MEANINGS, console_on, run_summary
+from migrate.report.meanings import MEANINGS
+from migrate.report.terminal import console_on, run_summary
 from rich.console import Console
 
 from tests.cli.recorded import RUN

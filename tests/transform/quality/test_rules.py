@@ -11,7 +11,7 @@ import pytest
 from migrate.mapping.check_specs import CHECK_SPECS
 from migrate.mapping.function_spec import Arguments, FromColumn
 from migrate.mapping.model import Check, ListFile
-from migrate.report.terminal import MEANINGS
+from migrate.report.meanings import MEANINGS
 from migrate.transform.quality import QUALITY, About, broken_rows
 from migrate.transform.values import DATE, TEXT, TIMESTAMP, Values
 
