@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from migrate.api.preview import preview
     from migrate.api.proofs import backup_keys
     from migrate.api.quarantined import quarantine, quarantine_export
+    from migrate.api.reports import report
     from migrate.api.restores import backup_restore
     from migrate.api.rows import trace
-    from migrate.api.runs import demo, plan, report, rollback, run, runs, status, verify
+    from migrate.api.runs import demo, plan, rollback, run, runs, status, verify
     from migrate.api.schedules import practice_checks, schedule, schedule_units
     from migrate.api.suggesting import suggest
     from migrate.api.vault import backup_create, backup_keygen, backup_prune
@@ -47,7 +48,8 @@ _HOMES = {
     "restores": ("backup_restore",),
     "rows": ("trace",),
     "suggesting": ("suggest",),
-    "runs": ("demo", "plan", "report", "rollback", "run", "runs", "status", "verify"),
+    "reports": ("report",),
+    "runs": ("demo", "plan", "rollback", "run", "runs", "status", "verify"),
 }
 
 

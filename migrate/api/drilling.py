@@ -10,11 +10,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from migrate import failpoints
+from migrate import __version__, failpoints
 from migrate.api.places import home_to_be, ledger_of
 from migrate.api.proofs import named, on_record, place_of
 from migrate.api.scratch_places import is_alive, scratch_engine, scratch_for
 from migrate.context import Progress, Silent
+from migrate.durable import make_private_folder
 from migrate.errors import GateClosed, MappingError, MigrateError, Problem, UsageError
 from migrate.ledger import practice
 from migrate.ledger.ledger import Ledger
@@ -26,6 +27,9 @@ from migrate.mapping.model import Mapping
 from migrate.model import Manifest, Verdict
 from migrate.opening import home_of, vault_of
 from migrate.planning import scratch_url
+from migrate.report.document import write_report
+from migrate.report.drill_document import build_drill_report
+from migrate.report.html.render import write_page
 from migrate.stores.protocol import Store
 from migrate.vault.drill import Drilled
 from migrate.vault.drill import drill as carry_out
@@ -33,6 +37,7 @@ from migrate.vault.keys import Keys
 from migrate.vault.reader import Backup, list_backups, open_backup
 from migrate.vault.verdicts import put_verdicts
 
+_HISTORY = 30  # drills, in the report of one
 _YAML = (".yaml", ".yml")
 
 
@@ -235,8 +240,9 @@ def _one(chosen: _Chosen, queries: Sequence[Query], asked: DrillFile | None, hom
     with Ledger.open(home / "ledger.db") as ledger:
         practice.put_drill(ledger, ended)
         ledger.put_verdicts("", "drill", drilled.verdicts, subject=backup.manifest_sha256)
-        ledger.audit("drill", "", {"drill": row.id, "backup": manifest.id, "passed": drilled.passed})
-    return {
+        head = ledger.audit("drill", "", {"drill": row.id, "backup": manifest.id, "passed": drilled.passed})
+        history = [asdict(r) for r in practice.drills(ledger) if _group(r) == _group(ended)][:_HISTORY]
+    told = {
         **_line(ended),
         "rows_per_second": drilled.rows_per_second,
         "verdicts": list(ended.verdicts),
@@ -245,6 +251,10 @@ def _one(chosen: _Chosen, queries: Sequence[Query], asked: DrillFile | None, hom
             for a in drilled.queries
         ],
     }
+    document = build_drill_report(told, history, {"code": __version__, "audit": {"head": head}})
+    folder = make_private_folder(home / "drills" / row.id)
+    path = write_report(folder, document)
+    return {**told, "report": str(path), "page": str(write_page(folder, document))}
 
 
 def _on_record(home: Path, row: DrillRow, work: Callable[[], Drilled]) -> Drilled:
@@ -290,10 +300,15 @@ def _line(row: DrillRow) -> dict[str, Any]:
     }
 
 
+def _group(row: DrillRow) -> tuple[str, str, str, str]:
+    """Drills are compared with those of the same system's backups in the same vault."""
+    return row.vault, row.mapping, row.role, row.system
+
+
 def _trend(rows: Sequence[DrillRow]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str, str, str], list[DrillRow]] = {}
     for row in rows:
-        groups.setdefault((row.vault, row.mapping, row.role, row.system), []).append(row)
+        groups.setdefault(_group(row), []).append(row)
     return [
         {
             "vault": vault,

@@ -16,7 +16,7 @@ from migrate.errors import MigrateError, UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.records import UNFINISHED
 from migrate.model import RunInfo, Verdict
-from migrate.report.document import read_report
+from migrate.report.html.render import FILE_NAME as PAGE
 from migrate.run import migrate
 from migrate.stages import verify as verify_stage
 from migrate.stages.report import write as write_report
@@ -50,6 +50,7 @@ def run(
     return {
         **shape,
         "report": str(outcome.report) if outcome.report else None,
+        "page": _page_beside(outcome.report),
         "resumed": outcome.resumed,
         "exit_code": 0,
     }
@@ -83,7 +84,13 @@ def status(run: str | None = None, *, home: Path | None = None) -> dict[str, Any
         report = _report_path(ledger, name)
         place = ledger.path.parent
     practice = [c for c in practice_checks(place) if not c["passed"]]
-    return {**shape, "resumable": shape["state"] in UNFINISHED, "report": report, "practice": practice}
+    return {
+        **shape,
+        "resumable": shape["state"] in UNFINISHED,
+        "report": report,
+        "page": _page_beside(report),
+        "practice": practice,
+    }
 
 
 def runs(*, home: Path | None = None) -> list[dict[str, Any]]:
@@ -138,6 +145,11 @@ def _report_path(ledger: Ledger, run: str) -> str | None:
     return str(path) if path.is_file() else None
 
 
+def _page_beside(report: Path | str | None) -> str | None:
+    page = Path(report).with_name(PAGE) if report is not None else None
+    return str(page) if page is not None and page.is_file() else None
+
+
 def verify(run: str, *, home: Path | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Read the target again now and compare; `verdicts` are the checks made now.
 
@@ -157,7 +169,7 @@ def verify(run: str, *, home: Path | None = None, progress: Progress | None = No
         shape["verdicts"] = [
             _checked(v) for stage, v in ctx.ledger.verdicts(ctx.run) if stage == verify_stage.NAME
         ]
-        return {**shape, "report": str(path), "exit_code": 0}
+        return {**shape, "report": str(path), "page": _page_beside(path), "exit_code": 0}
 
 
 def _refuse_unloaded(ctx: Context) -> None:
@@ -169,17 +181,6 @@ def _refuse_unloaded(ctx: Context) -> None:
         kept="What was finished is kept.",
         hint=f"Run the same command again, it resumes: migrate run {ctx.mapping.path}",
     )
-
-
-def report(run: str, *, home: Path | None = None) -> dict[str, Any]:
-    """The report's content and its path; written anew where the run left none."""
-    with ledger_of(home) as ledger:
-        name = run_id(ledger, run)
-        path = ledger.root / name / "report.json"
-    if not path.is_file():
-        with context_of(name, home, hold=False) as ctx:
-            path = write_report(ctx, state=ctx.ledger.run(name).state)
-    return {**read_report(path), "path": str(path)}
 
 
 def rollback(

@@ -201,24 +201,46 @@ def verify(session: Session, run: Run) -> None:
 def report(
     session: Session,
     run: Run,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    pdf: Annotated[
+        Path | None,
+        typer.Option("--pdf", metavar="FILE", help="Also print the page into this file (needs a Chromium)."),
+    ] = None,
+    with_samples: Annotated[
+        bool,
+        typer.Option(
+            "--with-samples",
+            help="A page with values as they are, as a file of its own: personal data, for your eyes only.",
+        ),
+    ] = False,
     bundle: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Show a run's report and where its file is.
+    """Show a run's report and where its page is: one HTML file that can be forwarded as it is.
 
     Examples:
 
         migrate report latest
 
+        migrate report latest --open
+
+        migrate report latest --pdf report.pdf
+
         migrate report latest --json > report.json
     """
     if bundle is not None:
         raise not_built("report --bundle")
-    document = session.api.report(run, home=session.home)
-    from migrate.report.terminal import run_summary
+    document = session.api.report(run, with_samples=with_samples, pdf=pdf, home=session.home)
+    from migrate.cli import views
 
-    session.answer(
-        document, lambda console: run_summary(console, {**document, "report": document.get("path")})
-    )
+    session.answer(document, lambda console: views.report(console, document))
+    if open_ and not _opened(str(document["page"])):
+        raise UsageError("no browser could be opened here.", kept=f"The page is there: {document['page']}")
+
+
+def _opened(page: str) -> bool:
+    import webbrowser
+
+    return webbrowser.open(Path(page).absolute().as_uri())
 
 
 def _show_run(session: Session, document: dict[str, object]) -> None:

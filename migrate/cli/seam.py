@@ -52,7 +52,14 @@ class Api(Protocol):
         self, run: str, *, home: Path | None = None, progress: Progress | None = None
     ) -> dict[str, Any]: ...
 
-    def report(self, run: str, *, home: Path | None = None) -> dict[str, Any]: ...
+    def report(
+        self,
+        run: str,
+        *,
+        with_samples: bool = False,
+        pdf: Path | str | None = None,
+        home: Path | None = None,
+    ) -> dict[str, Any]: ...
 
     def rollback(
         self,

@@ -24,6 +24,13 @@ def run(console: Console, document: Document) -> None:
     run_summary(console, document, _report_beside(document))
 
 
+def report(console: Console, document: Document) -> None:
+    """A run's report.json, and where its page lies."""
+    run_summary(console, {**document, "report": document.get("path")})
+    if document.get("pdf"):
+        path(console, "PDF", document["pdf"])
+
+
 def status(console: Console, document: Document) -> None:
     run(console, document)
     if document.get("resumable"):

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from migrate.cli.views import count, moment, verdicts
-from migrate.report.terminal import line, row, table
+from migrate.report.terminal import line, path, row, table
 
 Document = Mapping[str, Any]
 
@@ -55,6 +55,8 @@ def _one(console: Console, one: Document) -> None:
         verdicts(console, one["queries"])
     if failed:
         verdicts(console, failed)
+    if one.get("page"):
+        path(console, "Report", one["page"])
 
 
 def history(console: Console, document: Document) -> None:

@@ -30,7 +30,7 @@ _BACKUP = (
     "id", "role", "system", "engine", "snapshot_at", "created_at", "level", "rows", "bytes", "tables",
     "schema_digest", "manifest_sha256", "algorithm", "not_carried", "signed",
 )  # fmt: skip
-_DRILL = (
+DRILL = (
     "id", "backup", "role", "system", "engine", "state", "started", "ended", "snapshot_at", "rows", "bytes",
     "rpo_seconds", "rto_seconds", "seconds",
 )  # fmt: skip
@@ -45,7 +45,7 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
     `tables` (source table → what became of its rows, as `migrate.state.accounts` tells it), `joins` (ENTITY.JOIN → rows,
     used, unused), `kept` (rows that a rollback left alone), `columns` (unmapped, empty, rare: source columns and how far they are filled), `stale` (ENTITY.FIELD → rows, amount, sum), `known_as` (entity → then, rows, rules, shared: rows that are somebody who is known already), `quality` (entity → rows and scores, as `migrate.state.quality` gives them), `archived` (entity → rows and the backup in which retention keeps them), `created` (tables and columns, in words), `gone` (entity → known, gone, left_out, verdict → rows of earlier runs), `conflicts`
     (entity → kept, overwritten, quarantined: rows that changed on both sides), `started`, `ended` (ISO 8601 UTC or datetime), `exit_code`, `plan`,
-    `stopped_by` (message, where, kept, hint of an error), `duplicates` (entity → merged, clusters, largest, review, placeholders), `policy` (budgets), `drills` (newest first), `digests`, `dictionary` (as `migrate.report.dictionary.brief` gives it), `glossary`, `checks` (evidence of `migrate.rules.totals`), `quarantine` (dicts of entity, field,
+    `stopped_by` (message, where, kept, hint of an error), `incomplete` (why parts are missing), `duplicates` (entity → merged, clusters, largest, review, placeholders), `policy` (budgets), `drills` (newest first), `digests`, `dictionary` (as `migrate.report.dictionary.brief` gives it), `glossary`, `checks` (evidence of `migrate.rules.totals`), `quarantine` (dicts of entity, field,
     code, count), `events` (name → count), `profile` (masked by whoever made it), `backups`, `timings`
     (name → seconds), `peak_mb`, `environment`. Raises UsageError where the run's shape is incomplete."""
     missing = [key for key in ("run", "mapping", "state") if not facts.get(key)]
@@ -53,14 +53,15 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(f"a report needs {', '.join(missing)}.")
     balances = {name: _balance(b) for name, b in _mapping(facts.get("balances")).items()}
     verdicts = [_verdict(v) for v in facts.get("verdicts") or ()]
-    stages = [_only(s, ("stage", "state", "seconds", "rows", "notes")) for s in facts.get("stages") or ()]
+    stages = [only(s, ("stage", "state", "seconds", "rows", "notes")) for s in facts.get("stages") or ()]
     return {
         "format": FORMAT,
         "run": plain(facts["run"]),
         "mapping": plain(facts["mapping"]),
         "state": plain(facts["state"]),
         "exit_code": plain(facts.get("exit_code")),
-        "stopped_by": _only(facts["stopped_by"], _ERROR) if facts.get("stopped_by") else None,
+        "stopped_by": only(facts["stopped_by"], _ERROR) if facts.get("stopped_by") else None,
+        "incomplete": str(facts["incomplete"]) if facts.get("incomplete") else None,
         "started": plain(facts.get("started")),
         "ended": plain(facts.get("ended")),
         "sentence": sentence(
@@ -86,19 +87,19 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         "duplicates": plain(_mapping(facts.get("duplicates"))),
         "policy": plain(_mapping(facts.get("policy"))),
         "verdicts": verdicts,
-        "checks": [_only(c, _CHECK) for c in facts.get("checks") or ()],
+        "checks": [only(c, _CHECK) for c in facts.get("checks") or ()],
         "stages": stages,
         "timings": plain(_mapping(facts.get("timings"))) or {s["stage"]: s.get("seconds") for s in stages},
         "peak_mb": plain(facts.get("peak_mb")),
         "events": {str(k): plain(v) for k, v in sorted(_mapping(facts.get("events")).items())},
-        "backups": [_only(b, _BACKUP) for b in facts.get("backups") or ()],
-        "drills": [_only(d, _DRILL) for d in facts.get("drills") or ()],
+        "backups": [only(b, _BACKUP) for b in facts.get("backups") or ()],
+        "drills": [only(d, DRILL) for d in facts.get("drills") or ()],
         "digests": plain(_mapping(facts.get("digests"))),
-        "plan": _only(_mapping(facts.get("plan")), _PLAN),
+        "plan": only(_mapping(facts.get("plan")), _PLAN),
         "dictionary": plain(_mapping(facts.get("dictionary"))),
         "glossary": plain(_mapping(facts.get("glossary"))),
         "profile": plain(_mapping(facts.get("profile"))),
-        "environment": _only(_mapping(facts.get("environment")), _ENVIRONMENT),
+        "environment": only(_mapping(facts.get("environment")), _ENVIRONMENT),
     }
 
 
@@ -237,17 +238,18 @@ def _balance(balance: Any) -> dict[str, int]:
 
 def _verdict(verdict: Any) -> dict[str, Any]:
     """Without its evidence: that may name rows, and stays with the run."""
-    return _only(
-        asdict(verdict) if is_dataclass(verdict) and not isinstance(verdict, type) else verdict, _VERDICT
+    return only(
+        asdict(verdict) if is_dataclass(verdict) and not isinstance(verdict, type) else verdict, VERDICT
     )
 
 
 # Values of the columns that a check groups by are in it: the mapping says that they may be shown.
 _CHECK = ("check", "within", "passed", "edited", "unread", "whole", "groups", "more")
-_VERDICT = ("check", "passed", "expected", "found", "reason")
+VERDICT = ("check", "passed", "expected", "found", "reason")
 
 
-def _only(value: Any, keys: Iterable[str]) -> dict[str, Any]:
+def only(value: Any, keys: Iterable[str]) -> dict[str, Any]:
+    """Those of `keys` that `value` has, JSON-able."""
     given = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
     return {key: plain(given[key]) for key in keys if key in given}
 

@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from migrate.report.document import total
+from migrate.report.meanings import KNOWN
 
 Document = Mapping[str, Any]
 UNFINISHED = {
@@ -23,12 +24,13 @@ UNFINISHED = {
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to look at. `count`: how many, None where it is not counted; `command`: what to type, "" for nothing."""
+    """One thing to look at: how many of what. `command`: what to type, "" for nothing; `kind` tells it from the others."""
 
     what: str
-    count: int | None = None
+    count: int
     command: str = ""
     grave: bool = False
+    kind: str = ""
 
 
 def unfinished(document: Document) -> str:
@@ -57,7 +59,11 @@ def needs_a_human(document: Document) -> list[Item]:
         items.append(Item("rows wait in quarantine", waiting, f"migrate quarantine list {run}"))
     for name, counts in (document.get("duplicates") or {}).items():
         if counts.get("review"):
-            items.append(Item(f"pairs of {name} may be the same: a person decides", int(counts["review"])))
+            items.append(
+                Item(
+                    f"pairs of {name} may be the same: a person decides", int(counts["review"]), kind="review"
+                )
+            )
     if edited := sum((document.get("edited") or {}).values()):
         items.append(Item("loaded rows were edited in the target since", edited, f"migrate verify {run}"))
     for name, counts in (document.get("conflicts") or {}).items():
@@ -97,9 +103,18 @@ def _forecast(document: Document) -> Iterable[Item]:
 
 
 def _customers(document: Document) -> Iterable[Item]:
-    for name, counts in (document.get("known_as") or {}).items():
-        if found := int(counts.get("known") or 0):
-            yield Item(f"{name} that are customers already: found there and joined to them", found)
+    for name, known in (document.get("known_as") or {}).items():
+        if rows := int(known.get("rows") or 0):
+            yield Item(f"rows of {name} that are somebody we know already ({_rules(known)})", rows)
+
+
+def _rules(known: Document) -> str:
+    """By which rule, and what became of how many."""
+    rules = (known.get("rules") or {}).items()
+    return "; ".join(
+        f"{words}: " + ", ".join(f"{int(n):,} {KNOWN.get(what, what)}" for what, n in outcomes.items())
+        for words, outcomes in rules
+    )
 
 
 def _proofs(document: Document) -> Iterable[Item]:

@@ -117,3 +117,12 @@ GONE = {
     "target_changed": "kept: changed while the run was on",
     "key_unknown": "kept: a row of the source has no readable key, and might be it",
 }
+
+# What became of rows that are somebody who is known already.
+KNOWN = {
+    "link": "linked",
+    "skip": "left out",
+    "quarantine": "in quarantine",
+    "ambiguous": "in quarantine, for it may be several",
+    "waits": "in quarantine with the row that it is",
+}

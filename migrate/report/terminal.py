@@ -19,8 +19,9 @@ from rich.text import Text
 
 from migrate.report.clean import clean
 from migrate.report.document import MEASURES, quarantine_counts, sentence, total
+from migrate.report.first_screen import caught, needs_a_human
 from migrate.report.gates import lamps
-from migrate.report.meanings import GONE, MEANINGS, change
+from migrate.report.meanings import GONE, KNOWN, MEANINGS, change
 
 _GOOD = frozenset({"verified", "done", "rolled_back"})
 _BAD = frozenset({"failed"})
@@ -67,23 +68,18 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     for name, deals in (known.get("stale") or {}).items():
         worth = f", {deals['amount']} {deals['sum']} in all" if deals.get("sum") else ""
         line(console, f"{name}: {int(deals['rows']):,} stale open deals{worth}")
-    for name, caught in (known.get("known_as") or {}).items():
-        _known_as(console, name, caught)
+    for name, found in (known.get("known_as") or {}).items():
+        _known_as(console, name, found)
     for name, archived in (known.get("archived") or {}).items():
         many = f"{int(archived['rows']):,} rows are" if int(archived["rows"]) != 1 else "1 row is"
         line(console, f"{name}: {many} archived in the vault as {archived['backup']}")
+    _caught(console, known)
     _needs_a_human(console, known)
     _changed_on_the_way(console, known.get("events") or {})
     since_the_last_run(console, known.get("conflicts") or {}, known.get("gone") or {})
     _stages(console, known.get("stages") or ())
-    if known.get("report"):
-        path(console, "Report", known["report"])
-
-
-_BECAME = {
-    "link": "linked", "skip": "left out", "quarantine": "in quarantine", "ambiguous": "in quarantine, for it may be several",
-    "waits": "in quarantine with the row that it is",
-}  # fmt: skip
+    if known.get("page") or known.get("report"):
+        path(console, "Report", known.get("page") or known["report"])
 
 
 def _known_as(console: Console, name: str, caught: Mapping[str, Any]) -> None:
@@ -91,7 +87,7 @@ def _known_as(console: Console, name: str, caught: Mapping[str, Any]) -> None:
     for words, outcomes in caught["rules"].items():
         for outcome, rows in outcomes.items():
             many = f"{int(rows):,} rows are" if int(rows) != 1 else "1 row is"
-            line(console, f"{name}: {many} known already, {words}: {_BECAME.get(outcome, outcome)}")
+            line(console, f"{name}: {many} known already, {words}: {KNOWN.get(outcome, outcome)}")
     for words, values in caught["shared"].items():
         line(console, f"{name}: {words}: {int(values):,} values are shared by too many rows to be anybody's")
 
@@ -256,12 +252,27 @@ def _score(score: Mapping[str, Any]) -> str:
     )
 
 
+def _caught(console: Console, known: Mapping[str, Any]) -> None:
+    found = caught(known)
+    if found:
+        console.print()
+        line(console, "Caught on the way", "bold")
+        for item in found:
+            console.print(
+                Text.assemble(mark(console, True), f" {item.count:,} ", clean(item.what, limit=600))
+            )
+        console.print()
+
+
 def _needs_a_human(console: Console, known: Mapping[str, Any]) -> None:
     counts = quarantine_counts(known.get("quarantine") or ())
     # Rows of a split table that fit no road are in no entity's balance.
     waiting = total(known.get("balances") or {})["quarantined"] + sum(
         int(account.get("quarantined") or 0) for account in (known.get("tables") or {}).values()
     )
+    for item in needs_a_human(known):
+        if item.kind == "review":
+            line(console, f"{item.count:,} {item.what}", "bold")
     if not waiting and not counts:
         return
     line(console, f"Needs a human: {waiting:,} rows in quarantine", "bold")

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from migrate import __version__
 from migrate.context import Context
 from migrate.errors import MigrateError
+from migrate.ledger.ledger import Ledger
 from migrate.report.dictionary import brief, data_dictionary
 from migrate.report.document import build_report, write_report
 from migrate.report.html.render import write_page
@@ -31,6 +32,7 @@ from migrate.vault.capture import table_folder
 from migrate.vault.verdicts import PROVEN
 
 NAME = "report"
+_OF_LEDGER = ("balances", "tables", "joins", "archived", "stale", "known_as", "quality", "edited")
 _LIBRARIES = ("pyarrow", "polars", "duckdb", "psycopg", "adbc-driver-postgresql", "pymysql", "sqlalchemy")
 
 
@@ -53,34 +55,12 @@ def facts(
     ctx: Context, *, state: str, exit_code: int = 0, error: MigrateError | None = None
 ) -> dict[str, Any]:
     """Everything the report is made of; what a stage did not reach is simply not there. `error`: what stopped the run."""
-    info = ctx.ledger.run(ctx.run)
-    known = ctx.ledger.run_facts(ctx.run)
-    stages = ctx.ledger.stages(ctx.run)
     return {
-        "run": ctx.run,
-        "mapping": ctx.mapping.name,
-        "state": state,
+        **of_ledger(ctx.ledger, ctx.run, state=state),
         "exit_code": exit_code,
         "stopped_by": _words_of(error),
-        "started": info.started,
-        "ended": info.ended,
-        "stages": [
-            {"stage": s.stage, "state": s.state, "seconds": s.seconds, "rows": s.rows} for s in stages
-        ],
-        "balances": known.get("balances") or {},
-        "tables": known.get("tables") or {},
-        "joins": known.get("joins") or {},
-        "kept": known.get("kept"),
-        "archived": known.get("archived") or {},
-        "created": known.get("created") or [],
-        "verdicts": (verdicts := [v for _, v in ctx.ledger.verdicts(ctx.run)]),
-        "checks": [v.evidence for v in verdicts if "whole" in v.evidence],
         "quarantine": quarantined(ctx, examples=True),
         "columns": column_use(ctx),
-        "stale": known.get("stale") or {},
-        "known_as": known.get("known_as") or {},
-        "quality": known.get("quality") or {},
-        "edited": known.get("edited") or {},
         "gone": gone_counts(ctx),
         "conflicts": {
             name: counts for name in ctx.mapping.entities if (counts := conflict_counts(ctx, name))
@@ -93,7 +73,6 @@ def facts(
         "backups": _backups(ctx),
         "duplicates": duplicate_counts(ctx),
         "policy": policy_facts(ctx),
-        "drills": drill_history(ctx.ledger, ctx.mapping.name),
         "digests": digests(ctx),
         "peak_mb": peak_mb(),
         "environment": {
@@ -111,6 +90,28 @@ def peak_mb() -> float:
     """Largest resident size of this process so far, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)
+
+
+def of_ledger(ledger: Ledger, run: str, *, state: str) -> dict[str, Any]:
+    """What the ledger alone knows of a run: all that is left to say where neither its files nor its databases can be read."""
+    info, known, verdicts = ledger.run(run), ledger.run_facts(run), [v for _, v in ledger.verdicts(run)]
+    return {
+        "run": run,
+        "mapping": info.mapping,
+        "state": state,
+        "started": info.started,
+        "ended": info.ended,
+        "stages": [
+            {"stage": s.stage, "state": s.state, "seconds": s.seconds, "rows": s.rows}
+            for s in ledger.stages(run)
+        ],
+        **{name: known.get(name) or {} for name in _OF_LEDGER},
+        "kept": known.get("kept"),
+        "created": known.get("created") or [],
+        "verdicts": verdicts,
+        "checks": [v.evidence for v in verdicts if "whole" in v.evidence],
+        "drills": drill_history(ledger, info.mapping),
+    }
 
 
 def _words_of(error: MigrateError | None) -> dict[str, str] | None:

@@ -28,18 +28,18 @@ def quarantine_examples(
 
     Of a field, what the columns it reads held; of a whole row, its key, or the broken record. `masked`: their shapes."""
     found: dict[Kind, list[str]] = {}
+    say = shape if masked else str
     for path in sorted((ctx.folder / "quarantine").glob("*.parquet")):
         if path.name in names:
-            for kind, value in _values(ctx, names[path.name], path):
-                shown = " ".join(value.split())[:LONGEST]
-                shown = shape(shown) if masked else shown
+            for kind, values in _values(ctx, names[path.name], path):
+                shown = " | ".join("(empty)" if v in (None, "") else say(_short(v)) for v in values)
                 examples = found.setdefault(kind, [])
                 if shown and len(examples) < MOST and shown not in examples:
                     examples.append(shown)
     return found
 
 
-def _values(ctx: Context, name: str, path: Path) -> Iterator[tuple[Kind, str]]:
+def _values(ctx: Context, name: str, path: Path) -> Iterator[tuple[Kind, list[Any]]]:
     entity = ctx.mapping.entities.get(name)
     reads = {f: source_columns(entity, field) for f, field in entity.fields.items()} if entity else {}
     seen = 0
@@ -53,18 +53,22 @@ def _values(ctx: Context, name: str, path: Path) -> Iterator[tuple[Kind, str]]:
             return
 
 
-def _value(row: Mapping[str, Any], content: Mapping[str, Any], columns: list[str]) -> str:
+def _value(row: Mapping[str, Any], content: Mapping[str, Any], columns: list[str]) -> list[Any]:
     told = [content.get(c) for c in columns if c in content]
     if told:
-        return " | ".join("(empty)" if v in (None, "") else str(v) for v in told)
+        return told
     if row["raw"] is not None and not content:
-        return str(row["raw"][:LONGEST].decode("utf-8", "replace"))
+        return [row["raw"][:LONGEST].decode("utf-8", "replace")]
     return _key(row["key"])
 
 
-def _key(key: str | None) -> str:
+def _key(key: str | None) -> list[Any]:
     """A source key is a JSON array of texts."""
     try:
-        return " | ".join(map(str, json.loads(key or "[]")))
+        return list(json.loads(key or "[]"))
     except (ValueError, TypeError):
-        return key or ""
+        return [key]
+
+
+def _short(value: object) -> str:
+    return " ".join(str(value).split())[:LONGEST]

@@ -117,7 +117,7 @@ ANSWERS: dict[str, Any] = {
         ],
     },
     "verify": {"run": RUN["run"], "state": "verified", "verdicts": RUN["verdicts"]},
-    "report": RUN | {"format": 1, "path": RUN["report"]},
+    "report": RUN | {"format": 1, "path": RUN["report"], "page": "/somewhere/report.html"},
     "rollback": ROLLBACK,
     "trace": {
         "entity": "contacts",

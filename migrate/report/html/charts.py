@@ -60,6 +60,7 @@ def _config(series: Series, unit: str) -> dict[str, Any]:
         "truncate_legend": 24,
         "show_y_guides": True,
         "margin": 8,
+        "margin_right": 40,
         "max_scale": 6,
         "include_x_axis": True,
         "value_formatter": lambda value: "" if value is None else f"{_short(value)}{unit}",

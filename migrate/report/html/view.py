@@ -17,7 +17,7 @@ from migrate.report.html import charts
 from migrate.report.meanings import MEANINGS, change
 
 Document = Mapping[str, Any]
-ENTITIES, COLUMNS, KINDS, LINES = 120, 600, 150, 200  # at most, in the whole page
+ENTITIES, COLUMNS, KINDS, LINES, PICTURES = 120, 600, 150, 200, 12  # at most, in the whole page
 _PARTS = MEASURES[1:]
 _DIMENSIONS = ("completeness", "validity", "uniqueness", "timeliness", "consistency")
 _LAMP_WORDS = {
@@ -30,12 +30,24 @@ _LAMP_WORDS = {
 _PARTS_OF_A_RUN: dict[str, Any] = {
     "archived": {},
     "created": [],
-    "plan": {},
-    "environment": {},
     "glossary": {},
     "peak_mb": None,
     "exit_code": None,
+    "balanced": True,
+    "total": dict.fromkeys(MEASURES, 0),
+    "incomplete": None,
+    "started": None,
+    "ended": None,
 }
+_ENVIRONMENT: dict[str, Any] = dict.fromkeys(("migrate", "python", "system", "machine", "engines"))
+_BACKUP: dict[str, Any] = dict.fromkeys(
+    ("id", "role", "system", "engine", "snapshot_at", "rows", "bytes", "level", "manifest_sha256", "signed")
+)
+_WHOLE: dict[str, Any] = dict.fromkeys(("before", "after", "difference", "quarantined"))
+_CHECK: dict[str, Any] = dict.fromkeys(
+    ("check", "within", "passed", "edited", "unread", "whole", "groups", "more")
+)
+_VERDICT: dict[str, Any] = dict.fromkeys(("check", "expected", "found", "reason"))
 _REASONS = {"where": "the mapping's `where` leaves them out"}
 _STATES = {  # state → how the verdict looks, and its word
     "verified": ("good", "Verified"),
@@ -51,7 +63,12 @@ def run(document: Document, samples: Document) -> dict[str, Any]:
     look, word = _STATES.get(state, ("warn", "Did not finish"))
     verdicts = document.get("verdicts") or ()
     return {
-        "doc": {**_PARTS_OF_A_RUN, **document},
+        "doc": {
+            **_PARTS_OF_A_RUN,
+            **document,
+            "plan": {"digest": None, **(document.get("plan") or {})},
+            "environment": {**_ENVIRONMENT, **(document.get("environment") or {})},
+        },
         "digests": {"mapping": None, "schemas": None, "audit": None, **(document.get("digests") or {})},
         "look": look,
         "word": word,
@@ -65,10 +82,10 @@ def run(document: Document, samples: Document) -> dict[str, Any]:
         "left_out": _cut(_left_out(document), LINES),
         "humans": needs_a_human(document),
         "caught": caught(document),
-        "failed": _cut([v for v in verdicts if not v.get("passed")], LINES),
+        "failed": _cut([{**_VERDICT, **v} for v in verdicts if not v.get("passed")], LINES),
         "passed": _passed(verdicts),
         "quality": _quality(document.get("quality") or {}),
-        "profile": _profile(document.get("profile") or {}),
+        "profile": _profile(document.get("profile") or {}, samples.get("profile") or {}),
         "quarantine": _cut([_kind(k, samples) for k in document.get("quarantine") or ()], KINDS),
         "duplicates": _cut(
             [{"entity": n, **d} for n, d in (document.get("duplicates") or {}).items()], ENTITIES
@@ -78,8 +95,8 @@ def run(document: Document, samples: Document) -> dict[str, Any]:
         "drills": _drills(document.get("drills") or ()),
         "changed": _cut(_changed(document.get("events") or {}), KINDS),
         "columns": _columns(document),
-        "checks": _cut(list(document.get("checks") or ()), LINES),
-        "backups": _cut(list(document.get("backups") or ()), LINES),
+        "checks": _cut([_check(c) for c in document.get("checks") or ()], LINES),
+        "backups": _cut([{**_BACKUP, **b} for b in document.get("backups") or ()], LINES),
         "stages": _stages(document),
         "dictionary": _dictionary(document.get("dictionary") or {}),
         "with_samples": bool(samples),
@@ -93,7 +110,7 @@ def drill(document: Document) -> dict[str, Any]:
         "doc": document,
         "look": "good" if document.get("passed") else "bad",
         "word": "Restored and proven" if document.get("passed") else "Not proven",
-        "failed": _cut([v for v in verdicts if not v.get("passed")], LINES),
+        "failed": _cut([{**_VERDICT, **v} for v in verdicts if not v.get("passed")], LINES),
         "passed": _passed(verdicts),
         "split": split(document.get("seconds") or {}),
         "trend": _trend(document.get("history") or ()),
@@ -159,6 +176,12 @@ def _left_out(document: Document) -> list[dict[str, Any]]:
     return found  # fmt: skip
 
 
+def _check(check: Document) -> dict[str, Any]:
+    groups = [{**_WHOLE, "of": {}, "passed": True, **g} for g in check.get("groups") or ()]
+    whole = check.get("whole")
+    return {**_CHECK, **check, "whole": {**_WHOLE, **whole} if whole else None, "groups": groups}
+
+
 def _passed(verdicts: Iterable[Document]) -> list[dict[str, Any]]:
     """Checks that passed, those of one kind together: {kind, count, examples}."""
     kinds: dict[str, list[str]] = {}
@@ -201,13 +224,18 @@ def _quality(quality: Mapping[str, Document]) -> dict[str, Any]:
     return {**_cut(rows, ENTITIES), "dimensions": shown, "chart": chart}
 
 
-def _profile(profile: Mapping[str, Document]) -> dict[str, Any]:
-    tables, room, more = [], COLUMNS, 0
+def _profile(profile: Mapping[str, Document], samples: Mapping[str, Document]) -> dict[str, Any]:
+    tables, room, more, pictures = [], COLUMNS, 0, 0
     for name, table in profile.items():
         if "columns" not in table:
             continue
-        every = [_column(c) for c in table.get("columns") or ()]
-        shown = every[:room]
+        values = samples.get(name) or {}
+        every = table.get("columns") or ()
+        shown = [_column(c, values.get(c.get("name"))) for c in every[:room]]
+        for column, drawn in zip(every, shown, strict=False):
+            if pictures < PICTURES:
+                drawn["years"] = _years(column)
+                pictures += drawn["years"] is not None
         room -= len(shown)
         more += len(every) - len(shown)
         if shown:
@@ -215,10 +243,13 @@ def _profile(profile: Mapping[str, Document]) -> dict[str, Any]:
     return {"tables": tables, "more": more}
 
 
-def _column(column: Document) -> dict[str, Any]:
+def _column(column: Document, values: Sequence[Document] | None) -> dict[str, Any]:
+    """`values`: the most frequent ones as they are, in the place of their shapes."""
     rows = int(column.get("rows") or 0)
     filled = rows - int(column.get("nulls") or 0) - int(column.get("empty") or 0)
     patterns = [p for p in column.get("patterns") or () if p.get("pattern")][:3]
+    if values is not None:
+        patterns = [{"pattern": v.get("value"), "rows": v.get("rows")} for v in values if v.get("value")][:3]
     notes = [
         f"{int(column[what]):,} {words}"
         for what, words in (
@@ -239,7 +270,7 @@ def _column(column: Document) -> dict[str, Any]:
         "exact": column.get("distinct_exact", True),
         "patterns": patterns,
         "notes": [*looks, *notes],
-        "years": _years(column),
+        "years": None,
     }
 
 
