@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from migrate.api.cells import quarantine_cells
     from migrate.api.contracts import contract
     from migrate.api.databases import doctor, profile, schema
+    from migrate.api.dossiers import dossier, dossier_verify
     from migrate.api.drilling import drill, drills
     from migrate.api.duplicates import duplicates_find
     from migrate.api.erasing import erase
@@ -35,6 +36,7 @@ _HOMES = {
     "proofs": ("backup_keys",),
     "erasing": ("erase",),
     "databases": ("doctor", "profile", "schema"),
+    "dossiers": ("dossier", "dossier_verify"),
     "drilling": ("drill", "drills"),
     "duplicates": ("duplicates_find",),
     "schedules": ("practice_checks", "schedule", "schedule_units"),
@@ -77,6 +79,8 @@ __all__ = [
     "demo",
     "dictionary",
     "doctor",
+    "dossier",
+    "dossier_verify",
     "drill",
     "drills",
     "duplicates_find",

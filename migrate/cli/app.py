@@ -9,6 +9,7 @@ import typer
 from migrate import __version__
 from migrate.cli import (
     backup,
+    dossier,
     drill,
     duplicates,
     erase,
@@ -62,6 +63,7 @@ def everywhere(
 everywhere.__doc__ = app.info.help
 
 app.add_typer(migration.app)
+app.add_typer(dossier.app, name="dossier")
 app.add_typer(undo.app)
 app.add_typer(gone.app)
 app.add_typer(quarantine.app, name="quarantine")

@@ -8,9 +8,7 @@ import typer
 
 from migrate.cli.session import Session, command, group, not_built
 
-NOT_BUILT = (
-    "dossier",
-)  # fmt: skip
+NOT_BUILT: tuple[str, ...] = ()
 
 app = group("")
 

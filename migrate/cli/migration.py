@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from migrate.cli.outcome import code_of_run, code_of_verdicts
 from migrate.cli.session import Session, command, finish, group, not_built
 from migrate.errors import GateClosed, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 STAGES = ("plan", "extract", "profile", "backup", "restore-test", "transform", "load", "verify", "report")
 
@@ -213,7 +216,14 @@ def report(
             help="A page with values as they are, as a file of its own: personal data, for your eyes only.",
         ),
     ] = False,
-    bundle: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            metavar="FILE",
+            help="Also write the dossier into this file: report, mapping, manifests, verdicts, signatures, audit chain.",
+        ),
+    ] = None,
 ) -> None:
     """Show a run's report and where its page is: one HTML file that can be forwarded as it is.
 
@@ -226,13 +236,19 @@ def report(
         migrate report latest --pdf report.pdf
 
         migrate report latest --json > report.json
-    """
-    if bundle is not None:
-        raise not_built("report --bundle")
-    document = session.api.report(run, with_samples=with_samples, pdf=pdf, home=session.home)
-    from migrate.cli import views
 
-    session.answer(document, lambda console: views.report(console, document))
+        migrate report latest --bundle acme.zip
+    """
+    document = session.api.report(run, with_samples=with_samples, pdf=pdf, home=session.home)
+    if bundle is not None:
+        document = {**document, "bundle": session.api.dossier(run, bundle, home=session.home)}
+    from migrate.cli import views, views_dossier
+
+    def view(console: Console) -> None:
+        views.report(console, document)
+        views_dossier.written(console, document.get("bundle"))
+
+    session.answer(document, view)
     if open_ and not _opened(str(document["page"])):
         raise UsageError("no browser could be opened here.", kept=f"The page is there: {document['page']}")
 

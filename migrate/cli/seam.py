@@ -61,6 +61,10 @@ class Api(Protocol):
         home: Path | None = None,
     ) -> dict[str, Any]: ...
 
+    def dossier(self, run: str, file: Path | str, *, home: Path | None = None) -> dict[str, Any]: ...
+
+    def dossier_verify(self, file: Path | str, *, keys: Any = None) -> dict[str, Any]: ...
+
     def rollback(
         self,
         run: str,

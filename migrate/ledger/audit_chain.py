@@ -41,11 +41,17 @@ def head(db: sa.Connection) -> str:
     return db.execute(sa.select(audit.c.hash).order_by(audit.c.seq.desc()).limit(1)).scalar() or ""
 
 
-def broken_links(db: sa.Connection, heads: Iterable[str]) -> list[str]:
-    """One sentence per broken link."""
+def entries(db: sa.Connection) -> list[dict[str, Any]]:
+    """The whole chain, oldest first: `seq`, `at`, `who`, `event`, `run`, `mapping_digest`, `code_version`, `facts` (as
+    canonical JSON), `previous` and `hash`."""
+    return [dict(row) for row in db.execute(sa.select(audit).order_by(audit.c.seq)).mappings()]
+
+
+def broken_links(chain: Iterable[Mapping[str, Any]], heads: Iterable[str]) -> list[str]:
+    """One sentence per broken link of `entries`."""
     broken: list[str] = []
     previous, expected_seq, seen = "", 1, {""}
-    for row in db.execute(sa.select(audit).order_by(audit.c.seq)).mappings():
+    for row in chain:
         if row["seq"] != expected_seq:
             broken.append(f"entry {expected_seq} is missing before entry {row['seq']}")
         if row["previous"] != previous:

@@ -354,7 +354,12 @@ class Ledger:
         """Broken links, empty if none. `heads` are those that manifests recorded: each must be in the chain
         (a chain cut off at its end is whole in itself)."""
         with self._db.reading() as db:
-            return audit_chain.broken_links(db, heads)
+            return audit_chain.broken_links(audit_chain.entries(db), heads)
+
+    def audit_entries(self) -> list[dict[str, Any]]:
+        """The whole chain, oldest first, as `migrate.ledger.audit_chain.entries` gives it."""
+        with self._db.reading() as db:
+            return audit_chain.entries(db)
 
     def _run(self, db: sa.Connection, run: str) -> sa.RowMapping:
         row = db.execute(sa.select(tables.run).where(tables.run.c.run == run)).mappings().first()

@@ -19,6 +19,7 @@ COMMANDS: list[tuple[list[str], str, Any]] = [
     (["runs"], "runs", None),
     (["verify", "latest"], "verify", None),
     (["report", "latest"], "report", None),
+    (["dossier", "verify", "acme.zip"], "dossier_verify", None),
     (["rollback", "latest", "--yes"], "rollback", None),
     (["trace", "latest", "contacts", "000017"], "trace", None),
     (["quarantine", "list", "latest"], "quarantine", None),
@@ -181,10 +182,8 @@ def test_run_shows_what_its_report_adds(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["dossier", "verify", "x.zip"],
         ["quarantine", "replay", "latest"],
         ["run", "m.yaml", "--engine", "spark"],
-        ["report", "latest", "--bundle", "x.zip"],
     ],
     ids=" ".join,
 )
