@@ -14,7 +14,6 @@ from typing import Any
 import duckdb
 
 from migrate.mapping.sql_tree import (
-    CLOCK_AND_USER,
     MAX_DEPTH,
     Parsed,
     Tree,
@@ -24,6 +23,7 @@ from migrate.mapping.sql_tree import (
     said,
     trick,
 )
+from migrate.mapping.sql_words import CLOCK_AND_USER
 
 # Their result does not depend on the order of rows (string_agg: with an ORDER BY of its own).
 AGGREGATES = frozenset(

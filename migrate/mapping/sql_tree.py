@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -17,87 +16,23 @@ from typing import Any
 import duckdb
 
 from migrate.mapping.shapes import did_you_mean
+from migrate.mapping.sql_words import (
+    ARITHMETIC,
+    CAST_KINDS,
+    CLOCK_AND_USER,
+    FUNCTIONS,
+    KINDS,
+    LIKE,
+    OPERATORS,
+    REFUSED_CLASSES,
+    WITH_OFFSET,
+    why_not,
+)
 
 Tree = dict[str, Any]
 
 MAX_LENGTH = 10_000
 MAX_DEPTH = 100
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-ARITHMETIC = frozenset(["+", "-", "*", "/", "//", "%", "**", "^"])
-_LIKE = frozenset(
-    [
-        "~~",
-        "!~~",
-        "~~*",
-        "!~~*",
-        "~~~",
-        "like_escape",
-        "not_like_escape",
-        "ilike_escape",
-        "not_ilike_escape",
-        "regexp_matches",
-        "regexp_full_match",
-    ]
-)
-# Pure, deterministic, independent of settings, and bounded in what they give back.
-FUNCTIONS = _words(
-    """
-    lower lcase upper ucase trim ltrim rtrim length len strlen substring substr left right replace
-    translate reverse concat concat_ws contains prefix suffix starts_with ends_with position instr
-    strpos split_part lpad rpad ascii unicode chr ord strip_accents nfc_normalize regexp_extract
-    regexp_replace regexp_matches regexp_full_match levenshtein md5 sha256 abs ceil ceiling floor
-    round trunc sign mod power pow sqrt greatest least nullif if ifnull coalesce isfinite isnan
-    year month day hour minute second quarter week dayofweek isodow dayofyear last_day date_part
-    date_trunc date_diff datediff date_add make_date make_timestamp epoch epoch_ms epoch_us
-    strptime try_strptime strftime to_years to_months to_weeks to_days to_hours to_minutes
-    to_seconds
-    """
-)
-CLOCK_AND_USER = re.compile(r"(?i)current_\w+|localtime|localtimestamp|session_user")
-_NUMBERS = _words(
-    """
-    TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT DECIMAL FLOAT DOUBLE
-    REAL BIGNUM VARINT NUMERIC INT INT1 INT2 INT4 INT8 SHORT LONG SIGNED FLOAT4 FLOAT8
-    """
-)
-KINDS: Mapping[str, str] = (
-    dict.fromkeys(_NUMBERS, "a number")
-    | dict.fromkeys(["VARCHAR", "TEXT", "STRING", "CHAR", "BPCHAR", "ENUM"], "text")
-    | dict.fromkeys(["BOOLEAN", "BOOL", "LOGICAL"], "a yes or no")
-    | dict.fromkeys(
-        ["DATE", "TIMESTAMP", "DATETIME", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_US", "TIMESTAMP_NS"],
-        "a date",
-    )
-    | dict.fromkeys(["TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"], "a moment")
-    | {
-        "TIME": "a time",
-        "UUID": "a UUID",
-        "INTERVAL": "an interval",
-        "BLOB": "bytes",
-        "BYTEA": "bytes",
-        '"NULL"': "nothing",
-        "NULL": "nothing",
-    }
-)
-_CAST_KINDS = frozenset(
-    ["a number", "text", "a yes or no", "a date", "a time", "a UUID", "an interval", "a moment"]
-)
-WITH_OFFSET = re.compile(r".*:[0-9.]+\s*(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)\s*")
-_REFUSED_CLASSES: Mapping[str, str] = {
-    "SUBQUERY": "subqueries are not allowed",
-    "WINDOW": "window functions are not allowed; an expression sees one row",
-    "STAR": "* is not allowed; name the columns",
-    "LAMBDA": "-> and lambda are not allowed",
-    "COLLATE": "COLLATE is not allowed; texts are compared exactly, lower() compares without case",
-    "PARAMETER": "? and $ are not allowed; write the value",
-    "POSITIONAL_REFERENCE": "# is not allowed; name the column",
-    "DEFAULT": "DEFAULT is not allowed",
-}
 
 
 @dataclass
@@ -184,9 +119,7 @@ def trick(sql: str) -> str | None:
         ("$", "$"),
     ):
         if sign in bare:
-            return (
-                f"{what} are not allowed in an expression" if sign != "$" else _REFUSED_CLASSES["PARAMETER"]
-            )
+            return f"{what} are not allowed in an expression" if sign != "$" else REFUSED_CLASSES["PARAMETER"]
     if re.search(r"(?i)(?<![\w])e'", sql):
         return "e'…' is not allowed; write the text in plain quotes"
     return None
@@ -265,13 +198,13 @@ def _walk(node: Tree, result: Parsed, depth: int) -> None:
 def allowed(node: Tree, result: Parsed) -> bool:
     """Reports what is wrong with a node that is no column. False: what is below it is not worth looking at."""
     kind = node.get("class", "")
-    if kind in _REFUSED_CLASSES:
-        result.wrong(_REFUSED_CLASSES[kind])
+    if kind in REFUSED_CLASSES:
+        result.wrong(REFUSED_CLASSES[kind])
         return False
     if kind == "FUNCTION":
         return _function(node, result)
     if kind == "OPERATOR":
-        if node["type"] not in _OPERATORS:
+        if node["type"] not in OPERATORS:
             result.wrong("[…], {…} and GROUPING are not allowed")
             return False
     elif kind == "CAST":
@@ -282,20 +215,6 @@ def allowed(node: Tree, result: Parsed) -> bool:
         result.wrong(f"{kind.lower().replace('_', ' ') or 'this'} is not allowed in an expression")
         return False
     return True
-
-
-_OPERATORS = frozenset(
-    [
-        "OPERATOR_NOT",
-        "OPERATOR_IS_NULL",
-        "OPERATOR_IS_NOT_NULL",
-        "OPERATOR_COALESCE",
-        "OPERATOR_NULLIF",
-        "COMPARE_IN",
-        "COMPARE_NOT_IN",
-        "OPERATOR_TRY",
-    ]
-)
 
 
 def no_such_part(name: str) -> str:
@@ -343,48 +262,12 @@ def _function(node: Tree, result: Parsed) -> bool:
     if any(argument.get("name") for argument in node.get("arguments", [])):
         result.wrong(f"{name}(): named arguments are not allowed")
         return False
-    if name in ARITHMETIC | _LIKE or name == "||" or name in FUNCTIONS:
+    if name in ARITHMETIC | LIKE or name == "||" or name in FUNCTIONS:
         if name in ("lpad", "rpad"):
             _bounded_width(name, node, result)
         return True
-    result.wrong(_why_not(name))
+    result.wrong(why_not(name))
     return False
-
-
-def _why_not(name: str) -> str:
-    if name in ("random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "setseed"):
-        return f"{name}() is not allowed: it gives another value every time"
-    if name in (
-        "now",
-        "today",
-        "get_current_timestamp",
-        "transaction_timestamp",
-        "current_date",
-        "age",
-        "get_current_time",
-    ):
-        return f"{name}() is not allowed: it gives another value tomorrow"
-    if name in (
-        "count",
-        "count_star",
-        "sum",
-        "min",
-        "max",
-        "avg",
-        "first",
-        "last",
-        "any_value",
-        "list",
-        "string_agg",
-        "group_concat",
-    ):
-        return f"{name.removesuffix('_star')}() is not allowed: an expression sees one row"
-    if name == "timezone":
-        return "AT TIME ZONE is not allowed; state the zone in the source, or use the function timestamp"
-    if name in ("list_value", "struct_pack", "row", "map", "unnest", "list_contains"):
-        return "lists and structures are not allowed"
-    near = did_you_mean(name, FUNCTIONS)
-    return f"the function {name}() is not allowed in an expression" + (f" ({near})" if near else "")
 
 
 def _bounded_width(name: str, node: Tree, result: Parsed) -> None:
@@ -427,7 +310,7 @@ def _type_name(node: Tree) -> str:
 def _cast(node: Tree, result: Parsed) -> None:
     name = _type_name(node)
     kind = KINDS.get(name, "")
-    if name in ("ENUM",) or kind not in _CAST_KINDS:
+    if name in ("ENUM",) or kind not in CAST_KINDS:
         near = did_you_mean(
             name, ["INTEGER", "BIGINT", "DECIMAL", "DOUBLE", "VARCHAR", "DATE", "TIMESTAMP", "BOOLEAN"]
         )

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import duckdb
 
 from migrate.mapping.sql_tree import (
-    ARITHMETIC,
-    WITH_OFFSET,
     Parsed,
     Tree,
     children_of,
@@ -24,6 +22,7 @@ from migrate.mapping.sql_tree import (
     query,
     said,
 )
+from migrate.mapping.sql_words import ARITHMETIC, WITH_OFFSET
 
 _SAME_KIND = frozenset(["greatest", "least", "nullif"])  # arguments of one kind, as COALESCE
 _ON_MOMENTS = frozenset(["epoch", "epoch_ms", "epoch_us", "greatest", "least", "nullif", "if", "isfinite"])

@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 
 from migrate.errors import MappingError, Problem
+from migrate.mapping.yaml_words import MAX_DEPTH, UNCLOSED, in_plain_words
 
 MAX_BYTES = 1_000_000
-MAX_DEPTH = 50
 MAX_PROBLEMS = 100
 
 Position = tuple[int, int]  # line and column, both from 1
@@ -371,98 +371,12 @@ class _Builder:
                     'write "${NAME}"',
                 )
                 return
-        if error.context_mark and any(phrase in (error.problem or "") for phrase in _UNCLOSED):
+        if error.context_mark and any(phrase in (error.problem or "") for phrase in UNCLOSED):
             at = _at(error.context_mark)
         line = self.lines[at[0] - 1] if at[0] <= len(self.lines) else ""
-        message, hint = _in_plain_words(error, line[at[1] - 1 : at[1]])
+        message, hint = in_plain_words(error, line[at[1] - 1 : at[1]])
         self.problems.add("yaml", at, message, hint)
 
 
 def _at(mark: Any) -> Position:
     return mark.line + 1, mark.column + 1
-
-
-# Noticed far behind the place that needs mending.
-_UNCLOSED = ("unexpected end of stream", "expected ',' or '}'", "expected ',' or ']'")
-
-# What the YAML reader says → what it means to the author.
-_WORDS = (
-    (
-        "mapping values are not allowed",
-        "a colon stands where none can be",
-        'quote a text that holds ": ", and indent the names of one block alike',
-    ),
-    (
-        "exceeded maximum nesting depth",  # of libyaml itself, which looks ahead of the events
-        f"nested deeper than {MAX_DEPTH} levels",
-        "a mapping needs fewer than ten",
-    ),
-    (
-        "found character that cannot start any token",
-        "no text can start with this character",
-        "quote the text",
-    ),
-    (
-        "found unexpected end of stream",
-        "a quoted text is not closed",
-        "close the quote",
-    ),
-    (
-        "did not find expected ',' or '}'",
-        "a { is not closed, or a comma is missing",
-        "each { needs its }, parts are separated by commas",
-    ),
-    (
-        "did not find expected ',' or ']'",
-        "a [ is not closed, or a comma is missing",
-        "each [ needs its ], parts are separated by commas",
-    ),
-    (
-        "did not find expected key",
-        "this line does not fit the block it stands in",
-        "indent the names of one block alike; quote texts with : { [ in them",
-    ),
-    (
-        "did not find expected '-' indicator",
-        "this line does not fit the list it stands in",
-        "every item of a list starts with - at the same indent",
-    ),
-    (
-        "did not find expected <document start>",
-        "this does not belong to what stands before it",
-        "indent it, or give it a name",
-    ),
-    ("did not find expected node content", "a value is missing here", "write the value, or remove the comma"),
-    (
-        "could not find expected ':'",
-        "a name without a colon, or a text that is not indented",
-        "write name: value",
-    ),
-    (
-        "block sequence entries are not allowed",
-        "a list cannot start here",
-        "put the - on the next line, indented",
-    ),
-    (
-        "found unknown escape character",
-        'this \\ means nothing inside "…"',
-        "write \\\\ for one \\, or use '…'",
-    ),
-    ("while parsing a quoted scalar", "a quoted text is not closed", "close the quote"),
-    ("found undefined tag handle", "tags (!) are not allowed", 'a text that starts with ! is quoted: "!…"'),
-    ("did not find URI escape", "tags (!) are not allowed", 'a text that starts with ! is quoted: "!…"'),
-    ("alphabetic or numeric character", "a text cannot start with & or *", "quote it"),
-    (
-        "did not find expected hexdecimal number",
-        'this \\ means nothing inside "…"',
-        "write \\\\ for one \\, or use '…'",
-    ),
-)
-
-
-def _in_plain_words(error: yaml.MarkedYAMLError, character: str) -> tuple[str, str]:
-    said = f"{error.context or ''} {error.problem or ''}"
-    for phrase, message, hint in _WORDS:
-        if phrase in said:
-            return message.replace("this character", character or "this"), hint
-    return f"this is not YAML: {' '.join((error.problem or 'unreadable').split())}", ""

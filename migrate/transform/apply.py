@@ -19,7 +19,8 @@ from migrate.transform.consent import Judged, judge
 from migrate.transform.convert import convert
 from migrate.transform.entity import LET, CompiledEntity, CompiledField
 from migrate.transform.expressions import Expressions, expressions_of
-from migrate.transform.field import Asked, Columns, field_columns
+from migrate.transform.field import Asked
+from migrate.transform.field_columns import Columns, field_columns
 from migrate.transform.findings import Findings, Watch
 from migrate.transform.keys import combined, hashes_of, hashes_with, keys_of
 from migrate.transform.list_rows import list_column

@@ -17,7 +17,7 @@ from migrate.mapping.model import Check
 from migrate.model import Kind
 from migrate.transform.conversion import nulls
 from migrate.transform.entity import CompiledField, CompiledItem, CompiledList
-from migrate.transform.field import Columns
+from migrate.transform.field_columns import Columns
 from migrate.transform.findings import Findings
 from migrate.transform.keys import combined
 from migrate.transform.lists import PIECE, composed, kept, names_of, one_per

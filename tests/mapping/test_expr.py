@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from migrate.mapping.expr import check_expression, columns_of, parse_allowed, type_of
-from migrate.mapping.sql_tree import FUNCTIONS
 from migrate.mapping.sql_types import _ON_MOMENTS
+from migrate.mapping.sql_words import FUNCTIONS
 
 COLUMNS = {
     "id": "BIGINT",

@@ -17,6 +17,7 @@ from migrate.connectors.postgres import ddl
 from migrate.connectors.postgres.ask import first_rows
 from migrate.connectors.postgres.catalog import META
 from migrate.connectors.postgres.errors import SqlError, from_psycopg, raised
+from migrate.connectors.postgres.feed import Feed
 from migrate.connectors.postgres.session import (
     Session,
     connect,
@@ -30,7 +31,7 @@ from migrate.connectors.postgres.session import (
 )
 from migrate.connectors.postgres.target import PostgresTarget
 from migrate.connectors.postgres.violations import violations
-from migrate.connectors.postgres.write import direct, one_array, staged
+from migrate.connectors.postgres.write import one_array, staged
 from migrate.errors import GateClosed, Unfit, Unreachable, UsageError
 from migrate.model import Schema, Table
 from migrate.model import Sequence as SequenceState
@@ -137,47 +138,6 @@ def _drop(url: str, name: str) -> bool:
         force = " WITH (FORCE)" if server.info.server_version >= 130000 else ""
         server.execute(f"DROP DATABASE IF EXISTS {quote(name)}{force}".encode())
     return True
-
-
-class _Feed:
-    """Batches on their way into a table: those that COPY takes as they are, and now and then one that needs staging."""
-
-    def __init__(self, table: Table, computed: set[str], batches: Iterator[pa.RecordBatch]) -> None:
-        self._table, self._computed, self._batches = table, computed, iter(batches)
-        self._ready: pa.Table | None = None
-        self.waiting: pa.Table | None = None
-        self.failed: BaseException | None = None
-        self.rows = 0
-
-    def _advance(self) -> None:
-        """Put the next batch that has rows in one of the two places; neither: the end."""
-        for batch in self._batches:
-            if batch.num_rows:
-                rows = pa.Table.from_batches([batch])
-                rows = rows.drop_columns([c for c in rows.column_names if c in self._computed])
-                self._ready = direct(checked(self._table, rows), rows)
-                self.waiting = rows if self._ready is None else None
-                self.rows += batch.num_rows
-                return
-
-    def next_schema(self) -> pa.Schema | None:
-        """The layout in which the next batches go straight; None at the end."""
-        self._advance()
-        if self._ready is not None:
-            return self._ready.schema
-        # nothing goes straight before the one that waits: an empty COPY of no columns is not sent
-        return None if self.waiting is None else pa.schema([])
-
-    def straight(self) -> Iterator[pa.RecordBatch]:
-        try:
-            while self._ready is not None:
-                ready, self._ready = self._ready, None
-                yield from ready.to_batches()
-                failpoints.hit("postgres.scratch.batch")
-                self._advance()
-        except BaseException as error:
-            self.failed = error
-            raise
 
 
 class PostgresScratch(PostgresTarget):
@@ -289,7 +249,7 @@ class PostgresScratch(PostgresTarget):
             for c in table.columns
             if c.generated is not None and (table.name, c.name) not in self._plain
         }
-        feed = _Feed(table, computed, batches)
+        feed = Feed(table, computed, batches)
         with self._session() as session:
             try:
                 session.execute("BEGIN")
