@@ -26,7 +26,10 @@ from migrate.state.records import meta_rows
 from migrate.state.roads import entity_rows
 
 # Why a row was left out, where the reason is not the name of a rule.
-_LEFT_OUT = {"parent_excluded": "left out with the row it refers to (on_parent_excluded)"}
+_LEFT_OUT = {
+    "parent_excluded": "left out with the row it refers to (on_parent_excluded)",
+    "in_target": "left out, for the target has it already (duplicates: against)",
+}
 
 
 def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[str, Any]:

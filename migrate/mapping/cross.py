@@ -149,7 +149,7 @@ def _misses_fields(path: Path_, names: _Names) -> bool:
 def _write(entity: Entity, path: Path_, names: _Names, reading: Reading) -> None:
     fields = names.of(*map(str, path), "fields")
     has_match = "match" in names.of(*map(str, path))
-    if entity.write != "add" and not has_match:
+    if entity.write != "add" and not has_match and not (entity.found_in_target and entity.inserts):
         at = reading.at(*path, "write")
         reading.wrong(
             "missing_key",

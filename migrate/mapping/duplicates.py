@@ -10,7 +10,18 @@ from migrate.mapping.strict import Strict
 
 # How a column is compared under `similar`.
 Kind = Literal["name", "text", "address", "date", "phone", "postcode", "email", "number", "exact"]
-Choosing = Literal["most_recent", "first_filled", "longest", "concat"]
+Choosing = Literal[
+    "most_recent",
+    "first_filled",
+    "longest",
+    "concat",
+    "union",
+    "trust",
+    "target_wins",
+    "source_wins",
+    "most_restrictive",
+]
+Found = Literal["update", "link", "skip", "quarantine"]
 
 DEFAULT = "default"  # under `survive`: every field that is not named
 
@@ -28,20 +39,39 @@ class Decide(Strict):
 
 
 class Survive(Strict):
-    """How one value is chosen out of those of a merged group. `by`: the column whose latest value wins (most_recent)."""
+    """How one value is chosen out of those of a merged group. `by`: the column whose latest value wins (most_recent), or
+    that says whom the row comes from (trust); `order`: whom to trust most, first.
+
+    `target_wins`, `source_wins`: also of a row that the target has, as `existing` has them (fill_empty, overwrite); among
+    rows of the source the first that is filled."""
 
     rule: Choosing
     by: str | None = None
+    order: tuple[str, ...] = ()
+
+
+class Against(Strict):
+    """Rows that are in the target already: `table`, and the column of it for every field that has another name there, as
+    COLUMN or COLUMN[*].KEY. `then`: what becomes of a row that is there; None: what `write` says."""
+
+    table: str
+    columns: dict[str, str] = Key(default_factory=dict)
+    then: Found | None = None
 
 
 class Duplicates(Strict):
     """`same`: groups of columns; rows equal in all columns of any group are one. `similar`: column → how it is compared.
-    `survive`: field, or "default" → how its value is chosen."""
+    `survive`: field, or "default" → how its value is chosen. `against`: rows of the target that are compared as well."""
 
     same: tuple[tuple[str, ...], ...] = ()
     similar: dict[str, Kind] = Key(default_factory=dict)
     decide: Decide = Decide()
     survive: dict[str, Survive] = Key(default_factory=dict)
+    against: Against | None = None
+
+    def surviving(self, field: str) -> Survive | None:
+        """The rule of a field; None where nothing is said."""
+        return self.survive.get(field, self.survive.get(DEFAULT))
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -432,6 +432,9 @@ Existing = Literal["overwrite", "keep", "fill_empty"]
 Stays = Literal["unless_filled", "opt_in", "opt_out", "with_consent"]
 
 
+_SURVIVES: dict[str, Existing] = {"target_wins": "fill_empty", "source_wins": "overwrite"}
+
+
 class Was(Strict):
     """An earlier name of an entity's rows; None = as it is now."""
 
@@ -503,8 +506,26 @@ class Entity(Strict):
         consent = self._by_consent(field)
         if consent is not None and consent != "unless_filled" and field not in self.existing:
             return consent  # whatever `default` says: a no that the source brings is heard
-        stated = self.existing.get(field, self.existing.get("default", "overwrite"))
+        stated = self.existing.get(field, self._survives(field) or self.existing.get("default", "overwrite"))
         return consent or stated if stated == "overwrite" else stated
+
+    def _survives(self, field: str) -> Existing | None:
+        """Of a row that the target has, what `duplicates` says of the field itself or, where `existing` says nothing of
+        all fields, of all of them."""
+        if self.duplicates is None:
+            return None
+        own = self.duplicates.survive.get(field)
+        rule = own or (None if "default" in self.existing else self.duplicates.surviving(field))
+        return _SURVIVES.get(rule.rule) if rule is not None else None
+
+    @property
+    def found_in_target(self) -> str | None:
+        """What becomes of a row that `duplicates` finds in the target: update, link, skip, quarantine; None: it does not look."""
+        against = self.duplicates.against if self.duplicates is not None else None
+        if against is None:
+            return None
+        by_write = {"add_or_update": "update", "update": "update", "add_or_link": "link"}
+        return against.then or by_write.get(self.write, "quarantine")
 
     def _by_consent(self, field: str) -> Stays | None:
         if self.consent is None:

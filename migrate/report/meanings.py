@@ -57,6 +57,7 @@ MEANINGS = {
     "merged_quarantined": "would be part of a row that is in quarantine",
     "key_not_unique": "shares its key with another row",
     "match_ambiguous": "matches more than one target row",
+    "duplicate_in_target": "is in the target already, by what it is like",
     "match_conflict": "matches a target row that another row matches too, or shares its values to match by",
     "link_missing": "is not in the target, where it should be linked",
     "update_missing": "is not in the target, where it should be updated",

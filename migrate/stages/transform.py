@@ -35,6 +35,8 @@ from migrate.model import PartRef, Schema, Table, Verdict
 from migrate.parts import RID_SHIFT, write_rows
 from migrate.planning import limit_of, may_be_quarantined, plan_number, yielding_columns
 from migrate.rules.scores import below
+from migrate.stages.in_target import match_target
+from migrate.stages.in_target import outputs as in_target_outputs
 from migrate.stages.knowing import find_pairs, known_facts
 from migrate.stages.knowing import outputs as known_outputs
 from migrate.stages.merging import merge, rows_kind
@@ -132,6 +134,11 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
             total += seen
             stops += stopped
         targets, values = looked_up.result()
+    for place, road in enumerate(roads):
+        entity = ctx.entities[road.entity]
+        if entity.found_in_target is not None:
+            there = match_target(ctx, entity, road, declared.table(road.into), targets.get(road.into), known)
+            roads[place] = replace(road, in_target=there)
     shared: dict[str, dict[str, int]] = {}
     for place, road in enumerate(roads):
         entity = ctx.entities[road.entity]
@@ -173,7 +180,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     decided += [
         p
         for name, entity in ctx.entities.items()
-        for made in (merge_outputs, known_outputs)
+        for made in (merge_outputs, in_target_outputs, known_outputs)
         for p in made(ctx.folder / "transform" / name, entity)
     ]
     ctx.ledger.put_checkpoint(

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from migrate import canon
 from migrate.arrow import arrow_schema
 from migrate.context import Context
+from migrate.mapping.language.known_as import column_and_item
 from migrate.mapping.model import Entity, Find
 from migrate.model import Schema, Table
 from migrate.parts import stream_rows
@@ -141,7 +142,11 @@ def _looked(ctx: Context, declared: Schema, *, known: bool) -> dict[str, _Looked
     for table, columns in known_columns(ctx.mapping, declared).items():
         found.setdefault(table, _Looked()).texts.update(columns)
     for name, entity in ctx.entities.items():
-        if entity.match or known:
+        against = entity.duplicates.against if entity.duplicates is not None else None
+        if against is not None and entity.duplicates is not None:
+            asked = (against.columns.get(c, c) for c in entity.duplicates.columns)
+            found.setdefault(entity.into, _Looked()).texts.update(column_and_item(c)[0] for c in asked)
+        if entity.match or known or against is not None:
             looked = found.setdefault(entity.into, _Looked())
             looked.texts.update(entity.match)
             looked.texts.update(_asked_when_empty(entity))

@@ -67,7 +67,7 @@ def _entity(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) 
         return BAD
     said_of_shapes(values, node, reading, path)
     if "write" not in values:
-        values["write"] = "add_or_update" if node.get("match") is not None else "add"
+        values["write"] = "add_or_update" if node.get("match") is not None else _write_of(values)
     if values.get("create") and values["write"] == "link":
         hint = "take `create` out, or let it bring rows: write: add_or_link"
         return reading.wrong(
@@ -76,6 +76,14 @@ def _entity(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) 
     defaults = values.pop("defaults", {})
     entity = build(Entity, {**values, "name": str(path[-1])}, node, reading)
     return with_defaults(entity, defaults) if isinstance(entity, Entity) else entity
+
+
+def _write_of(values: dict[str, Any]) -> str:
+    """Without `match`, what `duplicates` says of rows that it finds in the target tells how they are written."""
+    against = getattr(values.get("duplicates"), "against", None)
+    if against is None:
+        return "add"
+    return {"link": "add_or_link", "skip": "add", "quarantine": "add"}.get(against.then, "add_or_update")
 
 
 def _was(values: dict[str, Any], node: Pairs, reading: Reading, path: Path_) -> Any:

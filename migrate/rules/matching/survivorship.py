@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from migrate.errors import UsageError
-from migrate.mapping.duplicates import DEFAULT, Duplicates, Survive
+from migrate.mapping.duplicates import Duplicates, Survive
 
 _BETWEEN = "; "  # texts that concat puts together
 # Columns beside a field that say what its value refers to, or is told by: they go with it.
@@ -39,7 +40,7 @@ def survive(
     together: dict[str, pa.Array[Any]] = {}
     orders: dict[str, list[list[int]]] = {}
     for fld in fields:
-        rule = rules.survive.get(fld, rules.survive.get(DEFAULT, FIRST))
+        rule = rules.surviving(fld) or FIRST
         values = _values(rows, fld)
         if rule.rule == "concat" and fld in rules.survive:
             if not pa.types.is_string(rows[fld].type) and not pa.types.is_large_string(rows[fld].type):
@@ -56,11 +57,20 @@ def survive(
                 -1 if len(t) > 1 else _first(values)(g) for t, g in zip(texts, groups, strict=True)
             ]
             continue
+        if rule.rule == "union":
+            together[fld], lineage[fld] = _union(values, rows[fld].type, groups)
+            continue
         ordered = groups
         if rule.by is not None:
-            if rule.by not in orders:
-                orders[rule.by] = _latest_first(_values(rows, rule.by), groups)
-            ordered = orders[rule.by]
+            told = f"{rule.rule} {rule.by} {rule.order}"
+            if told not in orders:
+                given = _values(rows, rule.by)
+                orders[told] = (
+                    _latest_first(given, groups)
+                    if rule.rule == "most_recent"
+                    else _trusted_first(given, rule.order, groups)
+                )
+            ordered = orders[told]
         choose = _longest(values) if rule.rule == "longest" else _first(values)
         lineage[fld] = [choose(group) for group in ordered]
     columns: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {}
@@ -104,3 +114,37 @@ def _latest_first(moments: Sequence[Any], groups: Sequence[Sequence[int]]) -> li
         ]
         for group in groups
     ]
+
+
+def _trusted_first(
+    says: Sequence[Any], order: Sequence[str], groups: Sequence[Sequence[int]]
+) -> list[list[int]]:
+    """Every group by whom its rows come from, the most trusted first, those from nobody named last; case does not count."""
+    ranks = {name.strip().lower(): rank for rank, name in reversed(list(enumerate(order)))}
+    return [
+        sorted(group, key=lambda i: ranks.get(str(says[i]).strip().lower(), len(ranks))) for group in groups
+    ]
+
+
+def _union(
+    values: Sequence[Any], type_: pa.DataType, groups: Sequence[Sequence[int]]
+) -> tuple[pa.Array[Any], list[int]]:
+    """Lists put together, each item once, in the order of the rows; JSON is text here. And which row gave it, -1: several."""
+    as_json = not pa.types.is_list(type_) and not pa.types.is_large_list(type_)
+    made: list[Any] = []
+    lineage: list[int] = []
+    for group in groups:
+        items: dict[str, Any] = {}
+        gave: set[int] = set()
+        for i in group:
+            held = (json.loads(values[i]) if as_json else values[i]) if _filled(values[i]) else []
+            for item in held if isinstance(held, list) else [held]:
+                told = json.dumps(item, sort_keys=True, default=str)
+                if told not in items:
+                    items[told] = item
+                    gave.add(i)
+        filled = [i for i in group if _filled(values[i])]
+        found = list(items.values())
+        made.append((json.dumps(found, ensure_ascii=False) if as_json else found) if filled else None)
+        lineage.append(-1 if len(gave) > 1 else next(iter(gave), group[0]))
+    return pa.array(made, type_), lineage

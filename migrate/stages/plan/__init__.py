@@ -39,7 +39,13 @@ from migrate.stages.plan.checks import (
 from migrate.stages.plan.creates import creations
 from migrate.stages.plan.gone import check_gone
 from migrate.stages.plan.ordering import Order, load_order
-from migrate.stages.plan.references import check_known_as, check_lookups, check_matches, check_references
+from migrate.stages.plan.references import (
+    check_against,
+    check_known_as,
+    check_lookups,
+    check_matches,
+    check_references,
+)
 from migrate.stages.plan.totals import check_totals
 from migrate.stages.result import Result
 from migrate.state.created import overlay, without
@@ -103,7 +109,9 @@ def held_against(
     target = overlay(target, creates)
     found, warnings = check_tables(mapping, sources, target)
     problems += found
-    problems += check_lookups(mapping, target) + check_known_as(mapping, target)
+    problems += (
+        check_lookups(mapping, target) + check_known_as(mapping, target) + check_against(mapping, target)
+    )
     if not problems:
         for name, road in roads.items():
             table = target.table(mapping.entities[name].into)

@@ -7,6 +7,7 @@ from collections.abc import Mapping as Dict
 
 from migrate.errors import Problem
 from migrate.mapping.known_as import DOMAIN_COLUMNS
+from migrate.mapping.language.known_as import column_and_item
 from migrate.mapping.model import Default, Entity, Find, Mapping
 from migrate.mapping.references import list_values, references, slot_name
 from migrate.mapping.shapes import did_you_mean
@@ -71,6 +72,25 @@ def check_known_as(mapping: Mapping, target: Schema) -> list[Problem]:
                     )
                     hint = f"say which: {{domain_of: {by.field}, in: COLUMN}}"
                 problems.append(Problem("unknown_column", where_is(mapping, path), message, hint))
+    return problems
+
+
+def check_against(mapping: Mapping, target: Schema) -> list[Problem]:
+    """Columns of the target that rows are compared with under `duplicates … against`."""
+    problems: list[Problem] = []
+    for name, entity in mapping.entities.items():
+        against = entity.duplicates.against if entity.duplicates is not None else None
+        if against is None or entity.into not in target.table_names:
+            continue
+        columns = target.table(entity.into).column_names
+        for field, text in against.columns.items():
+            column = column_and_item(text)[0]
+            if column not in columns:
+                path = f"entities.{name}.duplicates.against.{against.table}.{field}"
+                message = f"{entity.into} has no column {column!r}"
+                problems.append(
+                    Problem("unknown_column", where_is(mapping, path), message, did_you_mean(column, columns))
+                )
     return problems
 
 

@@ -26,10 +26,10 @@ from migrate.transform.settle.merged import collect_merged, share_fates
 from migrate.transform.settle.named import leave_out_with_parents, resolve_named
 from migrate.transform.settle.operations import FLAGGED, decide_operations, leave_to_target, one_writer
 from migrate.transform.settle.references import resolve_lookups, resolve_references
-from migrate.transform.settle.road import Known, Road, Settled, Stranger, provisional
+from migrate.transform.settle.road import InTarget, Known, Road, Settled, Stranger, provisional
 from migrate.transform.settle.tables import collect, doubles_among, keys_and_uniques, strangers_among
 
-__all__ = ["FLAGGED", "Known", "Road", "Settled", "Stranger", "provisional", "settle"]
+__all__ = ["FLAGGED", "InTarget", "Known", "Road", "Settled", "Stranger", "provisional", "settle"]
 
 
 def settle(
@@ -75,6 +75,7 @@ def settle(
             resolve_lookups(db, road, targets)
         if any(road.known for road in roads):
             leave_known(db, roads)
+        if any(road.known or road.in_target for road in roads):
             leave_out_with_parents(db, roads)
         one_writer(db, roads)
         one_row_per_match(db, roads)

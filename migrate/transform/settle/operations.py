@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from migrate.duck import identifier, literal, parquet
+from migrate.transform.settle.in_target import found_in_target
 from migrate.transform.settle.match_texts import match_texts, tell_references
 from migrate.transform.settle.outcomes import CANDIDATES
 from migrate.transform.settle.road import Road, provisional
@@ -24,6 +25,8 @@ def decide_operations(db: duckdb.DuckDBPyConnection, road: Road, target: Path | 
     new = f"(SELECT g.* FROM {good(road.entity)} g WHERE g.rid NOT IN (SELECT rid FROM known))"
     if not road.match:
         db.execute(f"INSERT INTO op SELECT {name}, rid, 'insert', NULL, FALSE FROM {new}")
+        found_in_target(db, road)
+        _one_source_row(db, road)
         return
     _match(db, road, target, new)
     _found(db, road)
@@ -34,7 +37,14 @@ def decide_operations(db: duckdb.DuckDBPyConnection, road: Road, target: Path | 
         db.execute(
             f"INSERT INTO bad SELECT {name}, rid, '', {literal(code)}, {literal(why)} FROM matched WHERE n = 0"
         )
-    if road.write != "link":
+    found_in_target(db, road)
+    _one_source_row(db, road)
+
+
+def _one_source_row(db: duckdb.DuckDBPyConnection, road: Road) -> None:
+    """Of several new rows that would be written to one row of the target none is, for each would find another's values."""
+    name = literal(road.entity)
+    if road.write != "link" and (road.match or road.in_target is not None):
         db.execute(
             f"""
             INSERT INTO bad SELECT {name}, o.rid, '', 'match_conflict', d.n || ' source rows match target row ' || d.tkey

@@ -21,6 +21,15 @@ class Known:
 
 
 @dataclass(frozen=True)
+class InTarget:
+    """Rows that are in the target by what they are like: `path` (rid, n, tkey, candidates, probability), and what becomes of
+    them (`then`: update | link | skip | quarantine)."""
+
+    path: Path
+    then: str
+
+
+@dataclass(frozen=True)
 class Road:
     """One entity's way from rows to fates.
 
@@ -58,6 +67,7 @@ class Road:
     merging: Path | None = None
     unmerged: tuple[Path, ...] = ()
     known: Known | None = None
+    in_target: InTarget | None = None
 
     @property
     def inserts(self) -> bool:

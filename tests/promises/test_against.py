@@ -1,0 +1,136 @@
+"""Rows that the target has already are never inserted a second time: `duplicates … against` (P3, P26)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.runs import World, balance, bare
+
+MAPPED = """
+  contacts:
+    from: people
+    key: id
+    into: contacts
+    fields: {name: full_name, email: mail, phone: tel, city: town, tax: tax, legacy_id: id}
+    duplicates:
+      same: [[email], [phone]]
+      decide: {never_differ: tax}
+      survive: {phone: target_wins}
+      against: target
+"""
+PEOPLE = [
+    ("1", "Ada L", "ada@acme.example", "1", "Leeds", None),
+    ("2", "Bob", None, "0113 496 0999", "York", "T2"),  # by the telephone, but for another tax number
+    ("3", "Cy", "cy@two.example", None, None, None),  # twice in the target
+    ("4", "Di", "none@none.com", None, None, None),
+    ("5", "Ed", "ed@new.example", None, None, None),
+]
+THERE = [
+    ("t1", "Ada", "ADA@acme.example", "0113 1", None, None, None),
+    ("t2", "Bob", None, "0113 496 0999", None, "T1", None),
+    ("t3", "Cy", "cy@two.example", None, None, None, None),
+    ("t4", "Cyril", "cy@two.example", None, None, None, None),
+    ("t5", "Nobody", "none@none.com", None, None, None, None),
+]
+
+
+def world(folder: Path, entities: str = MAPPED) -> World:
+    folder.mkdir(exist_ok=True)
+    made = bare(
+        folder,
+        [
+            "CREATE TABLE people(id TEXT PRIMARY KEY, full_name TEXT, mail TEXT, tel TEXT, town TEXT, tax TEXT)"
+        ],
+        [
+            "CREATE TABLE contacts(id TEXT PRIMARY KEY, name TEXT, email TEXT, phone TEXT, city TEXT, tax TEXT, legacy_id TEXT)"
+        ],
+        entities,
+        policy="max_quarantine: 100%",
+    )
+    made.source.fill("people", PEOPLE)
+    made.target.fill("contacts", THERE)
+    return made
+
+
+def stands(made: World, key: str) -> tuple[object, ...]:
+    return made.target.rows(f"SELECT name, email, phone, city FROM contacts WHERE id = '{key}'")[0]
+
+
+@pytest.mark.promise(3)
+@pytest.mark.promise(26)
+def test_a_row_that_the_target_has_is_updated_and_one_that_may_be_several_is_not(tmp_path: Path) -> None:
+    made = world(tmp_path)
+    document = made.run()
+    assert document["state"] == "verified"
+    assert balance(document, "contacts") == {
+        "in": 5, "loaded": 4, "unchanged": 0, "merged": 0, "quarantined": 1, "excluded": 0,
+    }  # fmt: skip
+    # What the target has of its own stays where it wins; an empty value is filled.
+    assert stands(made, "t1") == ("Ada L", "ada@acme.example", "0113 1", "Leeds")
+    assert stands(made, "t2") == ("Bob", None, "0113 496 0999", None)
+    assert made.codes("contacts") == {'["3"]': ["match_ambiguous"]}
+    assert made.target.one("SELECT count(*) FROM contacts") == len(THERE) + 3
+    # The second run knows them by the crosswalk, whatever they are like by then.
+    made.source.run("UPDATE people SET mail = 'other@acme.example' WHERE id = '1'")
+    again = made.run()
+    assert balance(again, "contacts")["loaded"] == 1
+    assert stands(made, "t1")[1] == "other@acme.example"
+    assert made.target.one("SELECT count(*) FROM contacts") == len(THERE) + 3
+
+
+@pytest.mark.fineprint(18)
+def test_rows_are_linked_left_out_or_set_aside_as_the_mapping_says(tmp_path: Path) -> None:
+    for then, place in (("link", "unchanged"), ("skip", "excluded"), ("quarantine", "quarantined")):
+        text = MAPPED.replace("      survive: {phone: target_wins}\n", "")
+        text = text.replace("against: target", f"against: {{contacts: {{}}, then: {then}}}")
+        made = world(tmp_path / then, text)
+        document = made.run()
+        assert document["state"] == "verified", then
+        assert stands(made, "t1") == ("Ada", "ADA@acme.example", "0113 1", None)
+        assert made.target.one("SELECT count(*) FROM contacts") == len(THERE) + 3
+        found = balance(document, "contacts")
+        assert found[place] == {"unchanged": 1, "excluded": 1, "quarantined": 2}[place], found
+        if then == "quarantine":
+            assert made.codes("contacts")['["1"]'] == ["duplicate_in_target"]
+
+
+def test_similar_rows_are_found_too(tmp_path: Path) -> None:
+    text = MAPPED.replace(
+        "[[email], [phone]]", "[[email]]\n      similar: {name: name, city: text, phone: phone}"
+    )
+    made = world(tmp_path, text)
+    cities = ("Leeds", "York", "Hull", "Bath", "Wells", "Ely", "Ripon", "Truro")
+    made.target.fill(
+        "contacts",
+        [
+            (
+                f"u{n}",
+                f"Person{n} Number{n * 7}",
+                None,
+                f"0113 {n:03d} {n * 37 % 997:03d}",
+                cities[n % 8],
+                None,
+                None,
+            )
+            for n in range(60)
+        ],
+    )
+    made.source.fill(
+        "people",
+        [
+            (
+                f"9{n}",
+                f"Number{n * 7} Person{n}",
+                None,
+                f"+44 113 {n:03d}{n * 37 % 997:03d}",
+                cities[n % 8],
+                None,
+            )
+            for n in range(40, 60)
+        ],
+    )
+    document = made.run()
+    assert document["state"] == "verified"
+    assert made.target.one("SELECT count(*) FROM contacts WHERE id LIKE 'u%' AND legacy_id IS NOT NULL") == 20
