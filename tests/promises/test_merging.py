@@ -157,7 +157,7 @@ def test_rolling_back_leaves_nothing_of_a_merge(tmp_path: Path) -> None:
         ("same: [[phone]", "same: [[fone]", "no field gives `fone`"),
         ("city: first_filled", "town: first_filled", "no field gives `town`"),
         ("{most_recent: changed}", "{most_recent: updated}", "no field gives `updated`"),
-        ("city: first_filled", "city: target_wins", "not built yet"),
+        ("city: first_filled", "city: target_wins", "does nothing under `write: add`"),
         (
             "    into: accounts",
             "    write: link\n    match: [name]\n    into: accounts",
