@@ -9,6 +9,7 @@ from migrate.mapping.model import Entity
 from migrate.mapping.references import list_values
 from migrate.mapping.shapes import Reading, did_you_mean, one_line
 from migrate.mapping.tree import Path_
+from migrate.mapping.usage import consented_fields
 
 
 def check_duplicates(entity: Entity, path: Path_, fields: list[str], reading: Reading) -> None:
@@ -129,8 +130,10 @@ def _conflicts(entity: Entity) -> Iterator[tuple[str, str]]:
             "`key: content` tells equal rows apart by a number, and `duplicates` makes them one",
             "name key columns",
         )
-    if entity.consent is not None:
-        yield (
-            "`duplicates` beside `consent` is not built yet in this version: a merged row would need the most restrictive consent of all",
-            "take one of them out",
-        )
+    for name in consented_fields(entity):
+        field = entity.fields[name]
+        if field.list is not None and any(v.ref or v.find for v in list_values(field).values()):
+            yield (
+                f"`{one_line(name)}` needs consent and holds references: such a list stays the survivor's own, whatever the others say",
+                "take the consent of its values, or their references, out",
+            )

@@ -158,8 +158,9 @@ def check_consent(entity: Entity, path: Path_, fields: Sequence[str], reading: R
         for key_, column in (("opt_out", channel.opt_out), ("opt_in", channel.opt_in)):
             if column is not None:
                 _consent_column(entity, (*place, name, key_), column, fields, reading)
-    if consent.provenance is not None:
-        _consent_column(entity, (*place, "provenance"), consent.provenance, fields, reading)
+    for key_, column in (("provenance", consent.provenance), ("dated", consent.dated)):
+        if column is not None:
+            _consent_column(entity, (*place, key_), column, fields, reading)
     words = sorted({w.lower() for w in consent.yes} & {w.lower() for w in consent.no})
     if words:
         reading.wrong("conflict", reading.at(*place, "no"), f"`{words[0]}` stands for yes and for no")

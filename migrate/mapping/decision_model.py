@@ -27,14 +27,20 @@ class Channel(Strict):
 
 
 class Consent(Strict):
-    """`merge`: what rows that become one agree on. `provenance`: a field that goes with the consent: where the target's own
-    consent stays, it stays too. `yes`, `no`: further words."""
+    """`merge`: what rows that become one agree on. `provenance` and `dated`: fields that go with the consent, where it comes from
+    and when it was said: where the target's own consent stays, they stay too. `yes`, `no`: further words."""
 
     channels: dict[str, Channel] = Key(default_factory=dict)
     merge: Literal["most_restrictive"] = "most_restrictive"
     provenance: str | None = None
+    dated: str | None = None
     yes: tuple[str, ...] = ()
     no: tuple[str, ...] = ()
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The fields that go with the consent."""
+        return tuple(field for field in (self.provenance, self.dated) if field is not None)
 
     @property
     def guarded(self) -> dict[str, tuple[str, ...]]:

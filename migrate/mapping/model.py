@@ -535,7 +535,7 @@ class Entity(Strict):
                 return "opt_out"
             if field == channel.opt_in:
                 return "opt_in"
-        if field == self.consent.provenance:
+        if field in self.consent.carried:
             return "with_consent"
         return "unless_filled" if field in self.consent.guarded else None
 

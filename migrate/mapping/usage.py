@@ -185,6 +185,27 @@ def source_columns(entity: Entity, field: Field) -> list[str]:
     return [name for name in found if name not in entity.let]
 
 
+def consented_fields(entity: Entity) -> dict[str, tuple[str, ...]]:
+    """Field → the channels of consent that its values need, also those of let values that it is made of."""
+    if entity.consent is None:
+        return {}
+    needs = {name: set(channels) for name, channels in entity.consent.guarded.items()}
+    for name, let in entity.let.items():  # each sees those before it
+        needs.setdefault(name, set()).update(
+            *(needs.get(c, ()) for c in columns_read(let) if c in entity.let)
+        )
+    found: dict[str, tuple[str, ...]] = {}
+    for name, field in entity.fields.items():
+        own = entity.consent.guarded.get(name, ())
+        items = field.list.all_items if field.list is not None else ()
+        parts = [field, *(value for item in items for value in item.values.values())]
+        read = {c for part in parts for c in columns_read(part) if c in entity.let}
+        every = {*own, *(channel for c in read for channel in needs[c])}
+        if every:
+            found[name] = tuple(c for c in entity.consent.channels if c in every)
+    return found
+
+
 def expressions(field: Field) -> list[tuple[Path, str]]:
     """(where it stands in the field, the SQL) of every expression of one field."""
     found: list[tuple[Path, str | None]] = [(("when",), field.when), (("expr",), field.expr)]

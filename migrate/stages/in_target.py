@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from migrate import canon, failpoints
+from migrate import failpoints
 from migrate.context import Context
 from migrate.duck import identifier, literal, parquet, workspace
 from migrate.durable import write_bytes
@@ -28,6 +28,7 @@ from migrate.mapping.model import Entity
 from migrate.model import Table
 from migrate.parts import write_rows
 from migrate.rules.matching.finding import SIDE, Found, Given, find
+from migrate.stages.compared import compared_texts, read_compared
 from migrate.transform.settle import InTarget, Road
 
 _MEMORY = "1GB"
@@ -123,11 +124,11 @@ def _ours(
     """The compared columns as text, of rows that are new so far; `mine` gets their `__rid` and `__key`."""
     before = np.sort(db.execute("SELECT DISTINCT rid FROM settled_before").fetchnumpy()["rid"])
     for path in road.rows:
-        rows = pq.read_table(path, columns=["__rid", "__key", *rules.columns])
+        rows = read_compared(path, rules.columns)
         new = ~np.isin(rows["__rid"].to_numpy(), before) & rows["__key"].is_valid().to_numpy()
         rows = rows.filter(pa.array(new))
         mine.append(rows.select(["__rid", "__key"]))
-        yield pa.table({c: canon.canonical_text(rows[c], table.column(c).type) for c in rules.columns})
+        yield compared_texts(rows, rules.columns, table)
 
 
 def _theirs(db: duckdb.DuckDBPyConnection, rules: Duplicates, target: Path, path: Path) -> None:

@@ -19,6 +19,7 @@ from migrate.model import Schema
 from migrate.parts import stream_rows
 from migrate.planning import known_column, known_table
 from migrate.rules.matching.known import Rule, There, find_known, like_of
+from migrate.transform.consent import WITHHELD_TEXT
 from migrate.transform.quality.domains import DISPOSABLE, PROVIDERS
 from migrate.transform.settle import Known, Road
 
@@ -45,13 +46,21 @@ def find_pairs(
             assert column is not None, "the plan has held the mapping against the target"
             there = [There((targets[place],), f"c.{column}", item=by.item)] if place in targets else []
             there += [
-                There(_files(road), column, road.entity, road.merging, by.item)
+                There(
+                    _files(road),
+                    column,
+                    road.entity,
+                    road.merging,
+                    by.item,
+                    _withheld(ctx.mapping.entities[road.entity], column),
+                )
                 for road in roads
                 if road.into == place and road.rows and column in ctx.mapping.entities[road.entity].fields
             ]
             what = f"domain of {by.field}" if by.domain else by.field
             like = like_of(by.field, column, domain=by.domain)
-            rules.append(Rule(by.field, place, like, f"{name} by {what}", tuple(there)))
+            held = _withheld(entity, by.field)
+            rules.append(Rule(by.field, place, like, f"{name} by {what}", tuple(there), held))
     free = {*PROVIDERS, *DISPOSABLE, *entity.known_as.free_mail}
     path = ctx.folder / "transform" / entity.name / PAIRS
     with workspace(ctx.room("temp")) as db:
@@ -66,6 +75,12 @@ def find_pairs(
 def _files(road: Road) -> tuple[Path, ...]:
     """All rows of an entity, those too that became part of another one: who has their values is known as well."""
     return road.unmerged or road.rows
+
+
+def _withheld(entity: Entity, field: str) -> str | None:
+    """The column with what did not move for want of consent: who somebody is does not change with it."""
+    guarded = entity.consent is not None and field in entity.consent.guarded
+    return f"{WITHHELD_TEXT}{field}" if guarded else None
 
 
 def known_facts(

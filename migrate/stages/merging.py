@@ -19,16 +19,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from migrate import canon, failpoints
+from migrate import failpoints
 from migrate.context import Context
 from migrate.duck import literal, parquet, workspace
 from migrate.durable import write_bytes
 from migrate.mapping.duplicates import Duplicates
 from migrate.mapping.model import Entity
+from migrate.mapping.usage import consented_fields
 from migrate.model import Table
 from migrate.parts import write_rows
+from migrate.rules.matching.consents import Withheld, most_restrictive
 from migrate.rules.matching.finding import Found, Given, find
 from migrate.rules.matching.survivorship import survive
+from migrate.stages.compared import compared_texts, read_compared
+from migrate.transform.consent import WITHHELD
+from migrate.transform.findings import EVENTS
 
 UNMERGED = "unmerged"
 _MEMORY = "1GB"
@@ -62,7 +67,7 @@ def outputs(folder: Path, entity: Entity) -> list[Path]:
     """What `merge` wrote, for the checkpoint of the stage."""
     if entity.duplicates is None:
         return []
-    names = ("merging", "lineage", "review", "merged")
+    names = ("merging", "lineage", "review", "merged", *(["events-merged"] if entity.consent else []))
     return [*sorted(folder.glob("rows-*.parquet")), *(folder / f"{n}.parquet" for n in names)]
 
 
@@ -91,9 +96,19 @@ def merge(
     members = _members(unmerged, every[np.array(sorted(found.clusters), dtype=np.int64)])
     groups, loaded = _groups(ctx, entity, found, every, members, crosswalk)
     survived = survive(members, groups, list(entity.fields), rules)
+    withheld: list[Withheld] = []
+    if entity.consent is not None and groups:
+        survived, withheld = most_restrictive(
+            members, groups, entity.consent, consented_fields(entity), survived
+        )
     golden = _with_hashes(survived.rows, members, groups)
     ids: list[Any] = members["__rid"].to_pylist()
     keys: list[Any] = members["__key"].to_pylist()
+    if entity.consent is not None:
+        # Of the survivor, which is the row that is written without it.
+        into = {i: group[0] for group in groups for i in group}
+        events = [(ids[into[i]], fld, WITHHELD, text) for i, fld, text in withheld]
+        write_rows(_table(events, list(EVENTS)), folder / "events-merged.parquet", point="transform.events")
     merging = [(ids[i], keys[i], ids[g[0]], keys[g[0]]) for g in groups for i in g[1:]]
     lineage = [
         (ids[group[0]], fld, ids[place] if place >= 0 else None, keys[place] if place >= 0 else None)
@@ -141,11 +156,11 @@ def _texts(
 ) -> Iterator[pa.Table]:
     """The compared columns as text, of rows that nothing has spoken against so far; `rids` gets their ids."""
     for path in unmerged:
-        rows = pq.read_table(path, columns=["__rid", "__key", *rules.columns])
+        rows = read_compared(path, rules.columns)
         good = pc.and_(pc.is_valid(rows["__key"]), pc.invert(pc.is_in(rows["__rid"], bad)))
         rows = rows.filter(good)
         rids.append(rows["__rid"].to_numpy())
-        yield pa.table({c: canon.canonical_text(rows[c], table.column(c).type) for c in rules.columns})
+        yield compared_texts(rows, rules.columns, table)
 
 
 def _weights(folder: Path) -> dict[str, Any] | None:

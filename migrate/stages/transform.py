@@ -57,6 +57,7 @@ from migrate.state.standing import EarlierHash, earlier_hashes, write_target_fil
 from migrate.state.totals import foreseen
 from migrate.transform.apply import Transformed, apply
 from migrate.transform.compile import compile_entity
+from migrate.transform.consent import WITHHELD_TEXT
 from migrate.transform.entity import CompiledEntity
 from migrate.transform.lists import with_forms
 from migrate.transform.roads import EntityRows
@@ -309,6 +310,9 @@ def _with_match_texts(result: Transformed, entity: Entity, target: Table) -> pa.
             text = values.cast(pa.string()) if not pa.types.is_string(values.type) else values
         else:
             text = canon.canonical_text(rows[column], target.column(column).type)
+            if (withheld := f"{WITHHELD_TEXT}{column}") in rows.column_names:
+                # Who somebody is does not change with what they consent to, and a no has to arrive.
+                text = pa.compute.coalesce(text, rows[withheld])
         rows = rows.append_column(f"__m.{column}", text)
     return rows
 

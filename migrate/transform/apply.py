@@ -15,7 +15,7 @@ import pyarrow as pa
 from migrate import failpoints
 from migrate.errors import Corrupt
 from migrate.model import Kind, Type
-from migrate.transform.consent import Judged, judge
+from migrate.transform.consent import REFUSED, WITHHELD_TEXT, Judged, judge
 from migrate.transform.convert import convert
 from migrate.transform.entity import LET, CompiledEntity, CompiledField
 from migrate.transform.expressions import Expressions, expressions_of
@@ -43,7 +43,8 @@ EXCLUDED = pa.schema(_EXCLUDED_FIELDS)
 class Transformed:
     """`rows`: every kept row, also those with reasons: `__rid`, `__key` (NULL where a component is), `__hash`, one column
     per field in the target's layout, and the placeholders `__ref.F`, `__ref_to.F`, `__find.F`, `__unique.F`, `__match.C`,
-    `__by.N` (the JSON text of the N-th columns by which references name the row; NULL where a part is), and the witnesses of `migrate.transform.witness`.
+    `__withheld.F` (texts that did not move for want of consent), `__refused.CHANNEL` (of entities with duplicates: rows that
+    lack that consent), `__by.N` (the JSON text of the N-th columns by which references name the row; NULL where a part is), and the witnesses of `migrate.transform.witness`.
 
     `excluded`: rid, key, reason, `__by.N`. `reasons`: rid, field, code, detail (never the value); a row may have several.
     `events`: rid, field, code (lossy_allowed emptied defaulted warned), original. `stops`: why the run has to stop.
@@ -215,7 +216,10 @@ def _rows(
     for field in compiled.fields:
         made = _field(compiled, field, expressions, source, findings)
         columns.update(made.arrays)
+        if made.withheld is not None:
+            columns[f"{WITHHELD_TEXT}{field.name}"] = made.withheld.to_arrow().cast(pa.string())
         looked += [] if made.looked is None else [made.looked]
+    columns |= _refusals(compiled, source)
     for field in compiled.matches:
         made = _field(compiled, field, expressions, source, findings)
         columns[f"__match.{field.name}"] = made.arrays[field.name]
@@ -299,6 +303,17 @@ def _field(
         said = combined(texts_of(start.values).to_arrow().cast(pa.string()))
         made.arrays.update(dict.fromkeys(field.witnesses, said))
     return made
+
+
+def _refusals(compiled: CompiledEntity, source: SourceRows) -> dict[str, pa.Array[Any]]:
+    """By channel the rows that lack its consent, for those with which they become one."""
+    entity = compiled.entity
+    if entity.consent is None or entity.duplicates is None:
+        return {}
+    return {
+        f"{REFUSED}{name}": pa.array(judge(entity.consent, [name], source).refused)
+        for name in entity.consent.channels
+    }
 
 
 def _consent(compiled: CompiledEntity, field: CompiledField, source: SourceRows) -> Judged | None:

@@ -14,6 +14,8 @@ from migrate.transform.source_rows import SourceRows
 from migrate.transform.values import WHITE, Mask, as_series, mask_of, texts_of
 
 WITHHELD = "no_consent"  # code of a value that did not move
+# Columns of the transformed rows: by field what did not move, by channel who refuses it.
+WITHHELD_TEXT, REFUSED = "__withheld.", "__refused."
 UNKNOWN = "consent_unknown"  # code of a word in a column of consent that is neither yes nor no
 
 

@@ -209,8 +209,9 @@ class FieldRun:
     def _literal_fits(self) -> bool:
         return self.values.kind not in (Kind.ARRAY, Kind.MIXED) and self.values.type.length is None
 
-    def withhold(self, judged: Judged) -> None:
-        """A value without consent does not move: it is kept beside the row, and the column is left alone."""
+    def withhold(self, judged: Judged) -> pl.Series:
+        """A value without consent does not move: it is kept beside the row, and the column is left alone. The texts of
+        those values, NULL elsewhere."""
         filled = ~nulls_of(self.values.series)
         self.findings.event(judged.unknown & ~self.dead, self.field.name, UNKNOWN, lambda: judged.words)
         self.withheld = judged.refused & filled & ~self.dead
@@ -220,7 +221,9 @@ class FieldRun:
         )
         if needed:
             self.kill(self.withheld, WITHHELD, "nobody may be reached this way without consent")
+        texts = emptied(texts_of(self.values), ~self.withheld)
         self.values = Values(emptied(self.values.series, self.withheld), self.values.type)
+        return texts
 
     def check(self, about: Asked, rows: SourceRows, *, only: str = "") -> None:
         told = self._about(about, rows)

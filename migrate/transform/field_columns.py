@@ -33,12 +33,14 @@ from migrate.transform.values import (
 
 @dataclass(frozen=True)
 class Columns:
-    """What one field gives: its column and its placeholders by name, the rows that failed in it, and the texts that a
-    table of the source gave for them (None: it looks nothing up there)."""
+    """What one field gives: its column and its placeholders by name, the rows that failed in it, the texts that a
+    table of the source gave for them (None: it looks nothing up there), and the texts that did not move for want of
+    consent (None: it needs none)."""
 
     arrays: dict[str, pa.Array[Any]]
     failed: Mask | None = None
     looked: pl.Series | None = None
+    withheld: pl.Series | None = None
 
 
 def field_columns(
@@ -75,13 +77,12 @@ def field_columns(
     run_.default()
     if field.field.default is not None:
         run_.saw("default")
-    if asked.consent is not None:
-        run_.withhold(asked.consent)
+    withheld = run_.withhold(asked.consent) if asked.consent is not None else None
     run_.check(asked, rows)
     columns = {field.name: run_.finish()}
     if field.unique is not None:
         columns[f"__unique.{field.name}"] = combined(canonical_text(columns[field.name], field.type))
-    return Columns(columns, run_.dead, looked)
+    return Columns(columns, run_.dead, looked, withheld)
 
 
 def _passes(field: CompiledField, rows: SourceRows, start: Given) -> bool:

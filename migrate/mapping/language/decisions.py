@@ -62,6 +62,10 @@ _OWN = {
     "provenance": Key(
         TARGET_COLUMN, "A field that goes with the consent: where the target's consent stays, so does this."
     ),
+    "dated": Key(
+        TARGET_COLUMN,
+        "A field with the date of the consent, which goes with it: of several refusals the latest counts.",
+    ),
     "yes": Key(_WORDS, "Further words that mean yes."),
     "no": Key(_WORDS, "Further words that mean no."),
 }

@@ -36,6 +36,7 @@ class There:
     entity: str | None = None
     merging: Path | None = None
     item: str | None = None
+    withheld: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Rule:
     like: Like
     words: str
     there: tuple[There, ...]
+    withheld: str | None = None
 
 
 def like_of(field: str, column: str, *, domain: bool) -> Like:
@@ -74,7 +76,7 @@ def find_known(
     for number, rule in enumerate(rules):
         if not rows or not rule.there:
             continue
-        mine = _form(f"CAST({identifier(rule.field)} AS VARCHAR)", rule.like, free_mail)
+        mine = _form(_text(rule.field, rule.withheld), rule.like, free_mail)
         db.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE here AS SELECT rid, v FROM (SELECT __rid AS rid, {mine} AS v FROM {parquet(rows)})
@@ -97,7 +99,7 @@ def find_known(
 
 def _there(one: There, like: Like, free_mail: Collection[str]) -> str:
     """SELECT entity, prid, tkey, v."""
-    text = f"CAST({identifier(one.column)} AS VARCHAR)"
+    text = _text(one.column, one.withheld)
     if one.item is not None:
         path = "$[*]" + (f'."{one.item}"' if one.item else "")
         text = f"unnest(json_extract_string(TRY_CAST({text} AS JSON), {literal(path)}))"
@@ -114,6 +116,11 @@ def _there(one: There, like: Like, free_mail: Collection[str]) -> str:
                 f"LEFT JOIN {parquet([one.merging])} m ON m.rid = r.prid"
             )
     return f"SELECT entity, prid, tkey, {_form('raw', like, free_mail)} AS v FROM ({raw})"
+
+
+def _text(column: str, withheld: str | None) -> str:
+    text = f"CAST({identifier(column)} AS VARCHAR)"
+    return text if withheld is None else f"coalesce({text}, {identifier(withheld)})"
 
 
 def _form(text: str, like: Like, free_mail: Collection[str]) -> str:

@@ -15,7 +15,7 @@ from migrate.mapping.duplicates import Duplicates, Survive
 
 _BETWEEN = "; "  # texts that concat puts together
 # Columns beside a field that say what its value refers to, or is told by: they go with it.
-_WITH_FIELD = ("__given.", "__amount.", "__ref.", "__ref_to.", "__find.", "__unique.", "__match.", "__m.")
+WITH_FIELD = ("__given.", "__amount.", "__ref.", "__ref_to.", "__find.", "__unique.", "__match.", "__m.")
 FIRST = Survive(rule="first_filled")
 
 
@@ -75,7 +75,7 @@ def survive(
         lineage[fld] = [choose(group) for group in ordered]
     columns: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {}
     for name in rows.column_names:
-        fld = next((name.removeprefix(p) for p in _WITH_FIELD if name.startswith(p)), name)
+        fld = next((name.removeprefix(p) for p in WITH_FIELD if name.startswith(p)), name)
         places = np.array(lineage[fld], dtype=np.int64) if fld in lineage else own
         if name in together:
             columns[name] = together[name]

@@ -45,9 +45,9 @@ def yield_to_existing(
             new = pc.is_valid(columns[name])
             stays = pc.and_(there, pc.invert(pc.and_(_blank(stands, table.column(name).type), new)))
         columns[name] = pc.if_else(stays, stands, columns[name])
-    provenance = entity.consent.provenance if entity.consent is not None else None
-    if provenance is not None and entity.on_existing(provenance) == "with_consent" and entity.updates:
-        columns[provenance] = pc.if_else(theirs, old[provenance].combine_chunks(), columns[provenance])
+    for name in entity.consent.carried if entity.consent is not None else ():
+        if entity.on_existing(name) == "with_consent" and entity.updates:
+            columns[name] = pc.if_else(theirs, old[name].combine_chunks(), columns[name])
 
 
 def _stricter(stands: pa.Array[Any], type_: Type, rule: str) -> pa.Array[Any]:
