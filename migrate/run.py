@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from migrate import failpoints
 from migrate.arrow import give_back_memory, use_frugal_memory
@@ -21,6 +22,7 @@ from migrate.stages.load import TargetDrifted
 from migrate.stages.report import write as write_report
 from migrate.stages.result import Result
 from migrate.state.expected import keep_plan, read_plan
+from migrate.telemetry.watch import NOBODY, Watch, watching
 
 _WORKERS = 4
 REFRESHES = 3  # how often a drifting target is backed up anew before the gate closes
@@ -70,11 +72,21 @@ def migrate(
         ) as (ctx, resumed):
             if planned is not None:
                 keep_plan(ctx, planned)
-            return walk(ctx, resumed, STAGES[: STAGE_NAMES.index(to) + 1] if to else STAGES)
+            with watching(ctx) as watch:
+                stages = STAGES[: STAGE_NAMES.index(to) + 1] if to else STAGES
+                outcome = walk(ctx, resumed, stages, watch)
+                code = outcome.error.exit_code if outcome.error else 0
+                watch.run_ended(outcome.state, code, _balances(ctx))
+                return outcome
     except MigrateError as error:  # before the first stage: what stops a stage is in the outcome
         error.kept = error.kept or "Nothing was read or changed."
         error.hint = error.hint or _HINTS.get(error.exit_code, "").format(run="latest")
         raise
+
+
+def _balances(ctx: Context) -> dict[str, dict[str, int]]:
+    found: Any = ctx.ledger.run_facts(ctx.run).get("balances") or {}
+    return {entity: dict(balance) for entity, balance in found.items()}
 
 
 def _check_words(mapping: Mapping, to: str | None, only: Sequence[str]) -> None:
@@ -87,7 +99,7 @@ def _check_words(mapping: Mapping, to: str | None, only: Sequence[str]) -> None:
             )
 
 
-def walk(ctx: Context, resumed: bool, stages: Sequence[Stage]) -> Outcome:
+def walk(ctx: Context, resumed: bool, stages: Sequence[Stage], watch: Watch = NOBODY) -> Outcome:
     """All `stages` in order; an error that is meant for the user is in the outcome."""
     ctx.ledger.set_state(ctx.run, "running")
     failpoints.hit("run.started")
@@ -95,7 +107,7 @@ def walk(ctx: Context, resumed: bool, stages: Sequence[Stage]) -> Outcome:
         for attempt in range(REFRESHES + 1):
             try:
                 for stage in stages:
-                    run_stage(ctx, stage)
+                    run_stage(ctx, stage, watch)
                 break
             except TargetDrifted as drift:
                 if ctx.mapping.policy.target_drift == "stop":
@@ -190,12 +202,14 @@ def _failed(ctx: Context, resumed: bool, error: MigrateError) -> Outcome:
     return Outcome(ctx, "failed", resumed, report, error)
 
 
-def run_stage(ctx: Context, stage: Stage) -> Result:
+def run_stage(ctx: Context, stage: Stage, watch: Watch = NOBODY) -> Result:
     ctx.progress.stage(stage.name, None)
     ctx.ledger.stage_started(ctx.run, stage.name)
     failpoints.hit(f"stage.{stage.name}.started")
     begin = time.perf_counter()
-    result = stage.run(ctx)
+    with watch.stage(stage.name) as had:
+        result = stage.run(ctx)
+        had(result.rows)
     ctx.ledger.stage_finished(ctx.run, stage.name, result.rows, time.perf_counter() - begin)
     give_back_memory()
     failpoints.hit(f"stage.{stage.name}.finished")
