@@ -14,6 +14,7 @@ from migrate.report.document import total
 from migrate.report.meanings import KNOWN
 
 Document = Mapping[str, Any]
+_DEAD = ("email_syntax", "email_placeholder", "email_reserved", "email_bounced", "email_no_mx")
 UNFINISHED = {
     "running": "Its process ended before its work did, or is still at it.",
     "interrupted": "It was interrupted.",
@@ -105,7 +106,7 @@ def _forecast(document: Document) -> Iterable[Item]:
 def _customers(document: Document) -> Iterable[Item]:
     for name, known in (document.get("known_as") or {}).items():
         if rows := int(known.get("rows") or 0):
-            yield Item(f"rows of {name} that are somebody we know already ({_rules(known)})", rows)
+            yield Item(f"rows of {name} that are somebody who is known already ({_rules(known)})", rows)
 
 
 def _rules(known: Document) -> str:
@@ -130,11 +131,13 @@ def _proofs(document: Document) -> Iterable[Item]:
 def _twins(document: Document) -> Iterable[Item]:
     if merged := total(document.get("balances") or {})["merged"]:
         yield Item("duplicates: rows that became one with another row", merged)
-    dead = sum(
-        int(n)
-        for name, n in (document.get("events") or {}).items()
-        if (code := name.rpartition(": ")[2]).startswith("email_") and code.endswith("_emptied")
-    )
+    emptied = [
+        (code.removesuffix("_emptied"), count)
+        for name, count in (document.get("events") or {}).items()
+        if (code := name.rpartition(": ")[2]).endswith("_emptied")
+    ]
+    set_aside = [(k.get("code"), k.get("count")) for k in document.get("quarantine") or ()]
+    dead = sum(int(count or 0) for code, count in (*emptied, *set_aside) if code in _DEAD)
     if dead:
         yield Item("dead e-mail addresses that did not move", dead)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def quarantine_examples(
     for path in sorted((ctx.folder / "quarantine").glob("*.parquet")):
         if path.name in names:
             for kind, values in _values(ctx, names[path.name], path):
-                shown = " | ".join("(empty)" if v in (None, "") else say(_short(v)) for v in values)
+                shown = " | ".join(_said(v, say) for v in values)
                 examples = found.setdefault(kind, [])
                 if shown and len(examples) < MOST and shown not in examples:
                     examples.append(shown)
@@ -68,6 +68,12 @@ def _key(key: str | None) -> list[Any]:
         return list(json.loads(key or "[]"))
     except (ValueError, TypeError):
         return [key]
+
+
+def _said(value: object, say: Callable[[str], str]) -> str:
+    if value is None or value == "":
+        return "(empty)"
+    return say(_short(value)) or "(blank)"
 
 
 def _short(value: object) -> str:

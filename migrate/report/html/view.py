@@ -91,6 +91,7 @@ def run(document: Document, samples: Document) -> dict[str, Any]:
             [{"entity": n, **d} for n, d in (document.get("duplicates") or {}).items()], ENTITIES
         ),
         "budgets": _budgets(document),
+        "lossy": (document.get("policy") or {}).get("lossy"),
         "undo": _undo(document),
         "drills": _drills(document.get("drills") or ()),
         "changed": _cut(_changed(document.get("events") or {}), KINDS),
