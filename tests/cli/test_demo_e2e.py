@@ -121,6 +121,20 @@ def test_the_summary_names_the_report_and_the_report_reads(world: tuple[Path, di
     assert "Report: " in done.stdout
 
 
+def test_the_report_tells_of_the_five_nightmares(world: tuple[Path, dict[str, Any]]) -> None:
+    folder, run = world
+    text = Path(folder, run["page"]).read_text(encoding="utf-8")
+    for caught in (
+        "stale deals in the forecast",
+        "rows of leads that are somebody who is known already (contacts by email: 4 linked)",
+        "backups, unproven until now: restored",
+        "duplicates: rows that became one",
+        "dead e-mail addresses that did not move",
+        "kept longer than the rule allows (retention: archived)",
+    ):
+        assert caught in text
+
+
 def test_the_second_run_changes_nothing(world: tuple[Path, dict[str, Any]]) -> None:
     folder, run = world
     before = rows(folder / run["folder"] / "crm.db", "SELECT * FROM contacts ORDER BY id")

@@ -38,9 +38,12 @@ def page(document: Mapping[str, Any], *, samples: Mapping[str, Any] | None = Non
 
 
 def write_page(folder: Path, document: Mapping[str, Any]) -> Path:
-    """`report.html` in `folder`, wholly or not at all (0600). Raises Unreachable."""
-    path = folder / FILE_NAME
-    write_bytes(path, page(document).encode("utf-8", "backslashreplace"), point="report.page")
+    """`report.html` in `folder`, wholly or not at all (0600); one that says the same already is left as it is.
+
+    Raises Unreachable."""
+    path, data = folder / FILE_NAME, page(document).encode("utf-8", "backslashreplace")
+    if not path.is_file() or path.read_bytes() != data:
+        write_bytes(path, data, point="report.page")
     return path
 
 
