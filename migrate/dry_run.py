@@ -38,6 +38,7 @@ from migrate.state.accounts import accounts, with_names
 from migrate.state.counts import entity_counts, settled_counts
 from migrate.state.created import declared_target
 from migrate.state.expected import digests_of
+from migrate.state.fixes import pin_fixes
 from migrate.state.outlook import outlook
 from migrate.state.proven import extracted_rows
 from migrate.state.unused import unused_problems
@@ -55,7 +56,7 @@ def dry_run(
     room and nobody else looks, and is gone afterwards."""
     mapping = load_mapping(path)
     with workplace(mapping, home) as place:
-        return _dry(mapping, place, progress)
+        return _dry(mapping, place, home_of(mapping, home), progress)
 
 
 def planned_ddl(
@@ -114,9 +115,17 @@ def _scratches_gone(path: Path, mapping: Mapping) -> bool:
     return True
 
 
-def _dry(mapping: Mapping, home: Path, progress: Progress | None) -> dict[str, Any]:
+def pin_from(ctx: Context, home: Path) -> None:
+    """The corrections that hold for the mapping, from the state folder of its runs."""
+    if (home / "ledger.db").is_file():
+        with Ledger.open(home / "ledger.db") as ledger:
+            pin_fixes(ctx, ledger)
+
+
+def _dry(mapping: Mapping, place: Path, home: Path, progress: Progress | None) -> dict[str, Any]:
     problems: list[dict[str, str]] = []
-    with opened(mapping, home=home, progress=progress, hold=False) as (ctx, _):
+    with opened(mapping, home=place, progress=progress, hold=False) as (ctx, _):
+        pin_from(ctx, home)
         for stage in STAGES[: STAGE_NAMES.index("backup")]:
             try:
                 run_stage(ctx, stage)

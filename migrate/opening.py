@@ -27,6 +27,7 @@ from migrate.planning import scratch_url
 from migrate.stages import STAGE_NAMES
 from migrate.state.created import made_by
 from migrate.state.records import written_parts
+from migrate.state.replays import replay_of, take_over_source
 from migrate.stores.protocol import Store
 from migrate.stores.registry import open_store
 from migrate.vault.keyed import check_ready, with_keys
@@ -107,6 +108,7 @@ def opened(
             _clean_scratch(ctx)
         if run is None and not (ctx.folder / MAPPING_COPY).exists():
             _keep_mapping(ctx)
+        take_over_source(ctx)
         yield ctx, found is not None
 
 
@@ -140,6 +142,13 @@ def _resumable(ctx: Context, fresh: bool) -> str | None:
     last = ctx.ledger.latest_unfinished(ctx.mapping.name)
     if last is None or _finished(ctx, last):
         return None
+    replayed = replay_of(last.run)
+    if replayed is not None and not fresh:
+        raise Drift(
+            f"the replay {last.run} is unfinished",
+            kept="Nothing was changed by this command.",
+            hint=f"Finish it with `migrate quarantine replay {replayed}`, or give it up with --fresh if it wrote nothing.",
+        )
     same = last.mapping_digest == ctx.mapping.digest and ctx.ledger.run_facts(last.run).get("only") == list(
         ctx.only
     )

@@ -23,12 +23,12 @@ from migrate.arrow import arrow_schema
 from migrate.connectors.protocol import Target
 from migrate.connectors.registry import SERVERS, open_scratch, open_target
 from migrate.context import Context, Progress
-from migrate.dry_run import counted, workplace
+from migrate.dry_run import counted, pin_from, workplace
 from migrate.errors import GateClosed
 from migrate.ledger.receipts import meta_table, meta_tables
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Mapping
-from migrate.opening import opened
+from migrate.opening import home_of, opened
 from migrate.planning import scratch_url
 from migrate.run import Outcome, run_stage, walk
 from migrate.stages import STAGES
@@ -52,7 +52,7 @@ def rehearse(
             run_stage(ctx, STAGES[0])
             backup_target(ctx)
             with _proven_copy(ctx) as url:
-                return _rehearsed(ctx, _aimed_at(trial, url), place / "run", progress)
+                return _rehearsed(ctx, _aimed_at(trial, url), place / "run", home_of(mapping, home), progress)
 
 
 def _backed_up_to(mapping: Mapping, vault: Path) -> Mapping:
@@ -131,8 +131,11 @@ def _put(copy: Target, name: str, rows: pa.Table) -> None:
         raise
 
 
-def _rehearsed(proof: Context, mapping: Mapping, home: Path, progress: Progress | None) -> dict[str, Any]:
-    with opened(mapping, home=home, progress=progress) as (ctx, _):
+def _rehearsed(
+    proof: Context, mapping: Mapping, place: Path, home: Path, progress: Progress | None
+) -> dict[str, Any]:
+    with opened(mapping, home=place, progress=progress) as (ctx, _):
+        pin_from(ctx, home)
         outcome = walk(ctx, False, STAGES)
         document = counted(ctx, [])
         document["rehearsal"] = _told(ctx, outcome, proof)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from migrate.api.preview import preview
     from migrate.api.proofs import backup_keys
     from migrate.api.quarantined import quarantine, quarantine_export
+    from migrate.api.replays import quarantine_replay
     from migrate.api.reports import report
     from migrate.api.restores import backup_restore
     from migrate.api.rows import trace
@@ -47,6 +48,7 @@ _HOMES = {
     "contracts": ("contract",),
     "cells": ("quarantine_cells",),
     "quarantined": ("quarantine", "quarantine_export"),
+    "replays": ("quarantine_replay",),
     "restores": ("backup_restore",),
     "rows": ("trace",),
     "suggesting": ("suggest",),
@@ -94,6 +96,7 @@ __all__ = [
     "quarantine",
     "quarantine_cells",
     "quarantine_export",
+    "quarantine_replay",
     "report",
     "rollback",
     "run",

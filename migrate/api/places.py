@@ -11,6 +11,7 @@ from migrate.context import Context, Progress
 from migrate.errors import Drift, UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.opening import mapping_of, opened
+from migrate.state.replays import replay_of
 
 
 def find_home(home: Path | None = None) -> Path:
@@ -48,13 +49,15 @@ def ledger_of(home: Path | None) -> Iterator[Ledger]:
 
 
 def run_id(ledger: Ledger, given: str | None) -> str:
-    """A run by its id, by the beginning of it, or `latest` (also for None). Raises UsageError."""
+    """A run by its id, by the beginning of it, or `latest` (also for None). Replays belong to their run, and are meant only
+    by their whole name. Raises UsageError."""
     names = [r.run for r in ledger.runs()]
-    if not names:
+    whole = [n for n in names if replay_of(n) is None]
+    if not whole:
         raise UsageError("there are no runs yet")
     if given in (None, "latest"):
-        return names[0]
-    found = [n for n in names if n == given] or [n for n in names if n.startswith(str(given))]
+        return whole[0]
+    found = [n for n in names if n == given] or [n for n in whole if n.startswith(str(given))]
     if len(found) == 1:
         return found[0]
     raise UsageError(

@@ -21,6 +21,9 @@ from migrate.run import migrate
 from migrate.stages import verify as verify_stage
 from migrate.stages.report import write as write_report
 from migrate.stages.rollback import rollback as roll_back
+from migrate.state.fixes import WITHDRAWN
+from migrate.state.records import writers
+from migrate.state.replays import balances_of, ended_replays, replay_facts, replay_of, replays_of
 
 
 def run(
@@ -123,7 +126,8 @@ def _shape(ledger: Ledger, run: str) -> dict[str, Any]:
     return {
         **_line(info),
         "stages": [vars(s) for s in ledger.stages(run)],
-        "balances": ledger.run_facts(run).get("balances") or {},
+        "balances": balances_of(ledger, run),
+        "replays": replay_facts(ledger, run),
         "kept": ledger.run_facts(run).get("kept"),
         "verdicts": [_checked(v) for _, v in ledger.verdicts(run)],
     }
@@ -151,10 +155,21 @@ def _page_beside(report: Path | str | None) -> str | None:
 
 
 def verify(run: str, *, home: Path | None = None, progress: Progress | None = None) -> dict[str, Any]:
-    """Read the target again now and compare; `verdicts` are the checks made now.
+    """Read the target again now and compare; `verdicts` are the checks made now. Replays of the run are verified with it.
 
     Raises GateClosed where the target is not as loaded, UsageError where the run's load is not done."""
-    with context_of(run, home, progress, hold=False) as ctx:
+    with ledger_of(home) as ledger:
+        name = run_id(ledger, run)
+        replays = ended_replays(ledger, name)
+    document = _verify_one(name, home, progress)
+    for replay in replays:
+        told = _verify_one(replay, home, progress)["verdicts"]
+        document["verdicts"] += [{**v, "check": f"{replay}: {v['check']}"} for v in told]
+    return document
+
+
+def _verify_one(name: str, home: Path | None, progress: Progress | None) -> dict[str, Any]:
+    with context_of(name, home, progress, hold=False) as ctx:
         info = ctx.ledger.run(ctx.run)
         if info.state == "rolled_back":
             raise UsageError(f"run {ctx.run} was rolled back: there is nothing to verify")
@@ -192,12 +207,43 @@ def rollback(
     home: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Undo a run and prove that the target equals the backup taken before it."""
-    with context_of(run, home, progress, hold=not preview) as ctx:
+    """Undo a run and prove that the target equals the backup taken before it. Its replays are undone before it, the newest
+    first; `replays` has what each gave. A replay that is undone by itself takes its corrections back."""
+    with ledger_of(home) as ledger:
+        name = run_id(ledger, run)
+        later = [r.run for r in reversed(replays_of(ledger, name)) if r.state != "rolled_back"]
+    undone = []
+    for replay in later:
+        told = _undo(replay, preview, only, force, home, progress, along=later)
+        if told is not None:
+            undone.append(told)
+    document = _undo(name, preview, only, force, home, progress, along=later)
+    assert document is not None, "only replays may have written nothing"
+    return {**document, "replays": undone} if undone else document
+
+
+def _undo(
+    name: str,
+    preview: bool,
+    only: Sequence[str],
+    force: Sequence[str],
+    home: Path | None,
+    progress: Progress | None,
+    *,
+    along: Sequence[str],
+) -> dict[str, Any] | None:
+    """One run; `along`: its replays that go with it. None: one of these, which wrote nothing."""
+    with context_of(name, home, progress, hold=not preview) as ctx:
         _check_words(ctx, only)
-        result = roll_back(ctx, preview=preview, only=only, force=force)
+        if name in along and name not in writers(ctx.target):
+            if not preview:
+                ctx.ledger.set_state(name, "rolled_back")
+            return None
+        result = roll_back(ctx, preview=preview, only=only, force=force, along=along)
         state = ctx.ledger.run(ctx.run).state
         if not preview:
+            if replay_of(name) is not None and name not in along:
+                ctx.ledger.put_run_facts(name, {WITHDRAWN: True})
             write_report(ctx, state=state)
         return {"run": ctx.run, "state": state, **result.as_json()}
 

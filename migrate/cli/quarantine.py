@@ -1,4 +1,4 @@
-"""Rows that need a human: migrate quarantine list | show | export."""
+"""Rows that need a human: migrate quarantine list | show | cells | export | replay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from migrate.cli.migration import Run
-from migrate.cli.session import Session, command, group, not_built
+from migrate.cli.session import Session, command, group
 from migrate.errors import UsageError
 
 app = group("Look at the rows that a run set aside, with every reason.")
@@ -98,20 +98,50 @@ def export(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Where to write the files; they hold personal data.")
     ],
+    format: Annotated[
+        str, typer.Option("--format", metavar="csv|parquet", help="What kind of files to write.")
+    ] = "csv",
 ) -> None:
-    """Write the quarantined rows to files, one per entity, to be corrected by people.
+    """Write the quarantined rows to files, one per entity, to be corrected by people and given back to replay.
 
     Examples:
 
         migrate quarantine export latest to-fix/
     """
-    paths = session.api.quarantine_export(run, folder, home=session.home)
+    paths = session.api.quarantine_export(run, folder, format=format, home=session.home)
     from migrate.cli import views
 
-    session.answer(paths, lambda console: views.exported(console, paths))
+    session.answer(paths, lambda console: views.exported(console, run, paths))
 
 
-@command(app, "replay", hidden=True, context_settings={"ignore_unknown_options": True})
-def replay(session: Session, rest: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
-    """Send corrected rows again."""
-    raise not_built("quarantine replay")
+@command(app, "replay")
+def replay(
+    session: Session,
+    run: Run,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="A corrected file, or a folder of them; several times. Left out: goes on.",
+        ),
+    ] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Only say what was corrected.")] = False,
+) -> None:
+    """Send corrected rows again, through every rule and proof, into the target of their run.
+
+    Rows that waited for them go with them; all other rows stay as they are. The same file is never loaded twice.
+
+    Examples:
+
+        migrate quarantine replay latest --from to-fix/contacts.csv
+
+        migrate quarantine replay latest --from to-fix/ --preview
+    """
+    with session.at_work() as progress:
+        document = session.api.quarantine_replay(
+            run, tuple(files or ()), preview=preview, home=session.home, progress=progress
+        )
+    from migrate.cli import views_replay
+
+    session.answer(document, lambda console: views_replay.replayed(console, document))

@@ -107,7 +107,19 @@ class Api(Protocol):
         home: Path | None = None,
     ) -> list[dict[str, Any]]: ...
 
-    def quarantine_export(self, run: str, folder: Path, *, home: Path | None = None) -> list[str]: ...
+    def quarantine_export(
+        self, run: str, folder: Path, *, format: str = "csv", home: Path | None = None
+    ) -> list[str]: ...
+
+    def quarantine_replay(
+        self,
+        run: str,
+        files: Sequence[Path] = (),
+        *,
+        preview: bool = False,
+        home: Path | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]: ...
 
     def examples(self, mapping: Path | str, *, entity: str | None = None) -> dict[str, Any]: ...
 

@@ -250,6 +250,9 @@ def rollback(console: Console, document: Document) -> None:
         line(console, "Rolled back: the target equals its backup from before the load.", "bold green")
     else:
         line(console, "Rolled back, but the target differs from its backup; see below.", "bold yellow")
+    for one in document.get("replays") or ():
+        gone = sum(int(e.get("delete", 0)) for e in one["entities"].values())
+        line(console, f"With it {one['run']}, which sent corrected rows again: {gone} rows.")
     entities = (document.get("entities") or {}).values()
     back = ["bring_back"] if any(e.get("bring_back") for e in entities) else []
     counts = ["delete", "restore", *back, "conflicts"]
@@ -338,14 +341,16 @@ def quarantined_rows(console: Console, found: Sequence[Document]) -> None:
         anything(console, one.get("row") or {}, "    ")
 
 
-def exported(console: Console, paths: Sequence[str]) -> None:
+def exported(console: Console, run: str, paths: Sequence[str]) -> None:
     line(console, f"{len(paths)} files written; they hold personal data.", "bold")
     line(
         console,
-        "Correct the rows at the source or add a rule to the mapping, and run again: only what changed is loaded.",
+        "Correct values in them, and send the rows again; or correct the source or the mapping, and run that again.",
     )
     for one in paths:
         path(console, "  file", one)
+    if paths:
+        line(console, f"then: migrate quarantine replay {run} --from FILE")
 
 
 def written(console: Console, what: str, where: object) -> None:

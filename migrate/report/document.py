@@ -35,6 +35,7 @@ DRILL = (
     "rpo_seconds", "rto_seconds", "seconds",
 )  # fmt: skip
 _ERROR = ("message", "where", "kept", "hint")
+_REPLAY = ("run", "state", "corrected", "loaded", "quarantined")
 _PLAN = ("mapping", "digest", "order", "entities", "problems", "deferred", "left_behind", "touched")
 
 
@@ -43,7 +44,7 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
 
     `facts`: the run's shape (`run`, `mapping`, `state`, `stages`, `balances`, `verdicts`) and, where known,
     `tables` (source table → what became of its rows, as `migrate.state.accounts` tells it), `joins` (ENTITY.JOIN → rows,
-    used, unused), `kept` (rows that a rollback left alone), `columns` (unmapped, empty, rare: source columns and how far they are filled), `stale` (ENTITY.FIELD → rows, amount, sum), `known_as` (entity → then, rows, rules, shared: rows that are somebody who is known already), `quality` (entity → rows and scores, as `migrate.state.quality` gives them), `archived` (entity → rows and the backup in which retention keeps them), `created` (tables and columns, in words), `gone` (entity → known, gone, left_out, verdict → rows of earlier runs), `conflicts`
+    used, unused), `kept` (rows that a rollback left alone), `replays` (runs that sent corrected rows again: run, state, corrected, loaded, quarantined), `columns` (unmapped, empty, rare: source columns and how far they are filled), `stale` (ENTITY.FIELD → rows, amount, sum), `known_as` (entity → then, rows, rules, shared: rows that are somebody who is known already), `quality` (entity → rows and scores, as `migrate.state.quality` gives them), `archived` (entity → rows and the backup in which retention keeps them), `created` (tables and columns, in words), `gone` (entity → known, gone, left_out, verdict → rows of earlier runs), `conflicts`
     (entity → kept, overwritten, quarantined: rows that changed on both sides), `started`, `ended` (ISO 8601 UTC or datetime), `exit_code`, `plan`,
     `stopped_by` (message, where, kept, hint of an error), `incomplete` (why parts are missing), `duplicates` (entity → merged, clusters, largest, review, placeholders), `policy` (budgets), `drills` (newest first), `digests`, `dictionary` (as `migrate.report.dictionary.brief` gives it), `glossary`, `checks` (evidence of `migrate.rules.totals`), `quarantine` (dicts of entity, field,
     code, count), `events` (name → count), `profile` (masked by whoever made it), `backups`, `timings`
@@ -72,6 +73,7 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         "conflicts": plain(_mapping(facts.get("conflicts"))),
         "gates": lamps(verdicts),
         "balances": balances,
+        "replays": [only(r, _REPLAY) for r in facts.get("replays") or ()],
         "total": total(balances),
         "tables": plain(_mapping(facts.get("tables"))),
         "joins": plain(_mapping(facts.get("joins"))),

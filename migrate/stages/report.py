@@ -27,6 +27,7 @@ from migrate.state.evidence import digests, drill_history, duplicate_counts, is_
 from migrate.state.examples import quarantine_examples
 from migrate.state.filled import column_use
 from migrate.state.quarantine import SPLIT
+from migrate.state.replays import balances_of, open_quarantine, replay_facts
 from migrate.state.unused import unused_problems
 from migrate.vault.capture import table_folder
 from migrate.vault.verdicts import PROVEN
@@ -106,6 +107,8 @@ def of_ledger(ledger: Ledger, run: str, *, state: str) -> dict[str, Any]:
             for s in ledger.stages(run)
         ],
         **{name: known.get(name) or {} for name in _OF_LEDGER},
+        "balances": balances_of(ledger, run),
+        "replays": replay_facts(ledger, run),
         "kept": known.get("kept"),
         "created": known.get("created") or [],
         "verdicts": verdicts,
@@ -122,10 +125,10 @@ def _words_of(error: MigrateError | None) -> dict[str, str] | None:
 
 
 def quarantined(ctx: Context, *, examples: bool = False) -> list[dict[str, Any]]:
-    """Counts by entity, field and code, with masked `examples` if asked for. A row with several reasons counts under each."""
+    """Counts by entity, field and code, with masked `examples` if asked for; of a run with replays what is left. A row with several reasons counts under each."""
     counts: Counter[tuple[str, str, str]] = Counter()
     files = quarantine_files(ctx)
-    for path in sorted((ctx.folder / "quarantine").glob("*.parquet")):
+    for path in sorted(open_quarantine(ctx).glob("*.parquet")):
         name = files.get(path.name)
         if name is not None:
             rows = pq.read_table(path, columns=["fields", "codes"])

@@ -45,6 +45,8 @@ from migrate.stages.result import Result
 from migrate.stages.roads import are_whole, make_roads, quarantined_by_splits
 from migrate.state.archived import keep_archived
 from migrate.state.created import declared_target
+from migrate.state.fixed_rows import fixes_file
+from migrate.state.fixes import pin_fixes, pinned_digest, place_fixes
 from migrate.state.gone import decide_gone, gone_file, refuse_too_many
 from migrate.state.identity import first_names
 from migrate.state.lookups import table_lookups
@@ -52,6 +54,7 @@ from migrate.state.proven import known_crosswalk, source_rows, target_rows
 from migrate.state.quality import quality_scores, stale_deals
 from migrate.state.quarantine import write_quarantine
 from migrate.state.records import meta_rows
+from migrate.state.replays import scope_of
 from migrate.state.roads import all_sources, entity_rows
 from migrate.state.standing import EarlierHash, earlier_hashes, write_target_files
 from migrate.state.totals import foreseen
@@ -80,6 +83,7 @@ class Files:
 
 
 def run(ctx: Context) -> Result:
+    pin_fixes(ctx)
     inputs = inputs_digest(ctx)
     if ctx.ledger.checkpoint(ctx.run, NAME, "settled", inputs) is not None and not damaged_parts(ctx, inputs):
         keep_archived(ctx, inputs)
@@ -91,11 +95,13 @@ def run(ctx: Context) -> Result:
 
 
 def inputs_digest(ctx: Context) -> str:
-    """What the transformed rows depend on: the plan, and the backups of both sides by their manifests."""
+    """What the transformed rows depend on: the plan, the backups of both sides by their manifests, and corrections."""
     backups = sorted(
         (c.part, str(c.facts.get("manifest_sha256"))) for c in ctx.ledger.checkpoints(ctx.run, "backup")
     )
-    return hashlib.sha256(json.dumps([ctx.plan.digest, backups]).encode()).hexdigest()
+    fixes = pinned_digest(ctx)
+    known = [ctx.plan.digest, backups, *([fixes] if fixes else [])]
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()
 
 
 def damaged_parts(ctx: Context, inputs: str) -> list[str]:
@@ -116,7 +122,10 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     known = known_crosswalk(ctx)
     rows = make_roads(ctx, sources)
     lookups = table_lookups(ctx, sources)
-    compiled = {n: _compile(ctx, n, rows[n], declared).with_lookups(lookups) for n in ctx.entities}
+    compiled = {n: compiled_entity(ctx, n, rows[n], declared).with_lookups(lookups) for n in ctx.entities}
+    place_fixes(ctx, compiled, rows)
+    failpoints.hit("transform.fixes_placed")
+    scope = scope_of(ctx)
     earlier = earlier_hashes(ctx, known, declared)
     total = 0
     roads = []
@@ -156,6 +165,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
         targets=targets,
         out=ctx.room("transform"),
         temp=ctx.room("temp"),
+        scope=scope,
     )
     _refuse_mistaken(ctx, settled)
     for name in ctx.entities:
@@ -165,7 +175,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     ctx.ledger.put_run_facts(ctx.run, {"known_as": known_facts(ctx, settled.known, shared)})
     quality = quality_scores(ctx)
     ctx.ledger.put_run_facts(ctx.run, {"quality": quality, "stale": stale_deals(ctx)})
-    gone = decide_gone(ctx, known)
+    gone = decide_gone(ctx, known) if scope is None else {}  # a replay only adds to what its run decided
     ctx.ledger.put_run_facts(ctx.run, {"gone": gone})
     _gates(ctx, settled, counts, [*stops, *settled.stops])
     _poor(ctx, quality)
@@ -177,6 +187,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
         for name in ctx.entities
         for kind in ("settled", "quarantine", "left_out", "patches", "links", "conflicts", "events")
     ]
+    decided += [path for name in ctx.entities if (path := fixes_file(ctx, name)).exists()]
     decided += [path for name in gone if (path := gone_file(ctx, name)).exists()]
     decided += [
         p
@@ -206,6 +217,13 @@ def _refuse_mistaken(ctx: Context, settled: Settled) -> None:
             kept="Nothing was loaded.",
             hint="Roll back the run that loaded them under one of the names, or take that name out of `was`.",
         )
+    if settled.astray:
+        raise GateClosed(
+            "with these corrections rows would change that nobody corrected: " + "; ".join(settled.astray),
+            where=ctx.mapping.path,
+            kept="Nothing was loaded.",
+            hint="They meet other rows, by `duplicates` or by references. Correct the rows at the source, and run the mapping again.",
+        )
     if settled.strangers:
         raise Drift(
             "rows are known under another identity and would be loaded a second time: "
@@ -223,7 +241,8 @@ def _own_runs(ctx: Context) -> list[str]:
     return [str(row["run"]) for row in rows if row["mapping"] == ctx.mapping.name]
 
 
-def _compile(ctx: Context, name: str, road: EntityRows, declared: Schema) -> CompiledEntity:
+def compiled_entity(ctx: Context, name: str, road: EntityRows, declared: Schema) -> CompiledEntity:
+    """The mapping's entity `name`, ready for rows of its road. Raises MappingError."""
     entity = ctx.mapping.entities[name]
     compiled, problems = compile_entity(
         ctx.mapping,

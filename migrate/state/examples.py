@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from migrate.context import Context
 from migrate.mapping.usage import source_columns
 from migrate.rules.profiling_text import shape
+from migrate.state.replays import open_quarantine
 
 MOST = 3  # of one kind
 LONGEST = 80  # characters of one
@@ -29,7 +30,7 @@ def quarantine_examples(
     Of a field, what the columns it reads held; of a whole row, its key, or the broken record. `masked`: their shapes."""
     found: dict[Kind, list[str]] = {}
     say = shape if masked else str
-    for path in sorted((ctx.folder / "quarantine").glob("*.parquet")):
+    for path in sorted(open_quarantine(ctx).glob("*.parquet")):
         if path.name in names:
             for kind, values in _values(ctx, names[path.name], path):
                 shown = " | ".join(_said(v, say) for v in values)

@@ -20,8 +20,10 @@ from migrate.context import Context
 from migrate.model import PART_LINES, Kind, Type, added_columns
 from migrate.parts import RID_SHIFT, write_rows
 from migrate.state.roads import all_sources, entity_rows
+from migrate.transform.keys import hashes_of
 from migrate.transform.own_columns import ROAD_COLUMNS, WITH
 from migrate.transform.roads import EntityRows
+from migrate.transform.source_rows import SourceRows
 from migrate.vault.capture import table_folder
 
 SPLIT = ".split"  # ends the names of files of tables, not of entities
@@ -41,21 +43,25 @@ def write_split_quarantine(ctx: Context, table: str, rows: EntityRows) -> None:
 
 
 def with_originals(found: pa.Table, road: EntityRows) -> pa.Table:
-    """Add `row` (JSON of the source row), `raw` (bytes of a broken record), `file` (of a table of several) and the
-    `line` in it to rows that have a `rid`."""
+    """Add `row` (JSON of the source row), `raw` (bytes of a broken record), `file` (of a table of several), the `line`
+    in it and the `hash` of the row as it stands to rows that have a `rid`."""
     rids = found["rid"].to_numpy()
     texts: list[str | None] = [None] * len(rids)
     raws: list[bytes | None] = [None] * len(rids)
     lines: list[int | None] = [None] * len(rids)
     files: list[str | None] = [None] * len(rids)
+    hashes: list[bytes | None] = [None] * len(rids)
     added = added_columns(road.table.types)
     mixed = {name for name, type_ in road.table.types.items() if type_.kind is Kind.MIXED}
     for ref in road.parts:
         places = np.flatnonzero(rids >> RID_SHIFT == ref.index)
         if not len(places):
             continue
-        rows = _sayable(road.read(ref).take(pa.array(rids[places] & 0xFFFFFFFF)), road.table.types)
-        for place, row in zip(places, rows.to_pylist(), strict=True):
+        rows = road.read(ref).take(pa.array(rids[places] & 0xFFFFFFFF))
+        stand = hashes_of(SourceRows(rows, road.table.types, {})).to_pylist()
+        rows = _sayable(rows, road.table.types)
+        for place, row, hash_ in zip(places, rows.to_pylist(), stand, strict=True):
+            hashes[place] = hash_
             ours = {name: row.pop(name) for name in added}
             row = {n: v for n, v in row.items() if n not in ROAD_COLUMNS and not n.startswith(WITH)}
             raws[place], lines[place], files[place] = (ours.get(n) for n in ("_raw", "_line", "_file"))
@@ -69,6 +75,7 @@ def with_originals(found: pa.Table, road: EntityRows) -> pa.Table:
         .append_column("raw", pa.array(raws, pa.binary()))
         .append_column("line", pa.array(lines, pa.int64()))
         .append_column("file", pa.array(files, pa.string()))
+        .append_column("hash", pa.array(hashes, pa.binary()))
     )
 
 

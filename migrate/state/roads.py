@@ -14,6 +14,7 @@ from migrate.context import Context
 from migrate.errors import Corrupt
 from migrate.ledger.records import Output
 from migrate.mapping.usage import read_tables
+from migrate.state.fixed_rows import fixed
 from migrate.state.proven import source_rows
 from migrate.transform.roads import EntityRows
 from migrate.transform.roads.rows import no_joins
@@ -30,10 +31,13 @@ def all_sources(ctx: Context) -> dict[str, Rows]:
 
 
 def entity_rows(ctx: Context, name: str, sources: Mapping[str, Rows] | None = None) -> EntityRows:
-    """The road of the entity `name`. `sources` by name; without them the proven backups are opened.
+    """The road of the entity `name`, its corrected rows as they were corrected. `sources` by name; without them the proven backups are opened.
 
     Raises Corrupt where the rows are no longer there that the transform stage made."""
-    sources = all_sources(ctx) if sources is None else sources
+    return fixed(ctx, name, _as_it_came(ctx, name, all_sources(ctx) if sources is None else sources))
+
+
+def _as_it_came(ctx: Context, name: str, sources: Mapping[str, Rows]) -> EntityRows:
     spec = spec_of(ctx, name, sources)
     if spec.plain:
         rows = sources[spec.entity.source]

@@ -172,6 +172,19 @@ ANSWERS: dict[str, Any] = {
         {"entity": "contacts", "key": '["7"]', "field": "email", "code": "no_consent", "value": "a@x.com"}
     ],
     "quarantine_export": ["to-fix/contacts.csv"],
+    "quarantine_replay": {
+        "run": "r1",
+        "replay": "r1-r1",
+        "state": "verified",
+        "done_before": False,
+        "corrected": {"contacts": 2},
+        "columns": {"contacts.mail": 2},
+        "loaded": 3,
+        "quarantined": 1,
+        "balances": {},
+        "report": "r1/report.json",
+        "exit_code": 0,
+    },
     "examples": {
         "mapping": "demo",
         "passed": 1,

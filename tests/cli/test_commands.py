@@ -27,6 +27,7 @@ COMMANDS: list[tuple[list[str], str, Any]] = [
     (["audit", "crm.db"], "audit", None),
     (["quarantine", "cells", "latest"], "quarantine_cells", None),
     (["quarantine", "export", "latest", "out"], "quarantine_export", None),
+    (["quarantine", "replay", "latest", "--from", "a.csv"], "quarantine_replay", None),
     (["test", "m.yaml"], "examples", None),
     (["preview", "m.yaml", "contacts", "--key", "000017"], "preview", None),
     (["dictionary", "m.yaml"], "dictionary", None),
@@ -182,7 +183,6 @@ def test_run_shows_what_its_report_adds(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["quarantine", "replay", "latest"],
         ["run", "m.yaml", "--engine", "spark"],
     ],
     ids=" ".join,

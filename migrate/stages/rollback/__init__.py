@@ -68,9 +68,16 @@ class RolledBack:
 
 
 def rollback(
-    ctx: Context, *, preview: bool, only: Sequence[str] = (), force: Sequence[str] = ()
+    ctx: Context,
+    *,
+    preview: bool,
+    only: Sequence[str] = (),
+    force: Sequence[str] = (),
+    along: Sequence[str] = (),
 ) -> RolledBack:
-    """Undo what this run wrote. Raises UsageError where a later run wrote too, or dependants are left out of `only`."""
+    """Undo what this run wrote. Raises UsageError where a later run wrote too, or dependants are left out of `only`.
+
+    `along`: later runs that are undone before this one; in a preview their rows count as gone."""
     declared = ctx.target.schema(ctx.plan.touched)
     waiting = created_and_gone(ctx, declared)
     gone = [name for name in ctx.plan.touched if name not in declared.table_names and name not in waiting]
@@ -80,9 +87,9 @@ def rollback(
             kept="Nothing was changed.",
             hint="Bring it back (the backup of the target holds it as it was before the load) and try again.",
         )
-    _refuse_later_runs(ctx)
+    _refuse_later_runs(ctx, along if preview else ())
     backup = _backup(ctx)
-    undos = decide(ctx, declared, only, force)
+    undos = decide(ctx, declared, only, force, along if preview else ())
     _refuse_dependants(ctx, only)
     plan_returns(ctx, {u.entity: u for u in undos})
     created = foreseen(ctx, undos, only) if preview else []
@@ -126,8 +133,8 @@ def rollback(
     return result
 
 
-def _refuse_later_runs(ctx: Context) -> None:
-    """Only a row's last writer is undone (F33)."""
+def _refuse_later_runs(ctx: Context, along: Sequence[str]) -> None:
+    """Only a row's last writer is undone (F33); `along` are undone before."""
     runs = [r for rows in meta_rows(ctx.target, "run") for r in rows.to_pylist()]
     mine = next((r for r in runs if r["run"] == ctx.run), None)
     if mine is None:
@@ -140,7 +147,10 @@ def _refuse_later_runs(ctx: Context) -> None:
     later = [
         r["run"]
         for r in runs
-        if r["started"] > mine["started"] and r["state"] != "rolled_back" and r["run"] in wrote
+        if r["started"] > mine["started"]
+        and r["state"] != "rolled_back"
+        and r["run"] in wrote
+        and r["run"] not in along
     ]
     if later:
         raise UsageError(

@@ -63,8 +63,10 @@ class Undo:
         return sorted(k for k in self.updated if k not in self.conflicts)
 
 
-def decide(ctx: Context, declared: Schema, only: Sequence[str], force: Sequence[str]) -> list[Undo]:
-    """One Undo per entity, in reverse load order."""
+def decide(
+    ctx: Context, declared: Schema, only: Sequence[str], force: Sequence[str], along: Sequence[str] = ()
+) -> list[Undo]:
+    """One Undo per entity, in reverse load order. Rows that the runs `along` added keep nothing."""
     hashes: dict[str, dict[str, bytes]] = {}
     undos = {}
     now = names_now(ctx)
@@ -91,7 +93,7 @@ def decide(ctx: Context, declared: Schema, only: Sequence[str], force: Sequence[
     for name, undo in undos.items():
         if not undo.forced:
             _changed_since(ctx, undo, hashes[name])
-    _kept_by_references(ctx, undos)
+    _kept_by_references(ctx, undos, _added_by(ctx, along, by_identity) if along else set())
     return list(undos.values())
 
 
@@ -134,13 +136,24 @@ def _changed_since(ctx: Context, undo: Undo, hashes: Mapping[str, bytes]) -> Non
                 undo.conflicts[key] = Conflict(undo.entity, table.name, key, "changed since the load")
 
 
-def _kept_by_references(ctx: Context, undos: Mapping[str, Undo]) -> None:
+def _added_by(ctx: Context, runs: Sequence[str], undos: Mapping[Identity, Undo]) -> set[tuple[str, str]]:
+    """Table and key of rows that these runs added."""
+    found = set()
+    for rows in meta_rows(ctx.target, "crosswalk", ["run", "system", "entity", "target_key", "origin"]):
+        for row in rows.filter(pc.is_in(rows["run"], pa.array(list(runs)))).to_pylist():
+            undo = undos.get((row["system"], row["entity"]))
+            if undo is not None and row["origin"] == "insert":
+                found.add((undo.table.name, row["target_key"]))
+    return found
+
+
+def _kept_by_references(ctx: Context, undos: Mapping[str, Undo], gone: set[tuple[str, str]]) -> None:
     """A row stays if a row that stays refers to it, or a row of nobody's run."""
     pointing = {name: _pointing(ctx.target, undo) for name, undo in undos.items()}
     grew = True
     while grew:
         grew = False
-        going = {(u.table.name, k) for u in undos.values() for k in u.deletes}
+        going = gone | {(u.table.name, k) for u in undos.values() for k in u.deletes}
         restored = {(u.table.name, k) for u in undos.values() for k in u.restores}
         for name, undo in undos.items():
             for key, table, row in pointing[name]:

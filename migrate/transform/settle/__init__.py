@@ -26,10 +26,11 @@ from migrate.transform.settle.merged import collect_merged, share_fates
 from migrate.transform.settle.named import leave_out_with_parents, resolve_named
 from migrate.transform.settle.operations import FLAGGED, decide_operations, leave_to_target, one_writer
 from migrate.transform.settle.references import resolve_lookups, resolve_references
+from migrate.transform.settle.replay import Scope, astray, hold_back, stand_still
 from migrate.transform.settle.road import InTarget, Known, Road, Settled, Stranger, provisional
 from migrate.transform.settle.tables import collect, doubles_among, keys_and_uniques, strangers_among
 
-__all__ = ["FLAGGED", "InTarget", "Known", "Road", "Settled", "Stranger", "provisional", "settle"]
+__all__ = ["FLAGGED", "InTarget", "Known", "Road", "Scope", "Settled", "Stranger", "provisional", "settle"]
 
 
 def settle(
@@ -42,12 +43,13 @@ def settle(
     targets: Mapping[str, Path],
     out: Path,
     temp: Path,
+    scope: Scope | None = None,
 ) -> Settled:
     """Decide all rows of all `roads` and write `out/ENTITY/{settled,quarantine,left_out,patches,links,conflicts,events}.parquet`.
 
     `systems`: entity → source system, also of entities that have no road in this run but whose rows an
     earlier run may have loaded. `names`: entity → its first name, where it was renamed. `runs`: earlier runs of this
-    mapping.
+    mapping. `scope`: the only rows that may be written, where these are not all.
 
     known (where `Road.known`): rid, key, outcome, words, place, parent, prid, pkey, tkey: rows that are somebody else.
 
@@ -66,6 +68,8 @@ def settle(
         strangers = strangers_among(db, roads, systems, runs)
         if strangers or doubles:
             return Settled({}, {}, {}, (), {}, strangers, doubles)
+        if scope is not None:
+            hold_back(db, scope)
         resolve_named(db, roads, targets, systems, names or {})
         for road in roads:
             keys_and_uniques(db, road)
@@ -79,11 +83,14 @@ def settle(
             leave_out_with_parents(db, roads)
         one_writer(db, roads)
         one_row_per_match(db, roads)
+        if scope is not None:
+            stand_still(db, roads)
         resolve_references(db, roads, targets)
         share_fates(db)
         if any(road.known for road in roads):
             share_fates_of_known(db)
-        return _write(db, roads, out)
+        strays = astray(db) if scope is not None else ()
+        return Settled({}, {}, {}, (), astray=strays) if strays else _write(db, roads, out)
 
 
 def _write(db: duckdb.DuckDBPyConnection, roads: Sequence[Road], out: Path) -> Settled:

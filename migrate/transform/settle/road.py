@@ -111,6 +111,7 @@ class Settled:
     known: Mapping[str, Mapping[str, Mapping[str, int]]] = field(
         default_factory=dict
     )  # entity → rule of `known_as` → outcome → rows
+    astray: tuple[str, ...] = ()  # rows that `scope` does not let be written, and that would be, in words
 
 
 def provisional(plan: int) -> int:

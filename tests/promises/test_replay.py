@@ -1,0 +1,208 @@
+"""Quarantine → fix → replay: the same rows under the same identity, once each, with every proof (F14)."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runs import Done, World, balance, bare, is_one_clear_paragraph
+
+TARGET = (
+    "CREATE TABLE accounts(id TEXT PRIMARY KEY, name TEXT NOT NULL, revenue INTEGER, legacy_id TEXT)",
+    "CREATE TABLE contacts(id TEXT PRIMARY KEY, account_id TEXT REFERENCES accounts(id), name TEXT NOT NULL, "
+    "email TEXT UNIQUE, legacy_id TEXT)",
+)
+SOURCE = (
+    "CREATE TABLE companies(id INTEGER PRIMARY KEY, title TEXT, turnover INTEGER)",
+    "INSERT INTO companies VALUES (1, 'Acme', 10), (2, '', 20), (3, 'Cato', 30)",
+    "CREATE TABLE people(id INTEGER PRIMARY KEY, co INTEGER, full_name TEXT, mail TEXT)",
+    "INSERT INTO people VALUES (1, 1, 'Ada', 'ada@acme.io'), (2, 2, 'Bob', 'bob@acme.io'), (3, 2, NULL, 'cy@acme.io'), "
+    "(4, 1, 'Dee', 'ada@acme.io'), (5, 1, '=cmd()', 'not an address')",
+)
+ENTITIES = """
+  accounts:
+    from: companies
+    key: id
+    into: accounts
+    fields: {name: {from: title, check: required}, revenue: turnover, legacy_id: id}
+  contacts:
+    from: people
+    key: id
+    into: contacts
+    fields:
+      account_id: {from: co, ref: accounts}
+      name: {from: full_name, check: required}
+      email: {from: mail, check: email}
+      legacy_id: id
+"""
+CONTACTS = "SELECT legacy_id, name, email FROM contacts ORDER BY legacy_id"
+
+
+def crm(folder: Path) -> World:
+    """Account 2 has no name, so contacts 2 and 3 wait for it; 3 has none either; 4's e-mail only the database refuses; 5's
+    is no address."""
+    folder.mkdir(exist_ok=True)
+    return bare(folder, SOURCE, TARGET, ENTITIES, source_more=", nulls: ['']")
+
+
+class Fixing:
+    """A run, its exported rows, and what a person makes of them."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.run = str(world.run()["run"])
+        self.folder = world.folder / "fix"
+        self.export()
+
+    def export(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        assert self.world.command("quarantine", "export", self.run, str(self.folder)).code == 0
+
+    def edit(self, entity: str, change: Callable[[dict[str, str]], Any]) -> None:
+        path = self.folder / f"{entity}.csv"
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        names = list(rows[0])
+        for row in rows:
+            change(row)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def set(self, entity: str, key: int, **cells: str) -> None:
+        self.edit(entity, lambda row: row["_key"] == f'["{key}"]' and row.update(cells))
+
+    def replay(self, *more: str, files: str = "") -> Done:
+        return self.world.command("quarantine", "replay", self.run, "--from", str(self.folder / files), *more)
+
+    def replayed(self) -> dict[str, Any]:
+        done = self.replay("--json")
+        assert done.code == 0, done.out + done.err
+        document: dict[str, Any] = done.document
+        return document
+
+
+@pytest.fixture
+def fixing(tmp_path: Path) -> Fixing:
+    return Fixing(crm(tmp_path / "crm"))
+
+
+@pytest.mark.fineprint(14)
+@pytest.mark.promise(10)
+def test_f14_p10_corrected_rows_are_loaded_and_those_that_waited_follow(fixing: Fixing) -> None:
+    """Same identity, only the rows corrected; the balance, the quarantine and the report of the run follow."""
+    world = fixing.world
+    before = world.target.rows(CONTACTS)
+    assert world.codes("contacts") == {
+        '["2"]': ["parent_quarantined"], '["3"]': ["parent_quarantined", "required"],
+        '["4"]': ["db_unique"], '["5"]': ["email_syntax"],
+    }  # fmt: skip
+    fixing.set("accounts", 2, title="Bolt")
+    fixing.set("contacts", 5, mail="eve@acme.io")
+    document = fixing.replayed()
+    assert document["corrected"] == {"accounts": 1, "contacts": 1}
+    assert world.target.rows("SELECT legacy_id, name, revenue FROM accounts ORDER BY 1") == [
+        ("1", "Acme", 10), ("2", "Bolt", 20), ("3", "Cato", 30),
+    ]  # fmt: skip
+    assert world.target.rows(CONTACTS) == [
+        *before, ("2", "Bob", "bob@acme.io"), ("5", "=cmd()", "eve@acme.io"),
+    ]  # fmt: skip
+    assert world.codes("contacts") == {'["3"]': ["required"], '["4"]': ["db_unique"]}
+    assert world.codes("accounts") == {}
+    for told in (document, world.command("status", fixing.run, "--json").document):
+        assert balance(told, "contacts")["loaded"] == 3
+        assert balance(told, "contacts")["quarantined"] == 2
+        assert balance(told, "accounts")["loaded"] == 3
+    report = world.command("report", fixing.run, "--json").document
+    assert report["balances"]["contacts"]["loaded"] == 3
+    assert [(r["corrected"], r["loaded"]) for r in report["replays"]] == [(2, 3)]
+    assert {(q["entity"], q["code"]) for q in report["quarantine"]} == {
+        ("contacts", "required"), ("contacts", "db_unique"),
+    }  # fmt: skip
+    assert world.command("verify", fixing.run).code == 0
+
+
+@pytest.mark.fineprint(14)
+def test_f14_a_file_is_carried_out_once_and_what_fails_again_stays_with_its_new_reason(
+    fixing: Fixing,
+) -> None:
+    world = fixing.world
+    fixing.set("accounts", 2, title="Bolt")
+    fixing.set("contacts", 4, mail="nowhere")  # was refused by the database, is no address now
+    fixing.set("contacts", 3, full_name="Cy")
+    first = fixing.replayed()
+    assert world.codes("contacts") == {'["4"]': ["email_syntax"], '["5"]': ["email_syntax"]}
+    [left] = [r for r in world.quarantine(fixing.run) if r["key"] == '["4"]']
+    assert left["row"]["mail"] == "nowhere"  # as it was corrected
+    again = fixing.replayed()
+    assert (again["done_before"], again["replay"]) == (True, first["replay"])
+    fixing.set("contacts", 3, full_name="Cyrus")
+    is_one_clear_paragraph(fixing.replay().err, "out of date", "contacts.csv, line", "export")
+    fixing.export()
+    fixing.set("contacts", 4, mail="dee@acme.io")
+    second = fixing.replayed()
+    assert second["replay"] == f"{fixing.run}-r2"
+    assert [r[0] for r in world.target.rows(CONTACTS)] == ["1", "2", "3", "4"]
+    assert world.codes("contacts") == {'["5"]': ["email_syntax"]}
+    assert world.command("verify", fixing.run).code == 0
+
+
+@pytest.mark.fineprint(14)
+def test_f14_the_next_run_knows_the_correction_until_the_source_row_changes(fixing: Fixing) -> None:
+    """A stored patch on (system, entity, key, source hash): the bad value is still at the source, and the row unchanged."""
+    world = fixing.world
+    fixing.set("accounts", 2, title="Bolt")
+    fixing.replayed()
+    planned = world.command("plan", str(world.mapping), "--json").document
+    assert planned["entities"]["accounts"]["unchanged"] == 3
+    again = world.run()
+    assert balance(again, "accounts") == {
+        "in": 3, "loaded": 0, "unchanged": 3, "merged": 0, "quarantined": 0, "excluded": 0,
+    }  # fmt: skip
+    assert world.target.one("SELECT count(*) FROM accounts") == 3
+    fixing.set("contacts", 5, mail="eve@acme.io")
+    is_one_clear_paragraph(fixing.replay().err, "newer", "export")
+    world.source.run(
+        "UPDATE companies SET turnover = 21 WHERE id = 2"
+    )  # another row now: it speaks for itself
+    world.run()
+    assert world.codes("accounts") == {'["2"]': ["required"]}
+    world.source.run("UPDATE companies SET title = 'Bolt', turnover = 20 WHERE id = 2")  # as it was corrected
+    assert balance(world.run(), "accounts")["unchanged"] == 3
+
+
+@pytest.mark.fineprint(14)
+def test_f14_a_rollback_takes_replayed_rows_back_too(fixing: Fixing) -> None:
+    world = fixing.world
+    fixing.set("accounts", 2, title="Bolt")
+    replay = fixing.replayed()["replay"]
+    seen = world.command("rollback", fixing.run, "--preview", "--json").document
+    assert seen["conflicts"] == []
+    assert world.target.one("SELECT count(*) FROM accounts") == 3
+    done = world.command("rollback", fixing.run, "--yes", "--json")
+    assert done.code == 0, done.out
+    assert [r["run"] for r in done.document["replays"]] == [replay]
+    assert done.document["proof"]["passed"]
+    assert world.target.rows("SELECT * FROM accounts") == []
+    assert world.target.rows("SELECT * FROM _migrate_crosswalk") == []
+    is_one_clear_paragraph(fixing.replay().err, "rolled back")
+    assert balance(world.run(), "accounts")["loaded"] == 3  # the correction is kept
+    assert world.target.one("SELECT name FROM accounts WHERE legacy_id = '2'") == "Bolt"
+
+
+@pytest.mark.fineprint(14)
+def test_f14_a_replay_undone_by_itself_takes_its_corrections_back(fixing: Fixing) -> None:
+    world = fixing.world
+    fixing.set("accounts", 2, title="Bolt")
+    replay = fixing.replayed()["replay"]
+    assert world.command("rollback", replay, "--yes").code == 0
+    assert world.target.one("SELECT count(*) FROM accounts") == 2
+    assert balance(world.command("status", fixing.run, "--json").document, "accounts")["quarantined"] == 1
+    world.run()
+    assert world.codes("accounts") == {'["2"]': ["required"]}
