@@ -54,6 +54,7 @@ MEANINGS = {
     "known_already": "is somebody who is known already in another table",
     "known_ambiguous": "is known already in another table, as more than one row",
     "known_quarantined": "is known as a row that is in quarantine",
+    "merge_circle": "would be above itself, for rows above and below it became one",
     "merged_quarantined": "would be part of a row that is in quarantine",
     "key_not_unique": "shares its key with another row",
     "match_ambiguous": "matches more than one target row",

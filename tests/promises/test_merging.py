@@ -144,6 +144,42 @@ def test_a_quarantined_survivor_takes_its_group_along(tmp_path: Path) -> None:
     assert small.target.one("SELECT count(*) FROM accounts") == 2
 
 
+@pytest.mark.fineprint(13)
+@pytest.mark.parametrize(
+    ("up", "parents"),
+    [
+        # 2 and 3 become part of 1. What stands above itself at the source already is no merge's doing.
+        ({"1": "2", "4": "5", "5": "4"}, {"Acme Limited": None, "Bolt": "Cog", "Cog": "Bolt"}),
+        ({"1": "4", "4": "5", "5": "3"}, {"Acme Limited": None, "Bolt": "Cog", "Cog": "Acme Limited"}),
+    ],
+)
+def test_a_merge_that_closes_a_circle_leaves_nobody_above_himself(
+    tmp_path: Path, up: dict[str, str], parents: dict[str, str | None]
+) -> None:
+    entities = MAPPED.replace(
+        "name: company_name,", "name: company_name, parent: {from: up, ref: accounts},", 1
+    )
+    small = world(tmp_path, entities)
+    small.source.run(
+        "ALTER TABLE companies ADD COLUMN up TEXT",
+        *(f"UPDATE companies SET up = '{parent}' WHERE id = '{key}'" for key, parent in up.items()),
+    )
+    small.target.run("ALTER TABLE accounts ADD COLUMN parent TEXT REFERENCES accounts(id)")
+    assert small.run()["state"] == "verified"
+    found = small.target.rows("SELECT a.name, p.name FROM accounts a LEFT JOIN accounts p ON p.id = a.parent")
+    assert dict(found) == parents
+
+
+def test_rules_that_compare_all_with_all_are_refused_at_plan_with_the_number_of_pairs(tmp_path: Path) -> None:
+    entities = MAPPED.replace("same: [[phone], [name, city]]", "similar: {city: text}")
+    small = world(tmp_path, entities)
+    small.source.fill("companies", [(f"m{n}", "X", "Leeds", None, None, None) for n in range(2200)])
+    done = small.command("plan", str(small.write()), "--json")
+    assert done.code == 2
+    assert "would compare all rows with all: 2,429,910 pairs" in done.error["message"]
+    assert small.target.one("SELECT count(*) FROM accounts") == 0
+
+
 def test_rolling_back_leaves_nothing_of_a_merge(tmp_path: Path) -> None:
     small = world(tmp_path)
     run = small.run()["run"]

@@ -20,6 +20,7 @@ import duckdb
 from migrate import failpoints
 from migrate.duck import count, literal, workspace
 from migrate.parts import RID_SHIFT, stream_rows
+from migrate.transform.settle.circles import cut_circles
 from migrate.transform.settle.doubles import one_row_per_match
 from migrate.transform.settle.known import known_counts, leave_known, no_one_known, share_fates_of_known
 from migrate.transform.settle.merged import collect_merged, share_fates
@@ -73,6 +74,7 @@ def settle(
         resolve_named(db, roads, targets, systems, names or {})
         for road in roads:
             keys_and_uniques(db, road)
+        cut_circles(db, roads)
         for road in roads:
             decide_operations(db, road, targets.get(road.into))
             leave_to_target(db, road, targets.get(road.into))
