@@ -23,7 +23,7 @@ MAX_FILES = 20_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*){0,4}")
 _NAME_LIMIT = 400
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows
-_HINT = "Ask its sender for the file as `migrate report --bundle` wrote it."
+HINT = "Ask its sender for the file as `migrate report --bundle` wrote it."
 
 
 def write_archive(path: Path, files: Mapping[str, bytes]) -> None:
@@ -45,12 +45,12 @@ def read_archive(path: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             files = _entries(archive, len(data), path)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, RuntimeError, OSError) as error:
-        raise Corrupt("this is no whole archive", where=str(path), hint=_HINT) from error
+        raise Corrupt("this is no whole archive", where=str(path), hint=HINT) from error
     if pack(files) != data:
         raise Corrupt(
             "the archive is not as it was written: something lies before, between or behind its files, or it was packed anew",
             where=str(path),
-            hint=_HINT,
+            hint=HINT,
         )
     return files
 
@@ -76,28 +76,28 @@ def _bytes_of(path: Path) -> bytes:
     except OSError as error:
         raise Unreachable(f"the file cannot be read: {error.strerror}", where=str(path)) from error
     if len(data) > LIMIT:
-        raise Corrupt(f"it is larger than any dossier ({LIMIT:,} bytes)", where=str(path), hint=_HINT)
+        raise Corrupt(f"it is larger than any dossier ({LIMIT:,} bytes)", where=str(path), hint=HINT)
     return data
 
 
 def _entries(archive: zipfile.ZipFile, size: int, path: Path) -> dict[str, bytes]:
     infos = archive.infolist()
     if len(infos) > MAX_FILES:
-        raise Corrupt(f"it has {len(infos):,} files, more than any dossier", where=str(path), hint=_HINT)
+        raise Corrupt(f"it has {len(infos):,} files, more than any dossier", where=str(path), hint=HINT)
     room = size
     files: dict[str, bytes] = {}
     for info in infos:
         name = info.orig_filename
         shown = f"{path}: {name[:200]!r}"
         if len(name) > _NAME_LIMIT or not _NAME.fullmatch(name) or name != info.filename:
-            raise Corrupt("a file of this name does not belong into a dossier", where=shown, hint=_HINT)
+            raise Corrupt("a file of this name does not belong into a dossier", where=shown, hint=HINT)
         if name in files:
-            raise Corrupt("the archive has two files of one name", where=shown, hint=_HINT)
+            raise Corrupt("the archive has two files of one name", where=shown, hint=HINT)
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits or info.file_size != info.compress_size:
-            raise Corrupt("this file is packed as no dossier packs it", where=shown, hint=_HINT)
+            raise Corrupt("this file is packed as no dossier packs it", where=shown, hint=HINT)
         room -= info.file_size
         if room < 0:
-            raise Corrupt("its files say that they are larger than the archive", where=shown, hint=_HINT)
+            raise Corrupt("its files say that they are larger than the archive", where=shown, hint=HINT)
         try:
             files[name] = archive.read(info)
         except (zipfile.BadZipFile, EOFError, ValueError) as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from migrate.dossier import backups, layout
-from migrate.dossier.archive import read_archive
+from migrate.dossier.archive import HINT, read_archive
 from migrate.dossier.findings import Findings
 from migrate.errors import Corrupt, MappingError, UsageError
 from migrate.ledger.audit_chain import broken_links
@@ -37,6 +37,14 @@ def check_dossier(path: Path, keys: Keys) -> dict[str, Any]:
     dossier has to be signed by one of them.
 
     Raises Corrupt naming the file that is not as it was written, UsageError (no such file; a newer program's), Unreachable."""
+    try:
+        return _checked(path, keys)
+    except Corrupt as fault:
+        fault.hint = fault.hint or HINT
+        raise
+
+
+def _checked(path: Path, keys: Keys) -> dict[str, Any]:
     files = read_archive(path)
     found = Findings()
     _checksums(files, path, found)

@@ -80,6 +80,7 @@ def refused(path: Path, keys: Keys = NO_KEYS) -> MigrateError:
         api.dossier_verify(path, keys=keys)
     assert caught.value.exit_code == 6
     assert str(path) in caught.value.where
+    assert "Ask its sender" in caught.value.hint
     return caught.value
 
 
@@ -210,6 +211,18 @@ FORGED = {
 def test_a_forger_who_mends_the_checksums_contradicts_the_rest(made: Made, tmp_path: Path, name: str) -> None:
     fault = refused(rewritten(made, tmp_path, FORGED[name], sums=True))
     assert fault.where.endswith(f": {'audit.jsonl' if name == 'dossier.json' else name}")
+
+
+def test_an_entry_of_the_audit_chain_is_neither_edited_nor_taken_out(made: Made, tmp_path: Path) -> None:
+    """Others than the last and the one that says verified: nothing but the chain itself holds those."""
+    edited = rewritten(made, tmp_path, _edit(layout.AUDIT, b'"at":"2', b'"at":"3'), sums=True)
+    assert "entry 1 was changed" in refused(edited).message
+
+    def without_the_first(content: dict[str, bytes]) -> None:
+        content[layout.AUDIT] = content[layout.AUDIT].partition(b"\n")[2]
+
+    cut = rewritten(made, tmp_path, without_the_first, sums=True)
+    assert "entry 1 is missing" in refused(cut).message
 
 
 def test_a_forged_manifest_or_verdict_is_named(made: Made, tmp_path: Path) -> None:
