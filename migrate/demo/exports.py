@@ -11,12 +11,6 @@ from migrate.demo.source import PROSPECTS, Acme
 from migrate.demo.words import COUNTRY, PLACE, TRADE
 
 HEADER = "Id;Firm;Contact;E-Mail;Country;Interest;Value;Received"
-CUSTOMERS = (
-    "Customer3@own.example",
-    "customer17@OWN.example",
-    "customer40@own.example",
-    "customer77@own.example",
-)
 KNOWN_ALREADY = ("lead1@known.example", "lead2@known.example")  # leads that our CRM has, in other capitals
 CUSTOMERS = ("Customer7@Own.example", "customer23@own.example")  # prospects who are contacts of our CRM
 
@@ -64,8 +58,6 @@ def _spoilt(records: list[list[str]]) -> list[list[str]]:
     records[115][3] = ""
     records[116][7], records[117][7] = "31.2.2026", "soon"
     records[118][4] = "Atlantis"
-    for record, address in zip(records[119:123], CUSTOMERS, strict=True):
-        record[3] = address  # a contact of our CRM: no lead, but a customer
     for first, second in zip(records[130:136], records[140:146], strict=True):
         second[1:4] = [first[1].upper(), first[2], first[3].title()]  # the same prospect, typed in twice
     records[146][3], records[147][3] = "ada@", "none@none.com"  # nobody is there
