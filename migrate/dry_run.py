@@ -37,11 +37,13 @@ from migrate.stages.transform import transform
 from migrate.state.accounts import accounts, with_names
 from migrate.state.counts import entity_counts, settled_counts
 from migrate.state.created import declared_target
+from migrate.state.deciding import lend
 from migrate.state.expected import digests_of
 from migrate.state.fixes import pin_fixes
 from migrate.state.outlook import outlook
 from migrate.state.proven import extracted_rows
 from migrate.state.unused import unused_problems
+from migrate.state.weights import lend_weights
 from migrate.vault.capture import captured_rows
 
 _ALIVE = "alive"  # locked while the plan is being made
@@ -84,6 +86,8 @@ def workplace(mapping: Mapping, home: Path | None) -> Iterator[Path]:
         alive = os.open(folder / _ALIVE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(alive, fcntl.LOCK_EX)
+            lend(root.parent, folder)
+            lend_weights(root.parent, folder, mapping)
             yield folder
         finally:
             os.close(alive)

@@ -33,7 +33,7 @@ from migrate.planning import scratch_url
 from migrate.run import Outcome, run_stage, walk
 from migrate.stages import STAGES
 from migrate.stages.backup import backup_target
-from migrate.state.proven import known_crosswalk, proven_backups
+from migrate.state.proven import known_crosswalk, known_merged, proven_backups
 from migrate.state.records import meta_rows
 from migrate.vault.capture import read_capture
 from migrate.vault.restore import restore_test
@@ -113,6 +113,9 @@ def _seed(ctx: Context, url: str) -> None:
     try:
         copy.create_tables(meta_tables(copy.meta))
         _put(copy, "crosswalk", pq.read_table(crosswalk))
+        merged = known_merged(ctx)
+        if merged is not None:
+            _put(copy, "merged", pq.read_table(merged))
         for rows in meta_rows(ctx.target, "run"):
             _put(copy, "run", rows)
     finally:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from migrate.api.replays import quarantine_replay
     from migrate.api.reports import report
     from migrate.api.restores import backup_restore
+    from migrate.api.reviewing import duplicates_accept, duplicates_list, duplicates_reject
     from migrate.api.rows import trace
     from migrate.api.runs import demo, plan, rollback, run, runs, status, verify
     from migrate.api.schedules import practice_checks, schedule, schedule_units
@@ -40,6 +41,7 @@ _HOMES = {
     "dossiers": ("dossier", "dossier_verify"),
     "drilling": ("drill", "drills"),
     "duplicates": ("duplicates_find",),
+    "reviewing": ("duplicates_accept", "duplicates_list", "duplicates_reject"),
     "schedules": ("practice_checks", "schedule", "schedule_units"),
     "gone": ("gone",),
     "mappings": ("dictionary", "examples"),
@@ -85,7 +87,10 @@ __all__ = [
     "dossier_verify",
     "drill",
     "drills",
+    "duplicates_accept",
     "duplicates_find",
+    "duplicates_list",
+    "duplicates_reject",
     "erase",
     "examples",
     "gone",

@@ -27,6 +27,7 @@ from migrate.model import Table
 from migrate.parts import read_part
 from migrate.rules.matching.finding import SIDE, Found, Given, find
 from migrate.rules.matching.guessed import guessed_kinds
+from migrate.rules.matching.weights import packed, unpacked
 from migrate.vault.capture import Capture, capture
 
 _MEMORY = "1500MB"
@@ -89,7 +90,8 @@ def duplicates_find(
             ],
         )
         if weights is not None and model is None and found.model is not None:
-            _write(Path(weights), json.dumps({"similar": used.similar, "model": found.model}, indent=1))
+            trained = packed(used, found.model, sum(found.rows))
+            _write(Path(weights), json.dumps(trained, indent=1))
         document = _document(found, keys, [t.name for t in tables], used)
     if out is not None:
         _write_pairs(Path(out), document["pairs"])
@@ -214,7 +216,7 @@ def _document(found: Found, keys: _Keys, tables: Sequence[str], rules: Duplicate
         {
             "a": keys(p.a),
             "b": keys(p.b),
-            "probability": round(p.probability, 6),
+            "probability": round(p.probability or 0.0, 6),
             "decided": p.decided,
             "cluster": number[found.clusters[p.a]] if p.decided == "merge" else None,
             "reasons": list(p.reasons),
@@ -264,13 +266,12 @@ def _read_weights(path: Path | str | None, rules: Duplicates) -> dict[str, Any] 
     if path is None or not Path(path).exists():
         return None
     try:
-        known = json.loads(Path(path).read_text(encoding="utf-8"))
-        similar, model = known["similar"], dict(known["model"])
+        model = unpacked(json.loads(Path(path).read_text(encoding="utf-8")), rules)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             "this is no file of weights", where=str(path), hint="Remove it: it is made anew."
         ) from error
-    if similar != dict(rules.similar):
+    if model is None:
         raise UsageError(
             "these weights were trained for other columns, or for other kinds of them",
             where=str(path),

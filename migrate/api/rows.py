@@ -39,13 +39,17 @@ def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[
             raise UsageError(
                 f"the mapping has no entity {entity!r}", hint=f"Entities: {', '.join(ctx.mapping.entities)}."
             )
-        wanted = source_key(key)
+        given = source_key(key)
+        wanted = _stands_for(ctx, entity, given)
         rids = _rids(ctx, entity, wanted)
         crosswalk = _crosswalk(ctx, entity, wanted)
         gone = _gone(ctx, entity, wanted)
         if not rids and crosswalk is None and not gone:
             raise UsageError(f"the run has no row of {entity} with key {wanted}")
         story: list[dict[str, str]] = []
+        if wanted != given:
+            what = f"stands for {wanted}, which it is part of and which is gone"
+            story.append({"stage": "transform", "what": what, "where": entity})
         for rid, where in rids.items():
             story.append(
                 {
@@ -87,6 +91,16 @@ def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[
             "sources": [_source_row(ctx, entity, rid) for rid in rids],
             "target": target,
         }
+
+
+def _stands_for(ctx: Context, entity: str, key: str) -> str:
+    """The key under which the target knows a row that is part of one which is gone; else its own."""
+    path = ctx.folder / "transform" / entity / "merging.parquet"
+    if not path.exists():
+        return key
+    rows = pq.read_table(path)
+    own = rows.filter(pc.and_(pc.equal(rows["key"], key), pc.equal(rows["rid"], rows["into"])))
+    return str(own["into_key"][0]) if own.num_rows else key
 
 
 def _gone(ctx: Context, entity: str, key: str) -> list[dict[str, str]]:

@@ -16,6 +16,7 @@ from migrate.errors import MigrateError, UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.records import UNFINISHED
 from migrate.model import RunInfo, Verdict
+from migrate.opening import mapping_of
 from migrate.report.html.render import FILE_NAME as PAGE
 from migrate.run import migrate
 from migrate.stages import verify as verify_stage
@@ -24,6 +25,7 @@ from migrate.stages.rollback import rollback as roll_back
 from migrate.state.fixes import WITHDRAWN
 from migrate.state.records import writers
 from migrate.state.replays import balances_of, ended_replays, replay_facts, replay_of, replays_of
+from migrate.state.waiting import waiting_counts
 
 
 def run(
@@ -80,20 +82,30 @@ def plan(
 
 
 def status(run: str | None = None, *, home: Path | None = None) -> dict[str, Any]:
-    """Where a run stands; `practice`: drills and scheduled jobs that failed or were missed, of whatever run."""
+    """Where a run stands; `review`: entity → pairs that may be one and still wait for a person; `practice`: drills and scheduled jobs that failed or were missed, of whatever run."""
     with ledger_of(home) as ledger:
         name = run_id(ledger, run)
         shape = _shape(ledger, name)
         report = _report_path(ledger, name)
         place = ledger.path.parent
+        review = _waiting(ledger, name)
     practice = [c for c in practice_checks(place) if not c["passed"]]
     return {
         **shape,
         "resumable": shape["state"] in UNFINISHED,
         "report": report,
         "page": _page_beside(report),
+        "review": review,
         "practice": practice,
     }
+
+
+def _waiting(ledger: Ledger, run: str) -> dict[str, int]:
+    folder, facts = ledger.root / run, ledger.run_facts(run)
+    if not list((folder / "transform").glob("*/review.parquet")):
+        return {}
+    mapping = mapping_of(folder, str(facts["source"]), str(facts.get("base") or ""))
+    return waiting_counts(ledger, run, mapping)
 
 
 def runs(*, home: Path | None = None) -> list[dict[str, Any]]:

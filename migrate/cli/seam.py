@@ -255,6 +255,24 @@ class Api(Protocol):
 
     def drills(self, *, home: Path | None = None, limit: int | None = None) -> dict[str, Any]: ...
 
+    def duplicates_list(
+        self, run: str, *, entity: str | None = None, values: bool = False, home: Path | None = None
+    ) -> dict[str, Any]: ...
+
+    def duplicates_accept(
+        self,
+        run: str,
+        pairs: Sequence[str] = (),
+        *,
+        all_above: float | None = None,
+        entity: str | None = None,
+        home: Path | None = None,
+    ) -> dict[str, Any]: ...
+
+    def duplicates_reject(
+        self, run: str, pairs: Sequence[str], *, entity: str | None = None, home: Path | None = None
+    ) -> dict[str, Any]: ...
+
     def duplicates_find(
         self,
         what: str,

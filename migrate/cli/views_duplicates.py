@@ -33,3 +33,44 @@ def found(console: Console, document: Document, *, limit: int) -> None:
         line(console, f"  and {len(pairs) - limit:,} more: --limit, --json, or --out FILE")
     if document.get("out"):
         path(console, "Pairs", document["out"])
+
+
+_SAID = {"accept": "accepted, for the next run", "reject": "kept apart, for the next run"}
+_EARLIER = {
+    "accept": "accepted before; its values changed since",
+    "reject": "kept apart before; its values changed since",
+}
+
+
+def queue(console: Console, document: Document, *, limit: int) -> None:
+    pairs = document.get("pairs") or []
+    line(
+        console,
+        f"Run {document.get('run')}: {count(document.get('waiting'))} pairs wait for you, {count(document.get('decided'))} are decided.",
+        "bold",
+    )
+    for pair in pairs[:limit]:
+        told = pair.get("probability")
+        says = [
+            "  -  " if told is None else f"{told:.3f}",
+            f"{pair['entity']} {pair['a']} = {pair['b']}",
+            *filter(None, [pair.get("doubt"), _EARLIER.get(pair.get("earlier") or "")]),
+            *filter(None, [_SAID.get(pair.get("said") or "")]),
+        ]
+        line(console, f"{pair['pair']}  {' - '.join(says)}")
+        for side in pair.get("values") or []:
+            sign = "=" if side["equal"] else "|"
+            a, b = ("" if side[s] is None else str(side[s]) for s in ("a", "b"))
+            line(console, f"    {side['field']:20} {a:30} {sign} {b}")
+    if len(pairs) > limit:
+        line(console, f"and {len(pairs) - limit:,} more: --limit, or --json")
+    if document.get("waiting"):
+        line(console, f"Decide: migrate duplicates accept|reject {document.get('run')} PAIR...")
+
+
+def decided(console: Console, document: Document) -> None:
+    made, already = document.get("pairs") or [], document.get("already") or 0
+    what = "are one: the next run merges them" if document.get("decision") == "accept" else "stay two"
+    line(console, f"{len(made):,} pairs {what}." + (f" {already:,} had been decided so." if already else ""))
+    for one in document.get("left") or []:
+        line(console, f"  not decided: {one['pair']} - {one['why']}")

@@ -24,7 +24,7 @@ def append(
     entry = {
         "seq": last.seq + 1 if last else 1,
         "at": at,
-        "who": _who(),
+        "who": who(),
         "event": event,
         "run": run,
         "mapping_digest": mapping_digest,
@@ -72,7 +72,8 @@ def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _who() -> str:
+def who() -> str:
+    """Whoever runs this process, as the system names them."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container whose user id has no name

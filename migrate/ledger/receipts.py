@@ -8,7 +8,7 @@ entity's plan digest) and `target_hash` (the mapped target columns after the las
 `row_hash` (the whole target row after the last pass), by which undo notices edits made since. `mapped`
 says which columns the `target_hash` of a plan is over; `renamed` under which names the crosswalk knew
 rows before a mapping said `was`; `placed` into which tables the rows of an entity went; `created` which tables and columns
-of the target a run made.
+of the target a run made; `merged` which source rows became part of the row of another one (decision 0042).
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from collections.abc import Callable
 
 from migrate.model import Column, Kind, Table, Type
 
-LAYOUT = (
-    4  # 2: mapped, renamed; 3: placed, and rows that are flagged or deleted because they are gone; 4: created
-)
+# 2: mapped, renamed; 3: placed, and rows that are flagged or deleted because they are gone; 4: created; 5: merged
+LAYOUT = 5
 
 _TEXT = Type(Kind.TEXT)
 _INT = Type(Kind.INT, bits=64)
@@ -68,12 +67,23 @@ _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
         ),
         ("system", "entity", "source_key"),
     ),
+    "merged": (
+        (
+            _column("system", _TEXT),
+            _column("entity", _TEXT),
+            _column("source_key", _TEXT),
+            _column("into_key", _TEXT),  # the source key by which the crosswalk knows the row
+            _column("run", _TEXT),
+        ),
+        ("system", "entity", "source_key"),
+    ),
     "journal": (
         (
             _column("run", _TEXT),
             _column("part", _TEXT),
             # rows: before-images of updated rows | crosswalk: its own entries before
             # gone: rows that were deleted because they are gone at the source | forgotten: their crosswalk entries
+            # merged: entries of the table of that name before
             _column("kind", _TEXT),
             _column("entity", _TEXT),
             _column("target_table", _TEXT),

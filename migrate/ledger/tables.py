@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0002"  # newest revision that this program knows
+HEAD = "0003"  # newest revision that this program knows
 
 metadata = sa.MetaData()
 
@@ -133,6 +133,25 @@ job = sa.Table(
     sa.Column("exit_code", sa.Integer),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("facts", sa.JSON, nullable=False),
+)
+
+# What people said of pairs that may be one. Nothing is ever changed: of a pair the newest row counts. Rows are told by
+# keyed hashes (`migrate.state.deciding`): neither their keys nor their values are here.
+decision = sa.Table(
+    "decision",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("pair", sa.Text, nullable=False, index=True),
+    sa.Column("system", sa.Text, nullable=False),
+    sa.Column("entity", sa.Text, nullable=False),  # its first name
+    sa.Column("a", sa.Text, nullable=False),
+    sa.Column("b", sa.Text, nullable=False),
+    sa.Column("columns", sa.JSON, nullable=False),  # names of what was compared
+    sa.Column("content", sa.Text, nullable=False),  # of these columns in both rows
+    sa.Column("decision", sa.Text, nullable=False),  # accept | reject
+    sa.Column("run", sa.Text, nullable=False),  # whose queue it was
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
 )
 
 audit = sa.Table(

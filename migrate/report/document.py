@@ -47,7 +47,7 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
     used, unused), `kept` (rows that a rollback left alone), `replays` (runs that sent corrected rows again: run, state, corrected, loaded, quarantined), `columns` (unmapped, empty, rare: source columns and how far they are filled), `stale` (ENTITY.FIELD → rows, amount, sum), `known_as` (entity → then, rows, rules, shared: rows that are somebody who is known already), `quality` (entity → rows and scores, as `migrate.state.quality` gives them), `archived` (entity → rows and the backup in which retention keeps them), `created` (tables and columns, in words), `gone` (entity → known, gone, left_out, verdict → rows of earlier runs), `conflicts`
     (entity → kept, overwritten, quarantined: rows that changed on both sides), `started`, `ended` (ISO 8601 UTC or datetime), `exit_code`, `plan`,
     `stopped_by` (message, where, kept, hint of an error), `incomplete` (why parts are missing), `duplicates` (entity → merged, clusters, largest, review, placeholders), `policy` (budgets), `drills` (newest first), `digests`, `dictionary` (as `migrate.report.dictionary.brief` gives it), `glossary`, `checks` (evidence of `migrate.rules.totals`), `quarantine` (dicts of entity, field,
-    code, count), `events` (name → count), `profile` (masked by whoever made it), `backups`, `timings`
+    code, count), `review` (entity → pairs that may be one and wait for a person), `events` (name → count), `profile` (masked by whoever made it), `backups`, `timings`
     (name → seconds), `peak_mb`, `environment`. Raises UsageError where the run's shape is incomplete."""
     missing = [key for key in ("run", "mapping", "state") if not facts.get(key)]
     if missing:
@@ -88,6 +88,7 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         "quarantine": quarantine_counts(facts.get("quarantine") or ()),
         "duplicates": plain(_mapping(facts.get("duplicates"))),
         "policy": plain(_mapping(facts.get("policy"))),
+        "review": {str(k): int(v) for k, v in sorted(_mapping(facts.get("review")).items())},
         "verdicts": verdicts,
         "checks": [only(c, _CHECK) for c in facts.get("checks") or ()],
         "stages": stages,

@@ -56,6 +56,7 @@ MEANINGS = {
     "known_quarantined": "is known as a row that is in quarantine",
     "merge_circle": "would be above itself, for rows above and below it became one",
     "merged_quarantined": "would be part of a row that is in quarantine",
+    "merged_rejected": "would be part of a row that the target refused",
     "key_not_unique": "shares its key with another row",
     "match_ambiguous": "matches more than one target row",
     "duplicate_in_target": "is in the target already, by what it is like",

@@ -265,6 +265,21 @@ def _caught(console: Console, known: Mapping[str, Any]) -> None:
 
 
 def _needs_a_human(console: Console, known: Mapping[str, Any]) -> None:
+    _rows_to_correct(console, known)
+    review_lines(console, known.get("review") or {}, f"{clean(known.get('run'))}{_home_option(known)}")
+
+
+def review_lines(console: Console, review: Mapping[str, int], run: str) -> None:
+    """Pairs that may be one; nothing where there are none. `run`: as a command names it."""
+    if not review:
+        return
+    where = ", ".join(f"{clean(name)} {n:,}" for name, n in review.items())
+    line(console, f"Needs a human: {sum(review.values()):,} pairs of rows that may be one ({where})", "bold")
+    console.print(Text(f"Look: migrate duplicates list {run}"), soft_wrap=True)
+    console.print()
+
+
+def _rows_to_correct(console: Console, known: Mapping[str, Any]) -> None:
     counts = quarantine_counts(known.get("quarantine") or ())
     # Rows of a split table that fit no road are in no entity's balance.
     waiting = total(known.get("balances") or {})["quarantined"] + sum(

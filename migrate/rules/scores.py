@@ -15,7 +15,7 @@ from migrate.mapping.model import Entity
 
 DIMENSIONS = ("completeness", "validity", "uniqueness", "timeliness", "consistency")
 _UNIQUENESS = frozenset(
-    ("unique", "key_not_unique", "match_conflict", "match_ambiguous", "merged_quarantined")
+    ("unique", "key_not_unique", "match_conflict", "match_ambiguous", "merged_quarantined", "merged_rejected")
 )
 _CONSISTENCY = frozenset((
     "not_before", "not_after", "expr", "ref_missing", "ref_ambiguous", "find_missing", "find_ambiguous", "parent_quarantined",

@@ -22,7 +22,7 @@ from migrate.retry import retried
 from migrate.stages.result import Result
 from migrate.state.created import tables_there, without
 from migrate.state.identity import in_names_of
-from migrate.state.proven import CROSSWALK
+from migrate.state.proven import CROSSWALK, MERGED
 from migrate.vault.capture import Capture, capture, read_capture
 from migrate.vault.reader import open_backup
 from migrate.vault.writer import write_backup
@@ -61,10 +61,10 @@ def backup_target(ctx: Context) -> int:
 
 
 def capture_target(ctx: Context) -> Capture:
-    """The touched tables and, in the same snapshot, our own crosswalk as earlier runs left it. Tables that this run is
+    """The touched tables and, in the same snapshot, our own crosswalk and what was merged, as earlier runs left them. Tables that this run is
     to create are not there, and there is nothing of them to back up."""
     folder = ctx.room("target")
-    crosswalk = ctx.target.meta("crosswalk")
+    ours = {"crosswalk": CROSSWALK, "merged": MERGED}
     touched = tables_there(ctx)
     declared = without(ctx.target.schema(ctx.plan.touched), ctx.plan.creates)
     if schema_digest(declared) != ctx.plan.target_schema:
@@ -75,7 +75,7 @@ def capture_target(ctx: Context) -> Capture:
             kept="Nothing was loaded.",
             hint="Run again with --fresh to plan anew.",
         )
-    known = crosswalk in ctx.target.schema([crosswalk]).table_names
+    there = ctx.target.schema([ctx.target.meta(name) for name in ours]).table_names
     return capture(
         ctx.target,
         touched,
@@ -83,15 +83,19 @@ def capture_target(ctx: Context) -> Capture:
         advance=ctx.progress.advance,
         point="backup.target",
         workers=ctx.workers,
-        beside={crosswalk: partial(_keep_crosswalk, ctx, folder / CROSSWALK)} if known else {},
+        beside={
+            ctx.target.meta(name): partial(_keep_ours, ctx, name, folder / file)
+            for name, file in ours.items()
+            if ctx.target.meta(name) in there
+        },
     )
 
 
-def _keep_crosswalk(ctx: Context, path: Path, stored: Table, batches: Iterator[pa.RecordBatch]) -> None:
+def _keep_ours(ctx: Context, name: str, path: Path, stored: Table, batches: Iterator[pa.RecordBatch]) -> None:
     """What earlier runs loaded, as transform and load look it up, under the names that the mapping has now."""
-    declared = meta_table("crosswalk", ctx.target.meta)
+    declared = meta_table(name, ctx.target.meta)
     rows = (ctx.target.as_declared(pa.Table.from_batches([b]), stored, declared) for b in batches)
-    stream_rows((in_names_of(ctx.mapping, r) for r in rows), path, point="backup.crosswalk")
+    stream_rows((in_names_of(ctx.mapping, r) for r in rows), path, point=f"backup.{name}")
 
 
 def _store(
@@ -149,7 +153,7 @@ def _store(
         raise GateClosed("the backup does not hold every part", where=written.id, kept="Nothing was loaded.")
     failpoints.hit("backup.manifest_written")
     ctx.ledger.put_backup(written, sha256)
-    crosswalk = folder / CROSSWALK
+    kept = {"crosswalk_sha256": folder / CROSSWALK, "merged_sha256": folder / MERGED}
     ctx.ledger.put_checkpoint(
         ctx.run,
         NAME,
@@ -160,7 +164,7 @@ def _store(
             "backup": written.id,
             "manifest_sha256": sha256,
             "role": role,
-            "crosswalk_sha256": sha256_file(crosswalk) if crosswalk.exists() else None,
+            **{fact: sha256_file(path) if path.exists() else None for fact, path in kept.items()},
         },
     )
     failpoints.hit("backup.checkpointed")

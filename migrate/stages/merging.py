@@ -1,8 +1,8 @@
-"""Rows of one entity that are one and the same become one, before anybody settles their fates (decision 0038).
+"""Rows of one entity that are one and the same become one, before anybody settles their fates (decisions 0038, 0041, 0042).
 
 Reads `unmerged-NNNNN.parquet`, as `apply` left them, and writes in the entity's folder: `rows-NNNNN.parquet`, survivors
 with what survived; `merging.parquet` (rid, key, into, into_key), the others; `lineage.parquet` (into, field, rid, key), the
-row that gave a value which is not the survivor's own; `review.parquet` (a, b, probability, reasons, doubt), pairs for a person;
+row that gave a value which is not the survivor's own; `review.parquet`, pairs for a person (see `migrate.state.waiting`);
 `placeholders.json`, keys that so many share; `weights.json`, what similarity was trained to.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 
 from migrate import failpoints
 from migrate.context import Context
-from migrate.duck import literal, parquet, workspace
+from migrate.duck import workspace
 from migrate.durable import write_bytes
 from migrate.mapping.duplicates import Duplicates
 from migrate.mapping.model import Entity
@@ -32,10 +33,12 @@ from migrate.rules.matching.consents import Withheld, most_restrictive
 from migrate.rules.matching.finding import Found, Given, find
 from migrate.rules.matching.survivorship import survive
 from migrate.stages.compared import compared_texts, read_compared
+from migrate.stages.merging_before import Rows, collect_known, names_of, told_before
+from migrate.state.waiting import REVIEW, UNMERGED, review_rows
+from migrate.state.weights import keep_weights, known_weights, weights_file
 from migrate.transform.consent import WITHHELD
 from migrate.transform.findings import EVENTS
 
-UNMERGED = "unmerged"
 _MEMORY = "1GB"
 _MERGING: list[pa.Field[Any]] = [
     pa.field("rid", pa.int64()),
@@ -49,13 +52,6 @@ _LINEAGE: list[pa.Field[Any]] = [
     pa.field("rid", pa.int64()),
     pa.field("key", pa.string()),
 ]
-_REVIEW: list[pa.Field[Any]] = [
-    pa.field("a", pa.string()),
-    pa.field("b", pa.string()),
-    pa.field("probability", pa.float64()),
-    pa.field("reasons", pa.string()),
-    pa.field("doubt", pa.string()),
-]
 
 
 def rows_kind(entity: Entity) -> str:
@@ -68,7 +64,12 @@ def outputs(folder: Path, entity: Entity) -> list[Path]:
     if entity.duplicates is None:
         return []
     names = ("merging", "lineage", "review", "merged", *(["events-merged"] if entity.consent else []))
-    return [*sorted(folder.glob("rows-*.parquet")), *(folder / f"{n}.parquet" for n in names)]
+    trained = weights_file(folder)
+    return [
+        *sorted(folder.glob("rows-*.parquet")),
+        *(folder / f"{n}.parquet" for n in names),
+        *([trained] if trained.exists() else []),
+    ]
 
 
 def merge(
@@ -78,59 +79,58 @@ def merge(
     unmerged: Sequence[Path],
     reasons: Sequence[Path],
     crosswalk: Path | None,
+    merged: Path | None,
 ) -> Path:
     """Make the rows of an entity that are one into one; the path of `merging.parquet`. Does the same again, whenever it
-    is called again. `crosswalk`: as it stood in the target's backup.
+    is called again. `crosswalk`, `merged`: what earlier runs loaded and merged, as it stood in the target's backup.
 
-    Raises UsageError for rules that would compare all with all, and where Splink is not installed."""
+    Raises UsageError for rules that would compare all with all, and where Splink is not installed; Corrupt where people
+    decided about pairs and the key of their decisions is gone."""
     rules = entity.duplicates
     assert rules is not None, "only an entity with duplicates is merged"
     folder = ctx.folder / "transform" / entity.name
-    bad = _with_reasons(reasons)
-    rids: list[np.ndarray] = []
-    given = Given(entity.name, rules.columns, _texts(unmerged, rules, table, bad, rids))
+    rows = _rows(unmerged, _with_reasons(reasons))
+    given = Given(entity.name, rules.columns, _texts(unmerged, rules, table, rows))
     with workspace(ctx.room("temp"), memory=_MEMORY) as db:
-        found = find(db, [given], rules, model=_weights(folder))
-    every = np.concatenate(rids) if rids else np.zeros(0, dtype=np.int64)
+        known = collect_known(ctx, db, entity, rows, crosswalk, merged)
+        told = told_before(ctx, entity, table, rows, unmerged, known=known)
+        model = known_weights(ctx, entity, len(rows.rids))
+        found = find(db, [given], rules, model=model, before=told.before)
+        names = names_of(db, found.clusters) if known else {}
     failpoints.hit("transform.duplicates.found")
-    members = _members(unmerged, every[np.array(sorted(found.clusters), dtype=np.int64)])
-    groups, loaded = _groups(ctx, entity, found, every, members, crosswalk)
-    survived = survive(members, groups, list(entity.fields), rules)
+    members = _members(unmerged, rows.rids[np.array(sorted({*found.clusters, *names}), dtype=np.int64)])
+    groups = _groups(found, rows, members, names)
+    merging = [row for group in groups for row in group.merging(members)]
+    whole = [group for group in groups if group.into is None]
+    places_of = [g.places for g in whole]
+    survived = survive(members, places_of, list(entity.fields), rules)
     withheld: list[Withheld] = []
-    if entity.consent is not None and groups:
+    if entity.consent is not None and whole:
         survived, withheld = most_restrictive(
-            members, groups, entity.consent, consented_fields(entity), survived
+            members, places_of, entity.consent, consented_fields(entity), survived
         )
-    golden = _with_hashes(survived.rows, members, groups)
+    golden = _with_hashes(_under_their_names(survived.rows, whole), members, places_of)
     ids: list[Any] = members["__rid"].to_pylist()
     keys: list[Any] = members["__key"].to_pylist()
     if entity.consent is not None:
         # Of the survivor, which is the row that is written without it.
-        into = {i: group[0] for group in groups for i in group}
+        into = {i: places[0] for places in places_of for i in places}
         events = [(ids[into[i]], fld, WITHHELD, text) for i, fld, text in withheld]
         write_rows(_table(events, list(EVENTS)), folder / "events-merged.parquet", point="transform.events")
-    merging = [(ids[i], keys[i], ids[g[0]], keys[g[0]]) for g in groups for i in g[1:]]
     lineage = [
-        (ids[group[0]], fld, ids[place] if place >= 0 else None, keys[place] if place >= 0 else None)
+        (ids[group.places[0]], fld, ids[place] if place >= 0 else None, keys[place] if place >= 0 else None)
         for fld, places in survived.lineage.items()
-        for group, place in zip(groups, places, strict=True)
-        if place != group[0]
+        for group, place in zip(whole, places, strict=True)
+        if place != group.places[0]
     ]
-    _rewrite(unmerged, golden, {row[0] for row in merging})
+    _rewrite(unmerged, golden, {rid for rid, _, into, _ in merging if rid != into})
     write_rows(_table(lineage, _LINEAGE), folder / "lineage.parquet", point="transform.lineage")
-    write_rows(
-        _table(_reviewed(found, every, unmerged, loaded), _REVIEW),
-        folder / "review.parquet",
-        point="transform.review",
-    )
+    reviewed = review_rows(ctx, entity, table, found, rows.keys, rows.rids, unmerged, told.stale)
+    write_rows(_table(reviewed, REVIEW), folder / "review.parquet", point="transform.review")
     crowded = [{"columns": p.columns, "values": p.values, "rows": p.rows} for p in found.placeholders]
     write_bytes(folder / "placeholders.json", json.dumps(crowded).encode(), point="transform.placeholders")
     if found.model is not None:
-        write_bytes(
-            folder / "weights.json",
-            json.dumps({"similar": rules.similar, "model": found.model}).encode(),
-            point="transform.weights",
-        )
+        keep_weights(folder, rules, found.model, len(rows.rids))
     path = folder / "merging.parquet"
     write_rows(_table(merging, _MERGING), path, point="transform.merging")
     return path
@@ -151,21 +151,27 @@ def _with_reasons(reasons: Sequence[Path]) -> pa.Array[Any]:
     return pa.concat_arrays(found) if found else pa.array([], pa.int64())
 
 
-def _texts(
-    unmerged: Sequence[Path], rules: Duplicates, table: Table, bad: pa.Array[Any], rids: list[np.ndarray]
-) -> Iterator[pa.Table]:
-    """The compared columns as text, of rows that nothing has spoken against so far; `rids` gets their ids."""
+def _rows(unmerged: Sequence[Path], bad: pa.Array[Any]) -> Rows:
+    good, aside = [], []
+    for path in unmerged:
+        rows = pq.read_table(path, columns=["__rid", "__key"])
+        fine = pc.and_(pc.is_valid(rows["__key"]), pc.invert(pc.is_in(rows["__rid"], bad)))
+        good.append(rows.filter(fine))
+        aside.append(rows.filter(pc.invert(fine)))
+    if not good:
+        return Rows(
+            np.zeros(0, dtype=np.int64), pa.array([], pa.string()), pa.table({"__rid": [], "__key": []})
+        )
+    found = pa.concat_tables(good)
+    return Rows(found["__rid"].to_numpy(), found["__key"].combine_chunks(), pa.concat_tables(aside))
+
+
+def _texts(unmerged: Sequence[Path], rules: Duplicates, table: Table, good: Rows) -> Iterator[pa.Table]:
+    """The compared columns as text, of rows that nothing has spoken against so far, in their order."""
+    wanted = pa.array(good.rids, pa.int64())
     for path in unmerged:
         rows = read_compared(path, rules.columns)
-        good = pc.and_(pc.is_valid(rows["__key"]), pc.invert(pc.is_in(rows["__rid"], bad)))
-        rows = rows.filter(good)
-        rids.append(rows["__rid"].to_numpy())
-        yield compared_texts(rows, rules.columns, table)
-
-
-def _weights(folder: Path) -> dict[str, Any] | None:
-    path = folder / "weights.json"
-    return dict(json.loads(path.read_text())["model"]) if path.exists() else None
+        yield compared_texts(rows.filter(pc.is_in(rows["__rid"], wanted)), rules.columns, table)
 
 
 def _members(unmerged: Sequence[Path], rids: np.ndarray) -> pa.Table:
@@ -178,74 +184,57 @@ def _members(unmerged: Sequence[Path], rids: np.ndarray) -> pa.Table:
     return pa.concat_tables(tables).combine_chunks() if tables else pa.table({"__rid": [], "__key": []})
 
 
-def _groups(
-    ctx: Context,
-    entity: Entity,
-    found: Found,
-    every: np.ndarray,
-    members: pa.Table,
-    crosswalk: Path | None,
-) -> tuple[list[list[int]], list[tuple[str, str]]]:
-    """Places in `members` of the rows of every group, the survivor first; and pairs of keys that are both loaded already,
-    so that nothing is merged of them (F13)."""
+@dataclass(frozen=True)
+class _Group:
+    """Rows that are one, by their places in `members`, the survivor first. `key`: the source key by which the target
+    knows the row, or will. `into`: where that is a row that is set aside itself, its id: all of them are part of it."""
+
+    places: list[int]
+    key: str
+    into: int | None = None
+
+    def merging(self, members: pa.Table) -> list[tuple[int, str, int, str]]:
+        """Its rows of `merging.parquet`. A survivor that stands for a row which is gone is there too, as part of itself."""
+        ids, keys = members["__rid"], members["__key"]
+        first = self.places[0]
+        into = ids[first].as_py() if self.into is None else self.into
+        parts = self.places[1:] if self.into is None else self.places
+        if self.into is None and keys[first].as_py() != self.key:
+            parts = self.places
+        return [(ids[i].as_py(), keys[i].as_py(), into, self.key) for i in parts]
+
+
+def _groups(found: Found, rows: Rows, members: pa.Table, names: dict[int, str]) -> list[_Group]:
+    """`names`: row → the key by which the target knows it already, where it does."""
     ids: list[Any] = members["__rid"].to_pylist()
     keys: list[Any] = members["__key"].to_pylist()
     place = {int(rid): n for n, rid in enumerate(ids)}
-    known = _known(ctx, entity, keys, crosswalk)
     clusters: dict[int, list[int]] = {}
-    for row, name in sorted(found.clusters.items()):
-        clusters.setdefault(name, []).append(place[int(every[row])])
-    groups: list[list[int]] = []
-    loaded: list[tuple[str, str]] = []
+    for row in sorted({*found.clusters, *names}):
+        clusters.setdefault(found.clusters.get(row, row), []).append(row)
+    aside = rows.set_aside()
+    groups: list[_Group] = []
     for cluster in clusters.values():
-        old = [i for i in cluster if keys[i] in known]
-        loaded += [(keys[old[0]], keys[other]) for other in old[1:]]
-        group = [*old[:1], *(i for i in cluster if keys[i] not in known)]
-        if len(group) > 1:
-            groups.append(group)
-    return groups, loaded
-
-
-def _known(ctx: Context, entity: Entity, keys: Sequence[str], crosswalk: Path | None) -> set[str]:
-    if crosswalk is None or not keys:
-        return set()
-    system = ctx.mapping.sources[entity.source].system
-    with workspace(ctx.room("temp")) as db:
-        db.register("asked", pa.table({"key": pa.array(keys, pa.string())}))
-        rows = db.execute(
-            f"SELECT DISTINCT source_key FROM {parquet([crosswalk])} SEMI JOIN asked ON key = source_key "
-            f"WHERE entity = {literal(entity.name)} AND system = {literal(system)}"
-        ).fetchall()
-        db.unregister("asked")
-    return {str(row[0]) for row in rows}
-
-
-def _reviewed(
-    found: Found, every: np.ndarray, unmerged: Sequence[Path], loaded: Sequence[tuple[str, str]]
-) -> list[tuple[Any, ...]]:
-    pairs = [p for p in found.pairs if p.decided == "review"]
-    rids = [(int(every[p.a]), int(every[p.b])) for p in pairs]
-    keys = _keys_of(unmerged, {rid for pair in rids for rid in pair})
-    listed = [
-        (keys[a], keys[b], p.probability, "; ".join(p.reasons), p.doubt)
-        for p, (a, b) in zip(pairs, rids, strict=True)
-    ]
-    return [*listed, *((a, b, None, "", "both are loaded already") for a, b in loaded)]
-
-
-def _keys_of(unmerged: Sequence[Path], rids: set[int]) -> dict[int, str]:
-    found: dict[int, str] = {}
-    wanted = pa.array(sorted(rids), pa.int64())
-    for path in unmerged if rids else ():
-        rows = pq.read_table(path, columns=["__rid", "__key"])
-        rows = rows.filter(pc.is_in(rows["__rid"], wanted))
-        ids: list[Any] = rows["__rid"].to_pylist()
-        keys: list[Any] = rows["__key"].to_pylist()
-        found |= dict(zip(ids, keys, strict=True))
-    return found
+        name = next((names[row] for row in cluster if row in names), None)
+        places = [place[int(rows.rids[row])] for row in cluster]
+        # The row that the crosswalk knows comes first; where that is gone, the first of the others stands for it.
+        places.sort(key=lambda i: (keys[i] != name, i))
+        key = name or keys[places[0]]
+        into = aside.get(key) if keys[places[0]] != key else None
+        if len(places) > 1 or keys[places[0]] != key:
+            groups.append(_Group(places, key, into))
+    return groups
 
 
 # ------------------------------------------------------------------ what is written
+
+
+def _under_their_names(golden: pa.Table, groups: Sequence[_Group]) -> pa.Table:
+    """The survivors under the keys by which the target knows their rows."""
+    if not groups:
+        return golden
+    at = golden.column_names.index("__key")
+    return golden.set_column(at, "__key", pa.array([g.key for g in groups], golden["__key"].type))
 
 
 def _with_hashes(golden: pa.Table, members: pa.Table, groups: Sequence[Sequence[int]]) -> pa.Table:

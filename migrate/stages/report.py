@@ -29,6 +29,7 @@ from migrate.state.filled import column_use
 from migrate.state.quarantine import SPLIT
 from migrate.state.replays import balances_of, open_quarantine, replay_facts
 from migrate.state.unused import unused_problems
+from migrate.state.waiting import waiting_counts
 from migrate.vault.capture import table_folder
 from migrate.vault.verdicts import PROVEN
 
@@ -61,6 +62,7 @@ def facts(
         "exit_code": exit_code,
         "stopped_by": _words_of(error),
         "quarantine": quarantined(ctx, examples=True),
+        "review": waiting_counts(ctx.ledger, ctx.run, ctx.mapping),
         "columns": column_use(ctx),
         "gone": gone_counts(ctx),
         "conflicts": {

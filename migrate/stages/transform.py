@@ -47,10 +47,11 @@ from migrate.state.archived import keep_archived
 from migrate.state.created import declared_target
 from migrate.state.fixed_rows import fixes_file
 from migrate.state.fixes import pin_fixes, pinned_digest, place_fixes
+from migrate.state.deciding import decided_since, look_again
 from migrate.state.gone import decide_gone, gone_file, refuse_too_many
 from migrate.state.identity import first_names
 from migrate.state.lookups import table_lookups
-from migrate.state.proven import known_crosswalk, source_rows, target_rows
+from migrate.state.proven import known_crosswalk, known_merged, source_rows, target_rows
 from migrate.state.quality import quality_scores, stale_deals
 from migrate.state.quarantine import write_quarantine
 from migrate.state.records import meta_rows
@@ -85,6 +86,8 @@ class Files:
 def run(ctx: Context) -> Result:
     pin_fixes(ctx)
     inputs = inputs_digest(ctx)
+    if decided_since(ctx):
+        look_again(ctx)
     if ctx.ledger.checkpoint(ctx.run, NAME, "settled", inputs) is not None and not damaged_parts(ctx, inputs):
         keep_archived(ctx, inputs)
         return Result(resumed=True)
@@ -138,7 +141,13 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
             merging = None
             if entity.duplicates is not None:
                 merging = merge(
-                    ctx, entity, declared.table(entity.into), files.unmerged, files.reasons, known
+                    ctx,
+                    entity,
+                    declared.table(entity.into),
+                    files.unmerged,
+                    files.reasons,
+                    known,
+                    known_merged(ctx),
                 )
             roads.append(_road(ctx, name, entity, files, declared, earlier[name], merging))
             total += seen
@@ -162,6 +171,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
         names=first_names(ctx),
         runs=_own_runs(ctx) if known else (),
         crosswalk=known,
+        merged=known_merged(ctx),
         targets=targets,
         out=ctx.room("transform"),
         temp=ctx.room("temp"),

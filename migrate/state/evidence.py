@@ -15,6 +15,7 @@ from migrate.context import Context
 from migrate.ledger import practice
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.records import BackupRow
+from migrate.state.waiting import waiting_counts
 from migrate.vault.layout import signature_name
 
 DRILLS = 30  # the newest, in a report
@@ -22,20 +23,22 @@ DRILLS = 30  # the newest, in a report
 
 def duplicate_counts(ctx: Context) -> dict[str, dict[str, int]]:
     """Per entity with `duplicates`: `merged` rows, `clusters` they are in with their survivors, `largest` cluster, pairs
-    for `review`, `placeholders` (values that so many share that they say nothing)."""
+    for `review` that nobody has decided since, `placeholders` (values that so many share that they say nothing)."""
     found = {}
+    waiting = waiting_counts(ctx.ledger, ctx.run, ctx.mapping)
     for name, entity in ctx.mapping.entities.items():
         folder = ctx.folder / "transform" / name
         if entity.duplicates is None or not (folder / "merging.parquet").is_file():
             continue
-        into = pq.read_table(folder / "merging.parquet", columns=["into"])["into"]
+        parts = pq.read_table(folder / "merging.parquet", columns=["rid", "into"])
+        into = parts.filter(pc.not_equal(parts["rid"], parts["into"]))["into"]  # no part of itself
         sizes = pc.value_counts(into).field("counts")
         crowded = folder / "placeholders.json"
         found[name] = {
             "merged": len(into),
             "clusters": len(sizes),
             "largest": 1 + int(pc.max(sizes).as_py() or 0) if len(into) else 0,
-            "review": pq.read_metadata(folder / "review.parquet").num_rows,
+            "review": waiting.get(name, 0),
             "placeholders": len(json.loads(crowded.read_text())) if crowded.is_file() else 0,
         }
     return found

@@ -1,7 +1,7 @@
 """Rows that earlier runs loaded and whose source row is gone: which they are, and what the mapping has done with them.
 
 Gone is what the crosswalk knows and the whole snapshot does not have. A row that is there but set aside (quarantine)
-or left out by a rule (`where`) is not gone. `transform/ENTITY/gone.parquet`: key (source key), tkey, verdict,
+or left out by a rule (`where`) is not gone; one that people made part of another one is, for it is no row of its own. `transform/ENTITY/gone.parquet`: key (source key), tkey, verdict,
 row_hash (as the last writer left the row), stands (as it was when the target was backed up). Verdicts:
 
 flag, delete: to be done. keep: the mapping keeps it. Kept though the mapping says otherwise: flagged (an earlier run
@@ -133,8 +133,6 @@ def _collect(ctx: Context, db: duckdb.DuckDBPyConnection, name: str) -> dict[str
     system, _ = identity_of(ctx.mapping, name)
     mine = f"(SELECT * FROM xw WHERE system = {literal(system)} AND entity = {literal(name)})"
     there = f"SELECT key FROM {parquet([folder / 'settled.parquet'])} UNION ALL SELECT key FROM {parquet([folder / 'quarantine.parquet'])}"
-    if (folder / "merged.parquet").exists():
-        there += f" UNION ALL SELECT key FROM {parquet([folder / 'merged.parquet'])}"
     # Of equal rows the number is not in the key of one that a rule left out.
     bare = "->>'$[0]'" if entity.key_is_content else ""
     files = excluded_files(folder)

@@ -12,6 +12,7 @@ from migrate.vault.capture import Capture, Rows, captured_rows, read_capture
 from migrate.vault.reader import Backup, open_backup
 
 CROSSWALK = "crosswalk.parquet"
+MERGED = "merged.parquet"
 
 
 def proven_backups(ctx: Context) -> dict[str, Backup]:
@@ -93,16 +94,21 @@ def known_crosswalk(ctx: Context) -> Path | None:
     """`target/crosswalk.parquet`: what earlier runs loaded, as it stood in the snapshot of the target's backup.
 
     None where no run has loaded anything yet. Raises Corrupt where the file is not the one that was written."""
-    path = ctx.folder / "target" / CROSSWALK
-    recorded = [
-        c.facts.get("crosswalk_sha256")
-        for c in ctx.ledger.checkpoints(ctx.run, "backup")
-        if c.part == "target"
-    ]
+    return _as_read(ctx, CROSSWALK, "crosswalk_sha256")
+
+
+def known_merged(ctx: Context) -> Path | None:
+    """`target/merged.parquet`: which source rows earlier runs made part of the row of another one; else as the crosswalk."""
+    return _as_read(ctx, MERGED, "merged_sha256")
+
+
+def _as_read(ctx: Context, name: str, fact: str) -> Path | None:
+    path = ctx.folder / "target" / name
+    recorded = [c.facts.get(fact) for c in ctx.ledger.checkpoints(ctx.run, "backup") if c.part == "target"]
     found = sha256_file(path) if path.exists() else None
     if recorded and found != recorded[0]:  # a dry run has no backup to record it
         raise Corrupt(
-            "the staged copy of the crosswalk is not the one that was read",
+            "the staged copy of what earlier runs loaded is not the one that was read",
             where=str(path),
             kept="The target and the backups are as they were.",
             hint="Run with --fresh to read it again; if rows were loaded already, roll the run back first.",

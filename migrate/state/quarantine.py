@@ -129,10 +129,12 @@ def _json(value: object) -> object:
 
 
 def write_rejects(ctx: Context, rejects: pa.Table) -> None:
-    """`quarantine/ENTITY.rejects.parquet`: rows that only the database refused, in the same form."""
+    """`quarantine/ENTITY.rejects.parquet`: rows that only the database refused, and those that would have become part
+    of them, in the same form."""
     sources = all_sources(ctx)
     for name in ctx.entities:
-        mine = rejects.filter(pc.equal(rejects["entity"], name)).sort_by("rid")
+        mine = rejects.filter(pc.equal(rejects["entity"], name))
+        mine = pa.concat_tables([mine, _along(ctx, name, mine)]).sort_by("rid")
         details = [f"constraint {o}" if o else "" for o in mine["object"].to_pylist()]
         count = mine.num_rows
         table = pa.table(
@@ -146,3 +148,20 @@ def write_rejects(ctx: Context, rejects: pa.Table) -> None:
         )
         path = ctx.place("quarantine", f"{name}.rejects.parquet")
         write_rows(with_originals(table, entity_rows(ctx, name, sources)), path, point="quarantine")
+
+
+def _along(ctx: Context, name: str, rejects: pa.Table) -> pa.Table:
+    """Rows that were to become part of rejected ones: what becomes of these becomes of them (F13)."""
+    path = ctx.folder / "transform" / name / "merged.parquet"
+    if not path.exists() or not rejects.num_rows:
+        return rejects.schema.empty_table()
+    merged = pq.read_table(path)
+    place = pc.index_in(merged["into"].combine_chunks(), rejects["rid"].combine_chunks())
+    gone = pc.is_valid(place)
+    merged, place = merged.filter(gone), place.filter(gone)
+    rows = rejects.take(place)
+    for column, values in (("rid", merged["rid"]), ("source_key", merged["key"])):
+        at = rows.column_names.index(column)
+        rows = rows.set_column(at, rows.schema.field(at), values.cast(rows.schema.field(at).type))
+    at = rows.column_names.index("code")
+    return rows.set_column(at, rows.schema.field(at), pa.repeat("merged_rejected", rows.num_rows))

@@ -313,6 +313,41 @@ ANSWERS: dict[str, Any] = {
             ],
         }
     },
+    "duplicates_list": {
+        "run": "20261101-120000-abcd",
+        "mapping": "acme",
+        "waiting": 1,
+        "decided": 0,
+        "masked": True,
+        "pairs": [
+            {
+                "entity": "contacts",
+                "pair": "3f2a90c1d4e5b677",
+                "a": '["1"]',
+                "b": '["2"]',
+                "probability": 0.87,
+                "doubt": "",
+                "earlier": "reject",
+                "said": "",
+                "reasons": ["surname nearly equal"],
+                "values": [{"field": "surname", "a": "M… (6)", "b": "M… (5)", "equal": False}],
+            }
+        ],
+    },
+    "duplicates_accept": {
+        "run": "20261101-120000-abcd",
+        "decision": "accept",
+        "pairs": ["3f2a90c1d4e5b677"],
+        "already": 0,
+        "left": [],
+    },
+    "duplicates_reject": {
+        "run": "20261101-120000-abcd",
+        "decision": "reject",
+        "pairs": ["3f2a90c1d4e5b677"],
+        "already": 0,
+        "left": [],
+    },
     "duplicates_find": {
         "tables": ["people"],
         "rows": [3],

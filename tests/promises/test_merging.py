@@ -180,6 +180,55 @@ def test_rules_that_compare_all_with_all_are_refused_at_plan_with_the_number_of_
     assert small.target.one("SELECT count(*) FROM accounts") == 0
 
 
+@pytest.mark.fineprint(13)
+def test_a_row_stays_the_same_row_of_the_target_when_its_survivor_is_gone(tmp_path: Path) -> None:
+    """Also when what was merged is no longer alike, and for children that name a row by a key which is gone."""
+    entities = MAPPED.replace("    into: accounts\n", "    into: accounts\n    match: [phone]\n", 1)
+    small = world(tmp_path, entities)
+    small.run()
+    before = small.target.rows("SELECT id, name FROM accounts ORDER BY id")
+    small.source.run(
+        "DELETE FROM companies WHERE id = '1'",
+        "UPDATE companies SET tel = '0113 5', note = 'on its own' WHERE id = '2'",
+        "UPDATE companies SET town = 'Hull' WHERE id = '3'",
+    )
+    document = small.run()
+    assert balance(document, "accounts") == {
+        "in": 4, "loaded": 1, "unchanged": 2, "merged": 1, "quarantined": 0, "excluded": 0,
+    }  # fmt: skip
+    assert balance(document, "contacts")["unchanged"] == 4
+    assert small.target.rows("SELECT id, name FROM accounts ORDER BY id") == before
+    assert small.target.one("SELECT notes FROM accounts WHERE name = 'Acme Limited'") == "on its own"
+    told = small.command("trace", "latest", "accounts", "2", "--json").document["story"]
+    assert any("update" in step["what"] for step in told)
+    again = small.run()
+    assert balance(again, "accounts")["loaded"] == 0
+    assert small.target.one("SELECT count(*) FROM accounts") == 3
+    small.source.run("INSERT INTO companies VALUES ('1', 'Acme', 'Leeds', '0113 1', 'first', '2024-01-01')")
+    small.run()
+    assert small.target.rows("SELECT id, name FROM accounts ORDER BY id") == before
+    for run in [r["run"] for r in small.command("runs", "--json").document][:4]:
+        assert small.command("rollback", run, "--yes").code in (0, 2)  # 2: a run that wrote nothing
+    assert small.target.one("SELECT count(*) FROM accounts") == 0
+    assert small.target.one("SELECT count(*) FROM _migrate_merged") == 0
+
+
+@pytest.mark.fineprint(13)
+@pytest.mark.fineprint(18)
+def test_rows_that_would_be_part_of_a_row_that_the_target_refuses_are_listed(tmp_path: Path) -> None:
+    small = world(tmp_path)
+    small.target.run(
+        "CREATE TRIGGER no BEFORE INSERT ON accounts WHEN NEW.city = 'Leeds' BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    document = small.run()
+    assert balance(document, "accounts") == {
+        "in": 5, "loaded": 2, "unchanged": 0, "merged": 0, "quarantined": 3, "excluded": 0,
+    }  # fmt: skip
+    codes = small.codes("accounts")
+    assert codes['["2"]'] == codes['["3"]'] == ["merged_rejected"]
+    assert small.target.one("SELECT count(*) FROM _migrate_merged") == 0
+
+
 def test_rolling_back_leaves_nothing_of_a_merge(tmp_path: Path) -> None:
     small = world(tmp_path)
     run = small.run()["run"]

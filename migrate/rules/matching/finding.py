@@ -18,13 +18,16 @@ from migrate.mapping.duplicates import Duplicates, Kind
 from migrate.mapping.shapes import did_you_mean
 from migrate.rules.matching.blocking import AllWithAll, choose
 from migrate.rules.matching.clean import cleaned, not_nothing
-from migrate.rules.matching.clusters import Clusters, Edge, cluster
+from migrate.rules.matching.clusters import Clusters, Edge, Ground, cluster
 from migrate.rules.matching.comparisons import Compared, levels
 from migrate.rules.matching.exact import Placeholder, blank_crowded, same
 from migrate.rules.matching.similar import Model, score
+from migrate.rules.matching.weights import compared_of
 
+KNOWN = "known"  # a table (rid, name) that may be given: rows that are rows of the target already
 SIDE = 1 << 40  # a row's number is its place in its table, of the second table plus this
 EQUAL = 1.0
+UNTOLD = -1.0  # of a pair that only people or earlier runs speak for
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,28 @@ class Given:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two rows by number, why, and what is decided: merge, or review and for what reason."""
+    """Two rows by number, why, and what is decided: merge, review and for what reason, or apart because a person said
+    so. `probability`: None where nothing but an earlier run or a person speaks for the pair."""
 
     a: int
     b: int
-    probability: float
+    probability: float | None
     reasons: tuple[str, ...]
     decided: str
     doubt: str
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was decided about pairs (a < b) before. `loaded`: whether table `known` says which rows of the target rows are
+    already; `accepted`, `rejected`: by a person, who still means these values."""
+
+    loaded: bool = False
+    accepted: frozenset[tuple[int, int]] = frozenset()
+    rejected: frozenset[tuple[int, int]] = frozenset()
+
+
+NOTHING_BEFORE = Before()
 
 
 @dataclass(frozen=True)
@@ -88,15 +105,21 @@ def columns_wanted(
 
 
 def find(
-    db: duckdb.DuckDBPyConnection, tables: Sequence[Given], rules: Duplicates, *, model: Model | None = None
+    db: duckdb.DuckDBPyConnection,
+    tables: Sequence[Given],
+    rules: Duplicates,
+    *,
+    model: Model | None = None,
+    before: Before = NOTHING_BEFORE,
 ) -> Found:
     """Duplicates within one table, or between two. `model`: the weights of an earlier search, which decide the same.
+    `before`: what was decided of pairs of the one table.
 
     Raises UsageError for rules that would compare all with all, and where Splink is not installed."""
     two_sides = len(tables) == 2
     places = _clean(db, tables, rules)
     exact = {c: place for (c, kind), place in places.items() if kind is None}
-    alike = [Compared(c, place, kind) for (c, kind), place in places.items() if kind is not None]
+    alike = compared_of(rules)
     crowded = same(db, rules.same, exact, largest=rules.decide.largest, two_sides=two_sides)
     personal = {one.column: one.place for one in alike if one.kind in ("email", "phone")}
     crowded += blank_crowded(db, personal, largest=rules.decide.largest * (2 if two_sides else 1))
@@ -121,12 +144,18 @@ def find(
         )
         model = None
     edges, reasons = _edges(db, alike, rules, two_sides)
+    edges = _with_earlier(db, edges, before)
+    rows_of_edges = pa.table({"rid": pa.array(sorted({r for e in edges for r in (e.a, e.b)}), pa.int64())})
+    db.register("involved", rows_of_edges)
     clusters = cluster(
         edges,
         merge_above=rules.decide.merge_above,
         largest=rules.decide.largest,
         apart=_apart(db, rules, exact),
+        loaded=_loaded(db) if before.loaded else {},
+        rejected=before.rejected,
     )
+    db.unregister("involved")
     rows = [count(db, f"SELECT count(*) FROM clean WHERE side = {side}") for side in range(len(tables))]
     return Found(
         tuple(rows), _pairs(edges, reasons, clusters), clusters.of, tuple(crowded), compared, possible, model
@@ -138,8 +167,10 @@ def _clean(
 ) -> dict[tuple[str, Kind | None], str]:
     """Table `clean`: rid, side, and a place per column and kind; kind None: for exact keys."""
     exact = dict.fromkeys([*(c for group in rules.same for c in group), *rules.decide.never_differ])
-    wanted: list[tuple[str, Kind | None]] = [*((c, None) for c in exact), *rules.similar.items()]
-    places = {one: f"k{number}" for number, one in enumerate(wanted)}
+    places: dict[tuple[str, Kind | None], str]
+    # What `similar` was trained to names its places: they are the same whatever the exact keys are.
+    places = {(c, None): f"k{number}" for number, c in enumerate(exact)}
+    places |= {(one.column, one.kind): one.place for one in compared_of(rules)}
     own = columns_wanted(rules, [(t.name, t.columns) for t in tables])
     columns = ", ".join(f'"{place}" VARCHAR' for place in places.values())
     db.execute(f"CREATE OR REPLACE TABLE clean(rid BIGINT, side TINYINT, {columns})")
@@ -174,7 +205,7 @@ def _edges(
     for a, b, rule in db.execute(
         "SELECT a, b, string_agg(DISTINCT rule, ', ' ORDER BY rule) FROM equal GROUP BY a, b"
     ).fetchall():
-        edges.append(Edge(a, b, EQUAL, exact=True))
+        edges.append(Edge(a, b, EQUAL, "exact"))
         reasons[a, b] = (f"same {rule}",)
     words = [[step.words for step in levels(one, alike)] for one in alike]
     rows = db.execute(
@@ -203,14 +234,33 @@ def _words(
     return tuple(told)
 
 
+def _with_earlier(db: duckdb.DuckDBPyConnection, edges: Sequence[Edge], before: Before) -> list[Edge]:
+    """Pairs that earlier runs or people made one come in the place of what was found of them now."""
+    one: dict[tuple[int, int], Ground] = dict.fromkeys(sorted(before.accepted), "person")
+    if before.loaded:
+        rows = db.execute(
+            f"SELECT k.first, x.rid FROM {KNOWN} x JOIN (SELECT name, min(rid) AS first FROM {KNOWN} "
+            "GROUP BY name HAVING count(*) > 1) k USING (name) WHERE x.rid <> k.first ORDER BY ALL"
+        ).fetchall()
+        one |= dict.fromkeys([(int(a), int(b)) for a, b in rows], "loaded")
+    if not one:
+        return list(edges)
+    found = {(e.a, e.b): e.probability for e in edges}
+    told = [Edge(a, b, found.get((a, b), UNTOLD), ground) for (a, b), ground in one.items()]
+    return [*told, *(e for e in edges if (e.a, e.b) not in one)]
+
+
+def _loaded(db: duckdb.DuckDBPyConnection) -> dict[int, str]:
+    return dict(db.execute(f"SELECT rid, name FROM {KNOWN} SEMI JOIN involved USING (rid)").fetchall())
+
+
 def _apart(
     db: duckdb.DuckDBPyConnection, rules: Duplicates, exact: Mapping[str, str]
 ) -> dict[int, tuple[str | None, ...]]:
     if not rules.decide.never_differ:
         return {}
     listed = ", ".join(f'"{exact[c]}"' for c in rules.decide.never_differ)
-    involved = "SELECT a AS rid FROM equal UNION SELECT b FROM equal UNION SELECT a FROM alike UNION SELECT b FROM alike"
-    rows: Any = db.execute(f"SELECT rid, {listed} FROM clean SEMI JOIN ({involved}) USING (rid)").fetchall()
+    rows: Any = db.execute(f"SELECT rid, {listed} FROM clean SEMI JOIN involved USING (rid)").fetchall()
     return {row[0]: tuple(row[1:]) for row in rows}
 
 
@@ -220,5 +270,6 @@ def _pairs(
     pairs = []
     for edge in edges:
         decided, doubt = clusters.decided[edge.a, edge.b]
-        pairs.append(Pair(edge.a, edge.b, edge.probability, reasons[edge.a, edge.b], decided, doubt))
-    return tuple(sorted(pairs, key=lambda p: (-p.probability, p.a, p.b)))
+        probability = None if edge.probability == UNTOLD else edge.probability
+        pairs.append(Pair(edge.a, edge.b, probability, reasons.get((edge.a, edge.b), ()), decided, doubt))
+    return tuple(sorted(pairs, key=lambda p: (-(p.probability or 0.0), p.a, p.b)))

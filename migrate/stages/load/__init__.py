@@ -180,9 +180,15 @@ def _lanes(ctx: Context, session: Session, declared: Schema) -> dict[str, Lane]:
             table=declared.table(entity.into),
             state=tuple(state_columns(ctx.mapping, declared.table(entity.into))),
             session=session,
+            members=_members(ctx, name),
         )
         for name, entity in ctx.entities.items()
     }
+
+
+def _members(ctx: Context, name: str) -> pa.Table | None:
+    path = ctx.folder / "transform" / name / "merged.parquet"
+    return pq.read_table(path, columns=["key", "into_key"]) if path.exists() else None
 
 
 def _load(ctx: Context, session: Session, lanes: dict[str, Lane]) -> int:

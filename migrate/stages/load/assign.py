@@ -37,9 +37,10 @@ from migrate.plan_model import EntityPlan
 from migrate.planning import compared_columns, owned_columns
 from migrate.stages.load.existing import raises, yield_to_existing
 from migrate.stages.load.listed import listed_columns
-from migrate.state.proven import known_crosswalk
+from migrate.state.proven import known_crosswalk, known_merged
 from migrate.state.standing import read_old_values, target_file
 from migrate.state.to_load import part_indexes, part_path
+from migrate.transform.settle.merged import parts_that_hold
 
 _TEXT = Type(Kind.TEXT)
 
@@ -88,6 +89,17 @@ def _known_keys(ctx: Context, db: duckdb.DuckDBPyConnection) -> None:
             f"INSERT INTO before SELECT entity, source_key, target_key FROM {parquet([crosswalk])} "
             f"WHERE entity = {literal(name)} AND system = {literal(system)}"
         )
+        if (merged := known_merged(ctx)) is not None:
+            held = parts_that_hold(merged, f"(SELECT * FROM {parquet([crosswalk])})")
+            db.execute(
+                f"""
+                CREATE OR REPLACE TEMP TABLE held AS SELECT b.entity, h.source_key AS key, b.tkey FROM ({held}) h
+                JOIN before b ON b.entity = h.entity AND b.key = h.into_key
+                WHERE h.entity = {literal(name)} AND h.system = {literal(system)};
+                DELETE FROM before b USING held h WHERE h.entity = b.entity AND h.key = b.key;
+                INSERT INTO before SELECT * FROM held;
+                """
+            )
 
 
 def _resolved(ctx: Context, name: str, fields: Sequence[str], rows: str) -> str:

@@ -34,6 +34,11 @@ def rename(session: Session, wanted: Sequence[Rename]) -> None:
             changed = transaction.rewrite(
                 crosswalk, dict(zip(names, one.old, strict=True)), dict(zip(names, one.new, strict=True))
             )
+            transaction.rewrite(
+                session.table("merged"),
+                dict(zip(names, one.old, strict=True)),
+                dict(zip(names, one.new, strict=True)),
+            )
             failpoints.hit("load.names.rewritten")
             if changed != one.rows:
                 raise Drift(

@@ -28,7 +28,8 @@ Reject = tuple[int, str, str | None, str, str]
 
 @dataclass(frozen=True)
 class Lane:
-    """What all parts of one entity have in common. `state` are the columns by which a row is the same as before."""
+    """What all parts of one entity have in common. `state` are the columns by which a row is the same as before;
+    `members` (key, into_key) the rows that became part of others."""
 
     entity: Entity
     plan: EntityPlan
@@ -36,6 +37,7 @@ class Lane:
     table: Table
     state: tuple[str, ...]
     session: Session
+    members: pa.Table | None = None
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -297,6 +299,42 @@ def _crosswalk(
     # A refresh wrote nothing to the row: who wrote it last, and how it stood then, stay as they are.
     kept = ["system", "entity", "source_key", "plan", "source_hash", "target_hash"]
     update_crosswalk(lane, transaction, entries.filter(refresh), kept)
+    if lane.members is not None:
+        _members(lane, transaction, part, entries["source_key"].combine_chunks())
+
+
+def _members(lane: Lane, transaction: Transaction, part: str, keys: pa.Array[Any]) -> None:
+    """Which rows became part of those with these keys: the next run finds the same row of the target for each of them."""
+    assert lane.members is not None, "asked for only where there are any"
+    found = lane.members.filter(pc.is_in(lane.members["into_key"].combine_chunks(), keys))
+    if not found.num_rows:
+        return
+    table, count = lane.session.table("merged"), found.num_rows
+    entries = pa.table(
+        {
+            "system": pa.repeat(lane.system, count),
+            "entity": pa.repeat(lane.entity.name, count),
+            "source_key": found["key"],
+            "into_key": found["into_key"],
+            "run": pa.repeat(lane.session.run, count),
+        }
+    )
+    before = transaction.fetch(
+        table, table.primary_key, entries.select(list(table.primary_key)), list(table.column_names), lock=True
+    )
+    place = pc.index_in(entries["source_key"].combine_chunks(), before["source_key"].combine_chunks())
+    now = before["into_key"].combine_chunks().take(place)
+    there = pc.is_valid(place)
+    moved = pc.and_(there, pc.fill_null(pc.not_equal(entries["into_key"].combine_chunks(), now), False))
+    insert_own(lane.session, transaction, "merged", entries.filter(pc.invert(there)))
+    other = entries.filter(moved)
+    if other.num_rows:  # what they were part of is no longer there
+        was = before.filter(pc.is_in(before["source_key"], other["source_key"].combine_chunks()))
+        journal(lane.session, transaction, part, "merged", lane.entity.name, table.name, was)
+        transaction.update(
+            table, table.primary_key, in_layout(table, other, other.column_names), stop_after=0
+        )
+    failpoints.hit("load.part.merged")
 
 
 def _remember(lane: Lane, transaction: Transaction, part: str, entries: pa.Table) -> None:

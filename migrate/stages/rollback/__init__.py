@@ -202,6 +202,7 @@ def _execute(ctx: Context, undos: Sequence[Undo]) -> None:
         _committed(work, lambda t, one=one: close_cycles(ctx, t, one))
     still_missing(ctx, by_name)
     _restore_crosswalk(work)
+    _restore_merged(work)
 
 
 def _bring_back(steps: Steps) -> int:
@@ -419,6 +420,43 @@ def _restore_crosswalk(steps: Steps) -> None:
         fresh = [undo.updated[k] for k in undo.restores if undo.updated[k] not in had.get(undo.entity, set())]
         for keys in chunks(sorted(fresh)):
             _committed(steps, lambda t, undo=undo, keys=keys: _forget(ctx, t, undo, keys))
+
+
+def _restore_merged(steps: Steps) -> None:
+    """What this run made part of other rows is no longer; of rows that stay for a conflict it is still so."""
+    ctx = steps.ctx
+    for undo in steps.undos:
+        written = undo.inserted | undo.updated
+        kept = pa.array([written[k] for k in undo.conflicts if k in written], pa.string())
+        before = [rows for row, rows in images(ctx, "merged") if row["entity"] == undo.entity]
+        for rows in meta_rows(ctx.target, "merged"):
+            mine = pc.and_(
+                pc.equal(rows["system"], undo.identity[0]), pc.equal(rows["entity"], undo.identity[1])
+            )
+            mine = pc.and_(mine, pc.equal(rows["run"], ctx.run))
+            keys = rows.filter(pc.and_(mine, pc.invert(pc.is_in(rows["into_key"], kept))))
+            names = [str(k) for k in keys["source_key"].to_pylist()]
+            for some in chunks(sorted(names)):
+                _committed(
+                    steps,
+                    lambda t, undo=undo, some=some, before=before: _part_again(ctx, t, undo, some, before),
+                )
+
+
+def _part_again(
+    ctx: Context, transaction: Transaction, undo: Undo, source_keys: Sequence[str], before: Sequence[pa.Table]
+) -> None:
+    """Entries of `merged` go, or become what they were before."""
+    table = meta_table("merged", ctx.target.meta)
+    transaction.delete(table, table.primary_key, _entries(undo, source_keys))
+    for rows in before:
+        chosen = rows.filter(pc.is_in(rows["source_key"], pa.array(list(source_keys), pa.string())))
+        for i, column in enumerate(("system", "entity")):
+            named = pa.repeat(undo.identity[i], chosen.num_rows)
+            chosen = chosen.set_column(chosen.column_names.index(column), column, named)
+        if chosen.num_rows:
+            transaction.insert(table, chosen, stop_after=0)
+    failpoints.hit("rollback.parted")
 
 
 def _mark(ctx: Context) -> None:

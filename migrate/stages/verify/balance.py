@@ -47,10 +47,8 @@ def balance_of(ctx: Context, name: str, expected: Path, crosswalk: Path) -> Verd
     merged = folder / "merged.parquet"
     if merged.exists():
         into = f"SEMI JOIN {known} x ON x.source_key = m.into_key"
-        lost = f'SEMI JOIN {parquet([rejects])} r ON r.rid = m."into"' if rejects.exists() else ""
-        spared = f'ANTI JOIN {parquet([rejects])} r ON r.rid = m."into"' if rejects.exists() else ""
+        spared = f"ANTI JOIN {parquet([rejects])} r ON r.rid = m.rid" if rejects.exists() else ""
         ended.append(f"SELECT m.rid, 'merged' AS place FROM {parquet([merged])} m {into} {spared}")
-        ended += [f"SELECT m.rid, 'quarantined' AS place FROM {parquet([merged])} m {lost}"] if lost else []
     ended += _known(ctx, name, folder, crosswalk)
     came = [f"SELECT {p.index << RID_SHIFT} + i AS rid FROM range({p.rows}) r(i)" for p in parts]
     with workspace(ctx.room("temp")) as db:

@@ -41,6 +41,7 @@ def settle(
     names: Mapping[str, str] | None = None,
     runs: Sequence[str] = (),
     crosswalk: Path | None,
+    merged: Path | None = None,
     targets: Mapping[str, Path],
     out: Path,
     temp: Path,
@@ -50,7 +51,8 @@ def settle(
 
     `systems`: entity → source system, also of entities that have no road in this run but whose rows an
     earlier run may have loaded. `names`: entity → its first name, where it was renamed. `runs`: earlier runs of this
-    mapping. `scope`: the only rows that may be written, where these are not all.
+    mapping. `crosswalk`, `merged`: what earlier runs left of it in the target. `scope`: the only rows that may be written,
+    where these are not all.
 
     known (where `Road.known`): rid, key, outcome, words, place, parent, prid, pkey, tkey: rows that are somebody else.
 
@@ -63,7 +65,7 @@ def settle(
     """
     with workspace(temp) as db:
         collect(db, roads, crosswalk)
-        collect_merged(db, roads)
+        collect_merged(db, roads, systems, merged)
         no_one_known(db)
         doubles = doubles_among(db, systems)
         strangers = strangers_among(db, roads, systems, runs)

@@ -89,7 +89,8 @@ def _known(db: duckdb.DuckDBPyConnection, road: Road, target: Path) -> None:
                CASE WHEN t.tkey IS NULL THEN 'target_gone'
                     WHEN {linked} THEN 'unchanged'
                     WHEN x.origin = '{FLAGGED}' THEN CASE WHEN {edited} THEN {conflict} ELSE {changed} END
-                    WHEN x.source_hash = g.hash AND x.plan = {road.plan} THEN 'unchanged'
+                    WHEN x.source_hash = g.hash AND x.plan = {road.plan} THEN CASE
+                        WHEN g.rid IN (SELECT rid FROM turned WHERE entity = {name}) THEN {again} ELSE 'unchanged' END
                     WHEN x.source_hash IN (g.base, g.hash) AND x.plan = {provisional(road.plan)} THEN {again}
                     WHEN {edited} THEN {conflict}
                     ELSE {changed} END AS verdict, {edited} AS edited

@@ -35,7 +35,7 @@ def test_no_cluster_is_larger_than_the_rules_allow() -> None:
 
 @pytest.mark.promise(26)
 def test_rows_that_differ_where_they_never_may_stay_apart_also_over_a_third() -> None:
-    edges = [Edge(1, 2, 1.0, exact=True), Edge(2, 3, 1.0, exact=True)]
+    edges = [Edge(1, 2, 1.0, ground="exact"), Edge(2, 3, 1.0, ground="exact")]
     of, told = decided(edges, apart={1: ("DE1",), 2: (None,), 3: ("DE2",)})
     assert of[1] == of[2]
     assert 3 not in of
@@ -55,7 +55,7 @@ def test_between_the_thresholds_and_in_doubt_a_person_decides() -> None:
 def test_the_order_of_pairs_changes_nothing_and_every_pair_is_decided(
     given_: list[tuple[int, int, float, bool]], random: object
 ) -> None:
-    edges = list({(a, b): Edge(a, b, p, exact=e) for a, b, p, e in given_}.values())
+    edges = list({(a, b): Edge(a, b, p, ground="exact" if e else "alike") for a, b, p, e in given_}.values())
     first = decided(edges)
     random.shuffle(edges)  # type: ignore[attr-defined]
     assert decided(edges) == first
