@@ -62,7 +62,10 @@ def needs_a_human(document: Document) -> list[Item]:
         if counts.get("review"):
             items.append(
                 Item(
-                    f"pairs of {name} may be the same: a person decides", int(counts["review"]), kind="review"
+                    f"pairs of {name} may be the same: a person decides",
+                    int(counts["review"]),
+                    f"migrate duplicates list {run}",
+                    kind="review",
                 )
             )
     if edited := sum((document.get("edited") or {}).values()):

@@ -45,9 +45,9 @@ from migrate.stages.result import Result
 from migrate.stages.roads import are_whole, make_roads, quarantined_by_splits
 from migrate.state.archived import keep_archived
 from migrate.state.created import declared_target
+from migrate.state.deciding import decided_since, look_again
 from migrate.state.fixed_rows import fixes_file
 from migrate.state.fixes import pin_fixes, pinned_digest, place_fixes
-from migrate.state.deciding import decided_since, look_again
 from migrate.state.gone import decide_gone, gone_file, refuse_too_many
 from migrate.state.identity import first_names
 from migrate.state.lookups import table_lookups

@@ -130,7 +130,9 @@ def test_what_a_person_decides_holds_in_the_next_run_and_is_asked_again_when_val
 @pytest.mark.fineprint(13)
 def test_two_rows_of_the_target_become_one_where_a_person_says_so(tmp_path: Path) -> None:
     """Children follow; what becomes of the other row is as `on_gone` says; undo brings all of it back."""
-    small = world(tmp_path, MAPPED.replace("    key: id\n", "    key: id\n    on_gone: delete\n    max_gone: 100%\n", 1))
+    small = world(
+        tmp_path, MAPPED.replace("    key: id\n", "    key: id\n    on_gone: delete\n    max_gone: 100%\n", 1)
+    )
     small.run()
     assert small.target.one("SELECT count(*) FROM accounts") == 3
     before = small.target.rows("SELECT * FROM contacts ORDER BY id")

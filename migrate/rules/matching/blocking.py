@@ -17,7 +17,7 @@ from migrate.mapping.duplicates import Kind
 from migrate.rules.matching.comparisons import Compared
 
 ALL_PAIRS = 2_000_000  # so few pairs are all compared: no key misses any
-PER_ROW = 20  # pairs per row that are compared, together
+PER_ROW = 10  # pairs per row that are compared, together
 AT_MOST = 14  # keys
 _SAMPLE = 200_000
 # How much of a value stands in a key where the whole of it differs too often. NULL is in no key.
