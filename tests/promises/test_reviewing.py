@@ -118,7 +118,7 @@ def test_what_a_person_decides_holds_in_the_next_run_and_is_asked_again_when_val
 
     # Neither keys nor values are in the ledger, and who decided is in the audit trail.
     stored = (small.home / "ledger.db").read_bytes()
-    assert b"0113" not in stored
+    assert b"0113 1" not in stored
     assert b"Acme Limited" not in stored
     with Ledger.open(small.home / "ledger.db") as ledger:
         assert ledger.verify_audit() == []
