@@ -178,7 +178,7 @@ def _told(
     for a, b, pair in pairs:
         if pair.decided == "merge":
             of = there.setdefault(a, {})
-            of[keys[b]] = max(of.get(keys[b], 0.0), pair.probability)
+            of[keys[b]] = max(of.get(keys[b], 0.0), pair.probability or 0.0)
         else:
             told = (names[a], keys[b], pair.probability, "; ".join(pair.reasons), pair.doubt)
             review.setdefault((a, keys[b]), told)  # the most probable comes first
