@@ -10,12 +10,12 @@ from migrate import api
 from migrate.api.places import ledger_of, run_id
 from migrate.dossier.archive import write_archive
 from migrate.dossier.build import Run, dossier_files
-from migrate.dossier.check import check_dossier
+from migrate.dossier.check import check_dossier, check_files
 from migrate.dossier.layout import DOSSIER, SIGNATURE
 from migrate.errors import Unreachable, UsageError
 from migrate.opening import mapping_of, vault_of
 from migrate.vault import strict_json
-from migrate.vault.keyed import check_ready
+from migrate.vault.keyed import check_ready, keys_of
 from migrate.vault.keys import Keys, keys_of_environment
 from migrate.vault.signature import check_keys
 
@@ -45,6 +45,9 @@ def dossier(run: str, file: Path | str, *, home: Path | None = None) -> dict[str
         check_ready(store, proving=False)
         source = Run(name, folder, _bytes(Path(mapping.path)), mapping.files)
         files = dossier_files(source, ledger, store)
+    check_files(
+        files, path, Keys(signing=keys_of(store).signing)
+    )  # one that does not hold is given to nobody
     write_archive(path, files)
     data = path.read_bytes()
     return {

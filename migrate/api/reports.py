@@ -15,6 +15,7 @@ from migrate.report.document import FILE_NAME, build_report, read_report, write_
 from migrate.report.html.paper import write_pdf
 from migrate.report.html.render import page, write_page
 from migrate.stages.report import of_ledger, quarantine_files, write
+from migrate.stages.verify import NAME as VERIFY
 from migrate.state.examples import quarantine_examples
 
 WITH_SAMPLES = "report.samples.html"
@@ -41,7 +42,7 @@ def report(
 
 def _up_to_date(ledger: Ledger, name: str, place: Path) -> Path:
     """report.json of the state that the ledger knows; from the ledger alone where nothing else can be read."""
-    path, state = ledger.root / name / FILE_NAME, ledger.run(name).state
+    path, state = ledger.root / name / FILE_NAME, _state(ledger, name)
     if path.is_file() and read_report(path)["state"] == state:
         return path
     try:
@@ -51,6 +52,13 @@ def _up_to_date(ledger: Ledger, name: str, place: Path) -> Path:
         facts = of_ledger(ledger, name, state=state)
         document = build_report({**facts, "incomplete": f"{error.where}: {error.message}".removeprefix(": ")})
         return write_report(path.parent, document)
+
+
+def _state(ledger: Ledger, name: str) -> str:
+    """That of the ledger; of a verified run whose newest verification failed (`migrate verify`), failed."""
+    state = ledger.run(name).state
+    failed = any(stage == VERIFY and not verdict.passed for stage, verdict in ledger.verdicts(name))
+    return "failed" if state == "verified" and failed else state
 
 
 def _refuse_lost_ledger(place: Path) -> None:

@@ -81,7 +81,7 @@ def dossier_files(run: Run, ledger: Ledger, store: Store) -> dict[str, bytes]:
             "mapping": info.mapping,
             "mapping_digest": info.mapping_digest,
             "mapping_files": dict(sorted(run.mapping_files.items())),
-            "state": info.state,
+            "state": _state(files[layout.REPORT]),
             "started": info.started.isoformat(),
             "ended": info.ended.isoformat() if info.ended else None,
             "backups": backups,
@@ -94,6 +94,12 @@ def dossier_files(run: Run, ledger: Ledger, store: Store) -> dict[str, bytes]:
     if keys.signing:
         files[layout.SIGNATURE] = signature.sign(files[layout.CHECKSUMS], keys)
     return files
+
+
+def _state(report: bytes) -> str:
+    """That of the report: a run that was verified and later found changed is still so in the ledger."""
+    found = strict_json.parse(report, layout.REPORT)
+    return str(found.get("state")) if isinstance(found, dict) else ""
 
 
 def _of_run(run: Run, name: str) -> bytes:

@@ -38,14 +38,14 @@ def check_dossier(path: Path, keys: Keys) -> dict[str, Any]:
 
     Raises Corrupt naming the file that is not as it was written, UsageError (no such file; a newer program's), Unreachable."""
     try:
-        return _checked(path, keys)
+        return check_files(read_archive(path), path, keys)
     except Corrupt as fault:
         fault.hint = fault.hint or HINT
         raise
 
 
-def _checked(path: Path, keys: Keys) -> dict[str, Any]:
-    files = read_archive(path)
+def check_files(files: Mapping[str, bytes], path: Path, keys: Keys) -> dict[str, Any]:
+    """`check_dossier` of what was read from `path`, or is to be written there."""
     found = Findings()
     _checksums(files, path, found)
     about = _about(files, path)

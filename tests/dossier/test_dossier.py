@@ -18,7 +18,7 @@ from migrate import api, failpoints
 from migrate.dossier import layout
 from migrate.dossier.archive import pack, read_archive
 from migrate.dossier.build import _speaks_of_rows
-from migrate.errors import Corrupt, MigrateError, UsageError
+from migrate.errors import Corrupt, GateClosed, MigrateError, UsageError
 from migrate.model import Verdict
 from migrate.vault import signature
 from migrate.vault.keys import NO_KEYS, Keys
@@ -322,6 +322,27 @@ def test_an_archive_that_is_not_as_written_is_refused(made: Made, tmp_path: Path
         path.write_bytes(changed)
         assert changed != data
         refused(path)
+
+
+def test_a_run_in_any_state_has_a_dossier_that_holds(tmp_path: Path) -> None:
+    world = files(tmp_path, {"people.csv": PEOPLE}, TARGET, MAPPED)
+    world.write()
+    path = tmp_path / "run.zip"
+
+    def state() -> str:
+        api.dossier("latest", path, home=world.home)
+        return str(api.dossier_verify(path, keys=NO_KEYS)["state"])
+
+    api.run(world.mapping, to="plan", home=world.home)
+    assert state() == "stopped"
+    api.run(world.mapping, home=world.home)
+    world.target.run("UPDATE people SET name = 'somebody else'")
+    with pytest.raises(GateClosed):
+        api.verify("latest", home=world.home)
+    assert state() == "failed"
+    assert not api.report("latest", home=world.home)["sentence"].startswith("Verified")
+    api.rollback("latest", force=["people"], home=world.home)
+    assert state() == "rolled_back"
 
 
 def test_places_that_cannot_be_are_said(made: Made, tmp_path: Path) -> None:
