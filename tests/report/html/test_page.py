@@ -65,8 +65,16 @@ def test_the_numbers_of_the_page_are_those_of_the_document() -> None:
     assert "7 pairs of contacts may be the same" in text
 
 
-def test_a_flow_is_as_wide_as_its_rows() -> None:
-    for river in read(documents.full()).css("svg.river"):
+def test_a_flow_is_as_wide_as_its_rows_and_tells_their_numbers() -> None:
+    document, tree = documents.full(), read(documents.full())
+    balances = {"all rows": document["total"], **document["balances"]}
+    assert [r.attributes["aria-label"] for r in tree.css("svg.river")] == [
+        f"{name}: {b['in']:,} rows in" + "".join(f", {b[m]:,} {m}" for m in MEASURES[1:] if b[m])
+        for name, b in balances.items()
+    ]
+    shown = [item.text().strip() for item in tree.css(".parts li")]
+    assert shown == [f"{b[m]:,} {m}" for b in balances.values() for m in MEASURES[1:] if b[m]]
+    for river in tree.css("svg.river"):
         widths = [float(r.attributes["width"] or 0) for r in river.css("rect")]
         assert sum(widths) == pytest.approx(1000, abs=1)
         assert min(widths) >= 5  # a single row among millions is seen
