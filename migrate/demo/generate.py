@@ -45,7 +45,7 @@ def generate(folder: Path, seed: int = 7) -> Path:
         random = Random(seed)
         made = acme(random)
         write_database(folder / "acme.db", made)
-        write_prospects(folder / "exports" / "prospects.csv", random)
+        write_prospects(folder / "exports" / "prospects.csv", random, made)
         write_target(folder / "crm.db", random, made)
         mapping.write_text(mapping_text(), encoding="utf-8")
         _mark(folder, seed, "ready")
