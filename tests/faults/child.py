@@ -64,7 +64,7 @@ def start(
     answer: Path | None = None,
     since: str = "",
 ) -> Any:
-    """Start `run`, or `rollback`, of a mapping; returns the process. `arm` holds from the first passing of `since` on."""
+    """Start `run`, `replay` of the folder `fix` beside it, or `rollback`, of a mapping; returns the process. `arm` holds from the first passing of `since` on."""
     arguments = (what, str(mapping), arm, since, str(log) if log else None, str(answer or os.devnull))
     process = server().Process(target=_main, args=arguments)
     process.start()
@@ -117,6 +117,8 @@ def _main(what: str, mapping: str, arm: str, since: str, log: str | None, answer
     try:
         if what == "run":
             result = api.run(Path(mapping), home=home)
+        elif what == "replay":
+            result = api.quarantine_replay("latest", [Path(mapping).parent / "fix"], home=home)
         else:
             result = api.rollback("latest", home=home)
     except BaseException as error:  # noqa: BLE001 - what the command line does with it

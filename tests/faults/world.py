@@ -175,6 +175,10 @@ class World:
     def rollback(self, arm: str = "", log: Path | None = None) -> Ended:
         return self._patient("rollback", arm, log, "")
 
+    def replay(self, arm: str = "", log: Path | None = None) -> Ended:
+        """Of the corrected files in `fix`."""
+        return self._patient("replay", arm, log, "")
+
     def _patient(self, what: str, arm: str, log: Path | None, since: str) -> Ended:
         until = time.monotonic() + 20
         while True:

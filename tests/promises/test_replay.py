@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.runs import Done, World, balance, bare, is_one_clear_paragraph
@@ -206,3 +208,94 @@ def test_f14_a_replay_undone_by_itself_takes_its_corrections_back(fixing: Fixing
     assert balance(world.command("status", fixing.run, "--json").document, "accounts")["quarantined"] == 1
     world.run()
     assert world.codes("accounts") == {'["2"]': ["required"]}
+
+
+@pytest.mark.fineprint(14)
+def test_f14_what_does_not_fit_is_refused_before_anything_is_written(fixing: Fixing) -> None:
+    """Each in one paragraph that names the line; nothing is in the target or the ledger afterwards."""
+    world, path = fixing.world, fixing.folder / "contacts.csv"
+    exported = path.read_bytes()
+
+    def refused(*words: str, code: int = 2) -> None:
+        done = fixing.replay(files="contacts.csv")
+        assert done.code == code, done.out + done.err
+        is_one_clear_paragraph(done.err, "contacts.csv", "Nothing was changed", *words)
+        path.write_bytes(exported)
+
+    def changed(old: str, new: str) -> None:
+        path.write_text(exported.decode().replace(old, new), encoding="utf-8")
+
+    refused("no value was changed")
+    fixing.edit("contacts", lambda row: row.update(_run="20200101-000000-abcd"))
+    refused("run 20200101-000000-abcd", "line 2")
+    fixing.edit("contacts", lambda row: row.update(_row=""))
+    refused("`_row`", "line 2")
+    fixing.set("contacts", 5, _row="4294967295-" + "0" * 32)
+    refused("not in the quarantine")
+    lines = exported.decode().splitlines(keepends=True)
+    path.write_text("".join([*lines, lines[-1]]), encoding="utf-8")
+    refused("more than once", "line 5; ")
+    fixing.set("contacts", 5, _key='["6"]')
+    refused("`_key`", "line 4")
+    fixing.set("contacts", 5, id="6")
+    refused("'id' says which row", "line 4")
+    fixing.set("contacts", 5, co="many")
+    refused("'co' is no int", "line 4")
+    changed("full_name", "full_nom")
+    refused("no column 'full_nom'")
+    changed("_row", "_rwo")
+    refused("no column _row")
+    path.write_bytes(exported.decode().replace("Bob", "Böb").encode("cp1252"))
+    refused("not UTF-8", "CSV UTF-8", "line 2")
+    path.write_bytes(exported.decode().encode("utf-16"))
+    refused("UTF-16")
+    path.write_text(exported.decode().replace("\r\n", ",more\r\n", 2), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace(",more", "", 1), encoding="utf-8")
+    refused("cells", "line 2")
+    is_one_clear_paragraph(fixing.replay(files="nobody.csv").err, "nobody.csv", "cannot be read")
+    assert world.target.one("SELECT count(*) FROM contacts") == 1
+    assert len(world.command("runs", "--json").document) == 1
+
+
+@pytest.mark.fineprint(14)
+def test_f14_parquet_semicolons_and_a_preview(fixing: Fixing) -> None:
+    """As spreadsheets write files: with a mark before the text and semicolons; and with what tells NULL from empty."""
+    world = fixing.world
+    fixing.set("accounts", 2, title='-Bolt, "and" sons')
+    path = fixing.folder / "accounts.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        csv.writer(file, delimiter=";").writerows(rows)
+    seen = fixing.replay("--preview", "--json").document
+    assert (seen["replay"], seen["columns"]) == (None, {"accounts.title": 1})
+    assert world.target.one("SELECT count(*) FROM accounts") == 2
+    assert fixing.replayed()["corrected"] == {"accounts": 1}
+    assert world.target.one("SELECT name FROM accounts WHERE legacy_id = '2'") == '-Bolt, "and" sons'
+    out = world.folder / "parquet"
+    assert world.command("quarantine", "export", fixing.run, str(out), "--format", "parquet").code == 0
+    table = pq.read_table(out / "contacts.parquet")
+    rows_ = table.to_pylist()
+    [five] = [r for r in rows_ if r["_key"] == '["5"]']
+    assert five["full_name"] == "=cmd()"  # no formula is run in Parquet
+    five["mail"] = None
+    pq.write_table(pa.Table.from_pylist(rows_, table.schema), out / "contacts.parquet")
+    done = world.command("quarantine", "replay", fixing.run, "--from", str(out), "--json")
+    assert done.document["columns"] == {"contacts.mail": 1}
+    assert world.target.rows("SELECT name, email FROM contacts WHERE legacy_id = '5'") == [("=cmd()", None)]
+
+
+@pytest.mark.fineprint(14)
+def test_f14_a_corrected_value_that_a_loaded_row_has_speaks_against_the_corrected_row_alone(
+    tmp_path: Path,
+) -> None:
+    world = crm(tmp_path / "crm")
+    world.entities = ENTITIES.replace("check: email}", "check: [email, unique]}")
+    world.source.run("UPDATE people SET mail = NULL WHERE id = 4")
+    fixing = Fixing(world)
+    fixing.set("contacts", 5, mail="ada@acme.io")
+    document = fixing.replayed()
+    assert document["loaded"] == 0
+    assert world.codes("contacts")['["5"]'] == ["unique"]
+    assert balance(document, "contacts")["loaded"] == 2
+    assert world.command("verify", fixing.run).code == 0
