@@ -35,8 +35,10 @@ class Item:
 
 
 def unfinished(document: Document) -> str:
-    """Why this is no report of a whole run, in a sentence; "" for a run that came to its end."""
-    return UNFINISHED.get(str(document.get("state")), "")
+    """Why this is no report of a whole run, in a sentence; "" for a run that came to its end, be it one whose target was
+    found changed later."""
+    ended = any(s.get("stage") == "report" and s.get("state") == "done" for s in document.get("stages") or ())
+    return "" if ended else UNFINISHED.get(str(document.get("state")), "")
 
 
 def needs_a_human(document: Document) -> list[Item]:

@@ -47,6 +47,7 @@ _WHOLE: dict[str, Any] = dict.fromkeys(("before", "after", "difference", "quaran
 _CHECK: dict[str, Any] = dict.fromkeys(
     ("check", "within", "passed", "edited", "unread", "whole", "groups", "more")
 )
+_STAGE: dict[str, Any] = dict.fromkeys(("stage", "state", "seconds", "rows"))
 _VERDICT: dict[str, Any] = dict.fromkeys(("check", "expected", "found", "reason"))
 _REASONS = {"where": "the mapping's `where` leaves them out"}
 _STATES = {  # state → how the verdict looks, and its word
@@ -381,6 +382,7 @@ def _stages(document: Document) -> dict[str, Any]:
         spent, many = float(stage.get("seconds") or 0), stage.get("rows")
         rows.append(
             {
+                **_STAGE,
                 **stage,
                 "seconds": stage.get("seconds"),
                 "rate": round(many / spent) if many and spent >= 0.001 else None,

@@ -104,6 +104,19 @@ def test_a_run_that_died_says_so_and_shows_what_is_known(state: str) -> None:
     assert "Nothing was written to the target" in page(document)
 
 
+def test_a_whole_run_that_no_longer_holds_did_finish() -> None:
+    """Its target was found changed by a later `migrate verify`."""
+    ended = [{"stage": "load", "state": "done"}, {"stage": "report", "state": "done"}]
+    changed = documents.facts() | {
+        "state": "failed",
+        "stages": ended,
+        "verdicts": [{"check": "verify a", "passed": False}],
+    }
+    text = page(build_report(changed))
+    assert "Not verified: 1 check failed." in text
+    assert "did not finish" not in text
+
+
 def test_next_to_nothing_known_is_a_page_too_and_so_is_an_older_document() -> None:
     assert "not checked" in page(build_report({"run": "r", "mapping": "m", "state": "running"}))
     old = {
