@@ -150,7 +150,7 @@ def test_every_code_has_a_meaning() -> None:
         "join_missing pivot_ambiguous no_road db_unique db_foreign_key db_check db_not_null db_value db_other dropped_by_trigger "
         "email_syntax email_placeholder email_reserved email_bounced email_no_mx email_typo email_disposable email_role email_unknown "
         "phone_invalid phone_implausible phone_type test_data name_caps name_emoji name_title name_comma name_company name_digits name_email "
-        "not_before not_after fresh stale expr no_consent consent_unknown duplicate_in_target known_already known_ambiguous known_quarantined merge_circle merged_quarantined"
+        "not_before not_after fresh stale expr no_consent consent_unknown duplicate_in_target known_already known_ambiguous known_quarantined merge_circle merged_quarantined merged_rejected"
     )
     assert set(codes.split()) == set(MEANINGS)
 
