@@ -207,6 +207,17 @@ class Seal:
 
 
 @dataclass(frozen=True)
+class NativeText:
+    """The engine's own DDL, kept beside the manifest for people; nothing runs it. Without a SHA-256 it is not kept, and
+    `problem` says why."""
+
+    tool: str  # what wrote it, or would have
+    bytes: int = 0  # as stored
+    sha256: str = ""  # as stored
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """One backup: written last; a folder without it is not a backup."""
 
@@ -234,6 +245,7 @@ class Manifest:
     # what the rows break of the declared constraints, as the snapshot said (F25); None: not on record
     violations: tuple[str, ...] | None = None
     seal: Seal | None = None  # None: nothing is encrypted
+    native: NativeText | None = None  # None: there is no such text of files, nor in older backups
 
 
 @dataclass(frozen=True)

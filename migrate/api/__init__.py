@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from migrate.api.audits import audit
-    from migrate.api.backups import backup_check, backup_show, backups
+    from migrate.api.backups import backup_check, backup_ddl, backup_show, backups
     from migrate.api.cells import quarantine_cells
     from migrate.api.contracts import contract
     from migrate.api.databases import doctor, profile, schema
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from migrate.api.vault import backup_create, backup_keygen, backup_prune
 
 _HOMES = {
-    "backups": ("backup_check", "backup_show", "backups"),
+    "backups": ("backup_check", "backup_ddl", "backup_show", "backups"),
     "vault": ("backup_create", "backup_keygen", "backup_prune"),
     "proofs": ("backup_keys",),
     "erasing": ("erase",),
@@ -73,6 +73,7 @@ __all__ = [
     "audit",
     "backup_check",
     "backup_create",
+    "backup_ddl",
     "backup_keygen",
     "backup_keys",
     "backup_prune",

@@ -11,6 +11,7 @@ from migrate.errors import Corrupt
 from migrate.vault.check import HIGHEST, check_backup
 from migrate.vault.keyed import keys_of
 from migrate.vault.keys import Keys
+from migrate.vault.native import ddl_of
 from migrate.vault.reader import Backup, list_backups, open_backup
 from migrate.vault.verdicts import is_proven, verdicts
 
@@ -75,6 +76,17 @@ def backup_show(
             for s in verdicts(place, backup.manifest.id)
         ],
     }
+
+
+def backup_ddl(
+    id: str, *, store: str | None = None, home: Path | None = None, keys: Keys | None = None
+) -> str:
+    """The DDL text that the engine's own program wrote when the backup was made (`native` of `backup_show` says which).
+
+    Raises UsageError where the backup keeps none, Corrupt where it is damaged, Locked (GateClosed) where it is encrypted
+    and does not open here."""
+    place = place_of(store, home, keys)
+    return ddl_of(open_backup(place, named(place, id)))
 
 
 def _contents(backup: Backup) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import typer
 
 from migrate import __version__
 from migrate.cli import (
-    backup,
+    backup_making,
     dossier,
     drill,
     duplicates,
@@ -70,7 +70,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(mapping.app)
 app.add_typer(sources.app)
 app.add_typer(duplicates.app, name="duplicates")
-app.add_typer(backup.app, name="backup")
+app.add_typer(backup_making.app, name="backup")
 app.add_typer(drill.app)
 app.add_typer(erase.app)
 app.add_typer(schedule.app)

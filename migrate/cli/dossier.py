@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from migrate.cli.backup import keys_of
 from migrate.cli.session import Session, command, group
+from migrate.cli.vault_options import keys_of
 
 app = group("A dossier is the file that `migrate report --bundle` writes: check one, offline.")
 

@@ -7,18 +7,18 @@ from typing import Annotated
 
 import typer
 
-from migrate.cli.backup import ErasureSecret, Identity, Trusted, keys_of
 from migrate.cli.outcome import code_of_verdicts
 from migrate.cli.session import Session, command, finish, group
+from migrate.cli.vault_options import (
+    DrillScratch,
+    ErasureSecret,
+    Identity,
+    StoreOfMapping,
+    Trusted,
+    keys_of,
+)
 
 app = group("")
-
-Store = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL|DIR", help="The vault; default: the mapping's, else backups/ beside the state folder."
-    ),
-]
 
 
 @command(app, "drill")
@@ -37,14 +37,8 @@ def drill(
             "--file", "-f", metavar="FILE", help="The drill file: queries and what they must give, limits."
         ),
     ] = None,
-    scratch: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="For PostgreSQL, MySQL and MariaDB: a server where the copy may be made and dropped.",
-        ),
-    ] = None,
-    store: Store = None,
+    scratch: DrillScratch = None,
+    store: StoreOfMapping = None,
     identity: Identity = None,
     trust: Trusted = None,
     erasure_secret: ErasureSecret = None,

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from migrate.cli.backup import ErasureSecret, Identity, Store, keys_of
 from migrate.cli.session import Session, command, group
+from migrate.cli.vault_options import ErasureSecret, Identity, Store, keys_of
 from migrate.errors import Unreachable
 
 app = group("")

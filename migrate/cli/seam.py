@@ -186,6 +186,10 @@ class Api(Protocol):
         self, id: str, *, store: str | None = None, home: Path | None = None, keys: Any = None
     ) -> dict[str, Any]: ...
 
+    def backup_ddl(
+        self, id: str, *, store: str | None = None, home: Path | None = None, keys: Any = None
+    ) -> str: ...
+
     def backup_check(
         self,
         id: str,

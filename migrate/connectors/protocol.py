@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -91,6 +93,26 @@ class Database(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class DdlText:
+    """What an engine's own program writes of tables, for people to read: no secrets in it. Where there is none, `problem`
+    says why, and `tool` what would have written it."""
+
+    tool: str
+    text: str = ""
+    problem: str = ""
+
+
+@runtime_checkable
+class Described(Protocol):
+    """What a `Database` has besides where its engine can write down tables in its own words."""
+
+    def ddl_text(self, tables: Sequence[str], folder: Path) -> DdlText:
+        """Of these tables as they are now. `folder` is private, and made where it is not there. A program that is
+        missing or refuses is no error."""
+        ...
 
 
 class Transaction(Protocol):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from migrate import __version__, canon, failpoints
+from migrate.connectors.protocol import Database
 from migrate.context import Context
 from migrate.durable import sha256_file
 from migrate.errors import Drift, GateClosed
@@ -24,6 +25,7 @@ from migrate.state.created import tables_there, without
 from migrate.state.identity import in_names_of
 from migrate.state.proven import CROSSWALK, MERGED
 from migrate.vault.capture import Capture, capture, read_capture
+from migrate.vault.native import described
 from migrate.vault.reader import open_backup
 from migrate.vault.writer import write_backup
 
@@ -38,8 +40,8 @@ def run(ctx: Context) -> Result:
             resumed = False
             folder = ctx.folder / "extract" / source
             taken = read_capture(folder)
-            system, engine = ctx.mapping.sources[source].system, ctx.sources[source].engine
-            _store(ctx, part, "source", system, engine, taken, folder, tuple(taken.parts))
+            system, database = ctx.mapping.sources[source].system, ctx.sources[source]
+            _store(ctx, part, "source", system, database, taken, folder, tuple(taken.parts))
             rows += taken.rows
         else:
             _drop_staged(ctx.folder / "extract" / source)
@@ -56,7 +58,7 @@ def backup_target(ctx: Context) -> int:
     taken = retried(partial(capture_target, ctx), note=ctx.progress.note)
     failpoints.hit("backup.target.captured")
     touched = [name for name in ctx.plan.touched if name in taken.parts]  # the others are yet to be created
-    _store(ctx, "target", "target", "target", ctx.target.engine, taken, ctx.folder / "target", touched)
+    _store(ctx, "target", "target", "target", ctx.target, taken, ctx.folder / "target", touched)
     return sum(p.rows for name in touched for p in taken.parts[name])
 
 
@@ -103,14 +105,14 @@ def _store(
     part: str,
     role: str,
     system: str,
-    engine: str,
+    database: Database,
     taken: Capture,
     folder: Path,
     tables: Sequence[str],
 ) -> None:
     """Into the vault, then the ledger, then the staged copies go."""
     schema = Schema(
-        engine=engine,
+        engine=database.engine,
         version=taken.schema.version,
         tables=tuple(t for t in taken.schema.tables if t.name in tables),
         sequences=taken.schema.sequences,
@@ -126,7 +128,7 @@ def _store(
         role=role,
         run=ctx.run,
         system=system,
-        engine=engine,
+        engine=database.engine,
         snapshot=taken.snapshot,
         snapshot_at=taken.taken_at,
         created_at=stamp.isoformat(timespec="microseconds"),
@@ -147,6 +149,7 @@ def _store(
         schema=schema,
         parts=[(p, folder / p.path) for p in parts],
         files=taken.files,
+        native=described(database, tables, folder),
     )
     sha256 = open_backup(ctx.store, written.id).manifest_sha256
     if len(written.parts) != len(parts):

@@ -76,6 +76,10 @@ def _objects(backup: Backup) -> Iterator[str]:
     found = set(store.list(f"{id_}/"))
     for name in sorted(own - found):
         yield f"{name} is missing"
+    native = backup.manifest.native
+    name = layout.native_name(backup.manifest)
+    if native is not None and name in found & own and store.size(name) != native.bytes:
+        yield f"{name} has {store.size(name)} bytes, expected {native.bytes}"
     for name in sorted(found - own):
         if not name.startswith((f"{id_}/verdicts/", f"{id_}/signatures/")):
             yield f"{name[:200]!r} does not belong here"

@@ -14,6 +14,7 @@ from migrate.errors import UsageError
 from migrate.model import Manifest
 from migrate.stores.protocol import Store
 from migrate.vault.capture import capture
+from migrate.vault.native import described
 from migrate.vault.writer import write_backup
 
 
@@ -70,6 +71,7 @@ def create(
             schema=taken.schema,
             parts=[(p, folder / "rows" / p.path) for p in taken.outputs],
             files=taken.files,
+            native=described(database, there, folder),
         )
     finally:
         shutil.rmtree(folder / "rows", ignore_errors=True)

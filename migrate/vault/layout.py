@@ -2,6 +2,7 @@
 
     objects/SHA256            parts and original files, named by their bytes, shared between backups
     ID/schema.json            typed schema
+    ID/native.sql             the engine's own DDL text, for people (`migrate.vault.native`)
     ID/manifest-sha256.txt    for `sha256sum -c`, run inside ID/
     ID/manifest.json          written last: a folder without it is not a backup
     ID/signatures/SHA256.sig  over the manifest of that SHA-256, where a key is configured
@@ -72,10 +73,15 @@ def schema_name(id_: str) -> str:
 
 def tag_files(manifest: Manifest) -> dict[str, str]:
     """Name → SHA-256 of what belongs to this backup alone, besides the manifest and what names it."""
-    id_, seal = manifest.id, manifest.seal
+    id_, seal, native = manifest.id, manifest.seal, manifest.native
+    text = {native_name(manifest): native.sha256} if native and native.sha256 else {}
     if seal is None:
-        return {schema_name(id_): manifest.schema_digest}
-    return {sealed_schema_name(id_): manifest.schema_digest, hash_key_name(id_): seal.key_sha256}
+        return {schema_name(id_): manifest.schema_digest} | text
+    return {sealed_schema_name(id_): manifest.schema_digest, hash_key_name(id_): seal.key_sha256} | text
+
+
+def native_name(manifest: Manifest) -> str:
+    return f"{manifest.id}/native.sql" + (".age" if manifest.seal else "")
 
 
 def sealed_schema_name(id_: str) -> str:
@@ -165,7 +171,22 @@ def contradictions(manifest: Manifest) -> list[str]:
             problems.append("a file's name leads elsewhere")
     if len({f.name for f in manifest.files}) != len(manifest.files):
         problems.append("two files have one name")
-    return problems + _seal(manifest) + _sums(manifest)
+    return problems + _native(manifest) + _seal(manifest) + _sums(manifest)
+
+
+def _native(manifest: Manifest) -> list[str]:
+    native = manifest.native
+    if native is None:
+        return []
+    if (
+        len(native.tool) > 200
+        or len(native.problem) > 1000
+        or not (native.tool + native.problem).isprintable()
+    ):
+        return ["what it says of the DDL text cannot be"]
+    kept = _SHA256.fullmatch(native.sha256) and 0 < native.bytes <= SCHEMA_LIMIT and not native.problem
+    nothing = not native.sha256 and not native.bytes and native.problem
+    return [] if kept or nothing else ["the DDL text has no SHA-256 or no size that can be"]
 
 
 def _seal(manifest: Manifest) -> list[str]:

@@ -233,7 +233,9 @@ def open_backup(store: Store, id_: str) -> Backup:
     manifest = layout.load_manifest(data, id_)
     signed_by = _signed_by(store, id_, data)
     store = store.at(manifest.versions)
-    tags = {name: _tag(store, name, sha256) for name, sha256 in layout.tag_files(manifest).items()}
+    # all that it takes to read the backup; a text for people is looked at by the levels, and when it is asked for
+    needed = replace(manifest, native=None)
+    tags = {name: _tag(store, name, sha256) for name, sha256 in layout.tag_files(needed).items()}
     backup = Backup(store, manifest, None, layout.sha256(data), signed_by=signed_by)
     if manifest.seal is None:
         return replace(backup, typed=_schema(manifest, tags[layout.schema_name(id_)]))

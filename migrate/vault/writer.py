@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from migrate import canon, failpoints
+from migrate.connectors.protocol import DdlText
 from migrate.errors import Corrupt, UsageError
 from migrate.model import FileRef, Manifest, PartRef, Schema
 from migrate.stores.protocol import Store
 from migrate.vault import layout, lease, schema_json, sealing, signature
 from migrate.vault.keyed import keys_of
+from migrate.vault.native import to_store
 from migrate.vault.reader import hash_key_of, list_backups, object_sha256
 from migrate.vault.sealed_write import store_sealed
 
@@ -26,6 +28,7 @@ def write_backup(
     schema: Schema,
     parts: Sequence[tuple[PartRef, Path]],
     files: Sequence[FileRef] = (),
+    native: DdlText | None = None,
 ) -> Manifest:
     """Stores everything, reads it back, and only then writes the manifest, which it returns complete.
 
@@ -33,6 +36,7 @@ def write_backup(
     `parts`, `digests`, `files`, `schema_digest` and (if empty) `created_at` are filled here. Parts
     are linked where the store can; `files` (absolute paths) are copied, for they are the user's. Where the store comes
     with recipients, everything is encrypted for them; where it comes with a signing key, the manifest is signed.
+    `native` is kept beside it.
     Any part that fails raises (Corrupt: not what its ref says; Unreachable) and there is no manifest.
     UsageError where the id is taken by a backup with other content; written again with the same
     content it is left as it is (resuming after a kill).
@@ -57,7 +61,7 @@ def write_backup(
 
     with lease.shared(store, lease.BACKUP, id_, required=True) as held:
         assert held is not None
-        return _written(store, complete, parts, files, schema_bytes, held)
+        return _written(store, complete, parts, files, schema_bytes, held, native)
 
 
 def _written(
@@ -67,6 +71,7 @@ def _written(
     files: Sequence[FileRef],
     schema_bytes: bytes,
     held: lease.Lease,
+    native: DdlText | None,
 ) -> Manifest:
     """Everything in its order, the manifest last; `held` is looked at once more before it."""
     id_, keys = complete.id, keys_of(store)
@@ -85,6 +90,11 @@ def _written(
             [*((ref, path, True) for ref, path in parts), *((f, Path(f.path), False) for f in files)],
         )
         tags = {layout.schema_name(id_): schema_bytes}
+    if native is not None:
+        said, text = to_store(native, keys.recipients)
+        complete = replace(complete, native=said)
+        if text:
+            tags[layout.native_name(complete)] = text
     for name, data in tags.items():
         _put(store, name, data)
         failpoints.hit("vault.schema.stored")
@@ -165,7 +175,12 @@ def _there_already(store: Store, complete: Manifest) -> Manifest | None:
         )
         there = plain
     elif same:
-        facts = {"created_at": complete.created_at, "audit_head": complete.audit_head, "versions": {}}
+        facts: dict[str, object] = {
+            "created_at": complete.created_at,
+            "audit_head": complete.audit_head,
+            "versions": {},
+            "native": None,
+        }
         same = replace(there, **facts) == complete  # type: ignore[arg-type]
     if not same:
         raise UsageError(f"there is a backup named {complete.id} already, with other content.")
@@ -179,7 +194,7 @@ def _in_the_open(manifest: Manifest) -> Manifest:
     nothing = dict.fromkeys(manifest.digests, "")
     return replace(
         manifest, parts=tuple(parts), files=tuple(files), digests=nothing, schema_digest="", seal=None,
-        versions={}, format=layout.FORMAT, created_at="", audit_head="",
+        versions={}, native=None, format=layout.FORMAT, created_at="", audit_head="",
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 from migrate import parts
 from migrate.arrow import arrow_schema
+from migrate.connectors.protocol import DdlText
 from migrate.model import Column, FileRef, ForeignKey, Kind, Manifest, PartRef, Schema, Table, Type
 from migrate.stores.protocol import Store
 from migrate.vault.reader import Backup, open_backup
@@ -97,8 +98,10 @@ def make(
     id_: str = FACTS.id,
     at: str = "",
     files: tuple[FileRef, ...] = (),
+    native: DdlText | None = None,
     **more: object,
 ) -> Backup:
     facts = replace(FACTS, id=id_, created_at=at or FACTS.created_at)
-    write_backup(store, manifest=facts, schema=SCHEMA, parts=staged(folder / id_, **more), files=files)  # type: ignore[arg-type]
+    parts_ = staged(folder / id_, **more)  # type: ignore[arg-type]
+    write_backup(store, manifest=facts, schema=SCHEMA, parts=parts_, files=files, native=native)
     return open_backup(store, id_)

@@ -16,14 +16,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from migrate import canon
+from migrate.connectors.protocol import DdlText
 from migrate.errors import Corrupt, MigrateError, UsageError
-from migrate.model import Manifest
+from migrate.model import Manifest, NativeText
 from migrate.stores.local import LocalStore
 from migrate.vault import layout, schema_json, strict_json
 from migrate.vault.check import check, check_backup
 from migrate.vault.reader import Backup, list_backups, open_backup
 
 from tests.vault.building import CONTACT, FACTS, SCHEMA, make, original
+
+DDL = DdlText("pg_dump 15", "CREATE TABLE account (id bigint);\n")
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Scene:
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:
     store = LocalStore(tmp_path / "backups")
-    backup = make(store, tmp_path / "staging", files=(original(tmp_path / "in"),))
+    backup = make(store, tmp_path / "staging", files=(original(tmp_path / "in"),), native=DDL)
     shutil.rmtree(tmp_path / "staging")  # it shares its bytes with the vault
     return Scene(store, backup.manifest_sha256)
 
@@ -155,6 +158,23 @@ def object_is_a_symlink(s: Scene) -> None:
     elsewhere = s.store.folder.parent / "elsewhere"
     path.rename(elsewhere)
     path.symlink_to(elsewhere)
+
+
+def ddl_missing(s: Scene) -> None:
+    (s.folder / "native.sql").unlink()
+
+
+def ddl_truncated(s: Scene) -> None:
+    data = (s.folder / "native.sql").read_bytes()
+    (s.folder / "native.sql").write_bytes(data[:-3])
+
+
+def ddl_flipped(s: Scene) -> None:
+    flip(s.folder / "native.sql")
+
+
+def ddl_of_another_backup(s: Scene) -> None:
+    (s.folder / "native.sql").write_text(DDL.text.replace("account", "kontakt"))
 
 
 def extra_file_in_the_backup(s: Scene) -> None:
@@ -408,6 +428,10 @@ MATRIX: list[tuple[Callable[[Scene], None], int]] = [
     (object_truncated, 1),
     (object_longer, 1),
     (object_is_a_symlink, 1),
+    (ddl_missing, 1),
+    (ddl_truncated, 1),
+    (ddl_flipped, 2),
+    (ddl_of_another_backup, 2),
     (extra_file_in_the_backup, 1),
     (extra_symlink_in_the_backup, 1),
     (checksum_file_edited, 1),
@@ -512,6 +536,11 @@ def test_a_hostile_file_name_never_leaves_the_folder(scene: Scene, name: str) ->
         lambda m: replace(m, schema_digest="../../x"),
         lambda m: replace(m, role="root"),
         lambda m: replace(m, format=2),
+        lambda m: replace(m, native=NativeText("x", -1, "0" * 64)),
+        lambda m: replace(m, native=NativeText("x", 2**40, "0" * 64)),
+        lambda m: replace(m, native=NativeText("x", 9, "../../x")),
+        lambda m: replace(m, native=NativeText("x\x1b[2J", problem="it is not installed")),
+        lambda m: replace(m, native=NativeText("x", 9, "0" * 64, "it is not kept")),
     ],
 )
 def test_a_hostile_manifest_is_refused_when_opened(

@@ -20,7 +20,7 @@ from migrate.connectors.mysql.read import MysqlSnapshot, Readers, account
 from migrate.connectors.mysql.session import WRITING, Session, literal, quote, translated
 from migrate.connectors.mysql.transaction import FENCE, MysqlTransaction
 from migrate.connectors.mysql.url import mask
-from migrate.connectors.protocol import COUNTED
+from migrate.connectors.protocol import COUNTED, DdlText
 from migrate.errors import Busy, GateClosed, UsageError
 from migrate.model import Kind, Schema, Table
 
@@ -68,6 +68,11 @@ class MysqlTarget:
 
     def snapshot(self, tables: Sequence[str]) -> AbstractContextManager[MysqlSnapshot]:
         return self._readers.snapshot(tables)
+
+    def ddl_text(self, tables: Sequence[str], folder: Path) -> DdlText:
+        from migrate.connectors.mysql.native import ddl_text
+
+        return ddl_text(self._url, tables, folder)
 
     def others(self, known: Sequence[str]) -> dict[str, int | None]:
         session = self._side()

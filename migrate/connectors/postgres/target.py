@@ -32,7 +32,7 @@ from migrate.connectors.postgres.session import (
 )
 from migrate.connectors.postgres.transaction import FENCE, PostgresTransaction
 from migrate.connectors.postgres.write import one_array, staged
-from migrate.connectors.protocol import COUNTED
+from migrate.connectors.protocol import COUNTED, DdlText
 from migrate.errors import Busy, GateClosed, UsageError
 from migrate.model import Column, Kind, Schema, Table, Type
 
@@ -85,6 +85,11 @@ class PostgresTarget:
 
     def snapshot(self, tables: Sequence[str]) -> AbstractContextManager[PostgresSnapshot]:
         return self._readers.snapshot(tables)
+
+    def ddl_text(self, tables: Sequence[str], folder: Path) -> DdlText:
+        from migrate.connectors.postgres.native import ddl_text
+
+        return ddl_text(self._url, tables, folder)
 
     def others(self, known: Sequence[str]) -> dict[str, int | None]:
         connection = self._side()

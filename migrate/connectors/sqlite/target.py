@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from migrate import failpoints
 from migrate.arrow import arrow_schema, layout
-from migrate.connectors.protocol import COUNTED
+from migrate.connectors.protocol import COUNTED, DdlText
 from migrate.connectors.sqlite import references
 from migrate.connectors.sqlite.catalog import check_version, read_schema
 from migrate.connectors.sqlite.connect import connect, path_of
@@ -69,6 +69,12 @@ class SqliteTarget:
         """`declared`: read() decodes by declared type, in the layout of `schema()`; else what is stored."""
         with open_snapshot(self.path, tables, declared=declared, work=self._work) as snapshot:
             yield snapshot
+
+    def ddl_text(self, tables: Sequence[str], folder: Path) -> DdlText:
+        from migrate.connectors.sqlite.native import ddl_text
+
+        del folder
+        return ddl_text(self.path, tables)
 
     def others(self, known: Sequence[str]) -> dict[str, int | None]:
         with closing(connect(self.path, write=False)) as connection, translated(str(self.path)):
