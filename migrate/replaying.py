@@ -174,7 +174,7 @@ def begin_replay(
     for path in (ctx.folder / "extract").glob("*/*"):
         if path.is_file():
             _copy(path, folder / "extract" / path.parent.name / path.name)
-    for path in (ctx.folder / "transform").glob("*/weights.json"):  # what is alike is decided as before
+    for path in (ctx.folder / "transform").glob("*/*weights.json"):  # what is alike is decided as before
         _copy(path, folder / "transform" / path.parent.name / path.name)
     make_private_folder(folder / FOLDER)
     write_rows(_given(ctx, corrections), folder / FOLDER / GIVEN, point="replay.given")
