@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from migrate import canon, failpoints
+from migrate import failpoints
 from migrate.api.places import home_to_be
 from migrate.api.proofs import named, on_record, place_of, prove
 from migrate.connectors.registry import SERVERS, engine_of, open_restore_place, open_target
 from migrate.context import Progress, Silent
 from migrate.durable import make_private_folder
-from migrate.errors import Drift, GateClosed, UsageError
+from migrate.errors import GateClosed, UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.stores.protocol import Store
 from migrate.vault.create import create
@@ -111,7 +111,8 @@ def _fitting_engine(backup: Backup, into: str) -> str:
 
 
 def _save(vault: Store, url: str, scratch: str | None, home: Path | None, tables: Sequence[str]) -> str:
-    """A backup of what is to be replaced: made, proven, and still what is there."""
+    """A backup of what is to be replaced, made and proven. Whether it is still what is there is asked when nobody can
+    write there any more (`restore_into`)."""
     root = make_private_folder(home_to_be(home))
     with tempfile.TemporaryDirectory(prefix="replace-", dir=make_private_folder(root / "work")) as folder:
         database = open_target(url, base=Path.cwd(), work=Path(folder))
@@ -142,17 +143,6 @@ def _save(vault: Store, url: str, scratch: str | None, home: Path | None, tables
                     hint=f"See `migrate backup show {made.id}`.",
                 )
             failpoints.hit("restore.saved_and_proven")
-            with database.snapshot(tables) as now:
-                for name in tables:
-                    table = now.schema.table(name)
-                    digest = canon.digest(now.read(name), table.types, table.primary_key)
-                    if digest.text() != made.digests[name]:
-                        raise Drift(
-                            "its rows changed while they were saved",
-                            where=name,
-                            kept=f"Nothing was replaced; backup {made.id} is kept.",
-                            hint="Stop what writes to it, then run the same command again.",
-                        )
         finally:
             database.close()
     return made.id

@@ -8,7 +8,7 @@ without row values and without passwords. No connector retries silently.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -259,14 +259,15 @@ class Place(Scratch, Protocol):
         ...
 
     def put_mark(self, said: str) -> None:
-        """Durable when it returns. Raises Unreachable where that is not allowed."""
+        """In place of an earlier one. Durable when it returns. Raises Unreachable where that is not allowed."""
         ...
 
     def remove_mark(self) -> None:
         """Idempotent."""
         ...
 
-    def clear(self, schema: Schema) -> None:
+    def clear(self, schema: Schema, unchanged: Callable[[Snapshot], None] | None = None) -> None:
         """Drops the tables of `schema` that are there, and its types and sequences that nothing else uses. Idempotent.
-        Raises GateClosed, with nothing dropped, where another table refers to one of them."""
+        `unchanged` sees the tables that are to go, when nobody else can change them any more; where it raises, nothing
+        is dropped. Raises GateClosed, with nothing dropped, where another table refers to one of them."""
         ...

@@ -10,15 +10,15 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from migrate import failpoints
+from migrate import canon, failpoints
 from migrate.compare import compare_schemas
-from migrate.connectors.protocol import Place
-from migrate.errors import Corrupt, GateClosed, UsageError
+from migrate.connectors.protocol import Place, Snapshot
+from migrate.errors import Corrupt, Drift, GateClosed, UsageError
 from migrate.model import Schema, Verdict
 from migrate.vault import lease
 from migrate.vault.check import check
 from migrate.vault.clock import Clock
-from migrate.vault.reader import Backup, sequences_of
+from migrate.vault.reader import Backup, open_backup, sequences_of
 from migrate.vault.restore import any_failed, compared, restored_and_compared, summary, within
 
 Save = Callable[[Sequence[str]], str]  # makes and proves a backup of these tables; its id
@@ -33,6 +33,9 @@ class Intent:
     tables: tuple[str, ...]  # as asked for; none: all
     replaced: str = ""  # the backup of what was there
     around: tuple[str, ...] = ()  # what was there besides
+    cleared: bool = (
+        False  # what lies there now is ours; before that it may be what the backup `replaced` holds
+    )
 
     def text(self) -> str:
         return json.dumps(asdict(self))
@@ -47,6 +50,7 @@ class Intent:
                 tuple(found["tables"]),
                 str(found["replaced"]),
                 tuple(found["around"]),
+                bool(found.get("cleared", True)),
             )
         except (ValueError, TypeError, KeyError):
             raise Corrupt("the mark of a restore in this database cannot be read.", where=where) from None
@@ -102,8 +106,12 @@ def _restore_into(
         wanted = Intent(backup.manifest.id, backup.manifest_sha256, tuple(sorted(tables)))
         chosen = chosen_of(backup, tables) if tables else backup
         said = place.mark()
-        if said is not None:
-            intent, state = _resumed(Intent.parse(said, place.url), wanted, place), "resumed"
+        begun = None if said is None else _resumed(Intent.parse(said, place.url), wanted, place)
+        if begun is not None and not begun.cleared and not begun.replaced:
+            place.remove_mark()  # nothing was made yet: whatever is there now is not ours
+            begun = None
+        if begun is not None:
+            intent, state = begun, "resumed"
         elif not place.there():
             intent, state = wanted, "restored"
         elif (found := _there_already(chosen, place, clock)) is not None:
@@ -114,16 +122,20 @@ def _restore_into(
             intent, state = _cleared_for(chosen, wanted, place, save), "restored"
         place.around = frozenset(intent.around)
         place.not_restored += within(chosen.schema, place.around)[1]
-        if said is None:
+        if begun is None:
             place.put_mark(intent.text())
         failpoints.hit("vault.place.marked")
         try:
-            place.clear(chosen.schema)
-        except GateClosed:
-            if said is None:  # nothing was begun
+            place.clear(
+                chosen.schema, _still(backup, intent) if intent.replaced and not intent.cleared else None
+            )
+        except (GateClosed, Drift):
+            if not intent.cleared:  # nothing was begun
                 place.remove_mark()
             raise
         failpoints.hit("vault.place.cleared")
+        if not intent.cleared:
+            place.put_mark(replace(intent, cleared=True).text())
         alone = not tables and not intent.around
         verdicts += restored_and_compared(
             chosen,
@@ -198,6 +210,26 @@ def _cleared_for(chosen: Backup, wanted: Intent, place: Place, save: Save | None
         )
     around = tuple(sorted(tables - set(in_the_way)))
     return replace(wanted, replaced=save(in_the_way) if in_the_way else "", around=around)
+
+
+def _still(backup: Backup, intent: Intent) -> Callable[[Snapshot], None]:
+    """Asks whether the tables that go are what the backup of them holds."""
+    saved = open_backup(backup.store, intent.replaced)
+    if saved.locked:
+        raise saved.locked
+
+    def unchanged(now: Snapshot) -> None:
+        for table in now.schema.tables:
+            digest = canon.digest(now.read(table.name), table.types, table.primary_key)
+            if digest.text() != saved.manifest.digests.get(table.name):
+                raise Drift(
+                    "its rows changed while they were saved",
+                    where=table.name,
+                    kept=f"Nothing was replaced; backup {intent.replaced} is kept.",
+                    hint="Stop what writes to it, then run the same command again.",
+                )
+
+    return unchanged
 
 
 def _there_already(chosen: Backup, place: Place, clock: Clock) -> list[Verdict] | None:

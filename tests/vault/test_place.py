@@ -225,6 +225,68 @@ def test_two_at_once_and_rows_that_change_meanwhile(world: World, monkeypatch: p
     assert rows(place, "towns") == [(8, "Graz")]
 
 
+def test_nobody_writes_between_the_last_look_and_the_replacement(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from migrate.vault import place as module
+
+    backup, place = world.back_up(), world.fresh()
+    place.run(*DDL)
+    fill(place, "towns", [(5, "Oslo")])
+    still, tried = module._still, []
+    impatient = "SET lock_wait_timeout = 1" if place.is_mysql else "SET lock_timeout = '200ms'"
+
+    def and_then_somebody_writes(*given: Any) -> Any:
+        unchanged = still(*given)
+
+        def looked(now: Any) -> None:
+            unchanged(now)
+            tried.append(now)
+            late = "INSERT INTO towns VALUES (8, 'Graz')"
+            with pytest.raises(Exception, match=r"(?i)lock"):
+                place.run(*([late] if place.is_sqlite else [impatient, late]))
+
+        return looked
+
+    monkeypatch.setattr(module, "_still", and_then_somebody_writes)
+    done = world.restore(backup, place, replace=True)
+    assert done["passed"]
+    assert tried
+    assert_same(world, place)
+
+
+def test_rows_written_after_a_kill_before_the_replacement_are_not_lost(world: World) -> None:
+    backup, place = world.back_up(), world.fresh()
+    place.run(*DDL)
+    fill(place, "towns", [(5, "Oslo")])
+    failpoints.arm("vault.place.marked:1:raise")
+    with pytest.raises(failpoints.FailpointError):
+        world.restore(backup, place, replace=True)
+    failpoints.arm()
+    fill(place, "towns", [(8, "Graz")])
+    with pytest.raises(Drift, match="changed while"):
+        world.restore(backup, place, replace=True)
+    assert rows(place, "towns") == [(5, "Oslo"), (8, "Graz")]
+    done = world.restore(backup, place, replace=True)
+    assert done["passed"]
+    assert_same(world, place)
+    world.restore(done["replaced"], place, replace=True)
+    assert rows(place, "towns") == [(5, "Oslo"), (8, "Graz")]
+
+
+def test_rows_written_into_an_empty_place_after_a_kill_are_not_lost(world: World) -> None:
+    backup, place = world.back_up(), world.fresh()
+    failpoints.arm("vault.place.marked:1:raise")
+    with pytest.raises(failpoints.FailpointError):
+        world.restore(backup, place)
+    failpoints.arm()
+    place.run(*DDL)
+    fill(place, "towns", [(8, "Graz")])
+    with pytest.raises(UsageError, match="not empty"):
+        world.restore(backup, place)
+    assert rows(place, "towns") == [(8, "Graz")]
+
+
 def test_clear_words_for_what_cannot_be(world: World, tmp_path: Path) -> None:
     backup = world.back_up()
     wrong = "postgresql://nobody@127.0.0.1:1/x" if world.source.is_sqlite else f"sqlite:///{tmp_path}/x.db"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from migrate import failpoints
 from migrate.connectors.mysql.catalog import META_PREFIX, is_ours
+from migrate.connectors.mysql.read import MysqlSnapshot
 from migrate.connectors.mysql.scratch import MysqlScratch
-from migrate.connectors.mysql.session import literal, quote, translated
+from migrate.connectors.mysql.session import Session, literal, quote, translated
 from migrate.connectors.mysql.url import parameters
+from migrate.connectors.protocol import Snapshot
 from migrate.errors import GateClosed
 from migrate.model import Schema
 
@@ -40,6 +43,9 @@ class MysqlPlace(MysqlScratch):
 
     def put_mark(self, said: str) -> None:
         with translated("marking the database", where=self.name):
+            if self.mark() is not None:
+                self._side().execute(f"UPDATE {_MARK} SET said = {literal(said)}")
+                return
             # in one statement, for DDL commits: a table with its row
             self._side().execute(
                 f"CREATE TABLE {_MARK} ENGINE=InnoDB AS SELECT CAST({literal(said)} AS CHAR(60000)) AS said"
@@ -51,7 +57,8 @@ class MysqlPlace(MysqlScratch):
             self._side().execute(f"DROP TABLE IF EXISTS {_MARK}")
         failpoints.hit("mysql.place.unmarked")
 
-    def clear(self, schema: Schema) -> None:
+    def clear(self, schema: Schema, unchanged: Callable[[Snapshot], None] | None = None) -> None:
+        """Table by table, in one session that holds all of them locked: what is read there is what goes."""
         names = [name for name in self.there() if name in schema.table_names]
         if not names:
             return
@@ -70,7 +77,12 @@ class MysqlPlace(MysqlScratch):
                 kept="Nothing was changed in it.",
                 hint=f"Restore {child} too, or remove that key first.",
             )
-        with self._copying() as session, translated("removing what is replaced", where=self.name):
+        with Session(self._url) as session, translated("removing what is replaced", where=self.name):
+            session.execute("SET SESSION foreign_key_checks = 0")
+            if unchanged is not None:
+                session.execute(f"LOCK TABLES {', '.join(f'{quote(name)} WRITE' for name in names)}")
+                failpoints.hit("mysql.place.locked")
+                unchanged(MysqlSnapshot(self._url, session, names))
             for (
                 name
             ) in names:  # the keys among them are off: the order does not matter, nor where a kill falls

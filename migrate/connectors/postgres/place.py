@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -10,6 +11,7 @@ from migrate import failpoints
 from migrate.connectors.postgres.catalog import META
 from migrate.connectors.postgres.scratch import PostgresScratch
 from migrate.connectors.postgres.session import join_name, parameters, quote, quote_table, translated
+from migrate.connectors.protocol import Snapshot
 from migrate.errors import GateClosed
 from migrate.model import Schema
 
@@ -53,7 +55,8 @@ class PostgresPlace(PostgresScratch):
             self._side().transaction(),
         ):
             self._side().execute(f"CREATE SCHEMA IF NOT EXISTS {META}".encode())
-            self._side().execute(f"CREATE TABLE {_MARK} (said text NOT NULL)".encode())
+            self._side().execute(f"CREATE TABLE IF NOT EXISTS {_MARK} (said text NOT NULL)".encode())
+            self._side().execute(f"DELETE FROM {_MARK}".encode())
             self._side().execute(f"INSERT INTO {_MARK} VALUES (%s)".encode(), [said])
         failpoints.hit("postgres.place.marked")
 
@@ -68,8 +71,8 @@ class PostgresPlace(PostgresScratch):
                 side.execute(f"DROP SCHEMA IF EXISTS {META}".encode())
         failpoints.hit("postgres.place.unmarked")
 
-    def clear(self, schema: Schema) -> None:
-        """All in one transaction; what others still use of types and sequences stays."""
+    def clear(self, schema: Schema, unchanged: Callable[[Snapshot], None] | None = None) -> None:
+        """All in one transaction, which lets others read and not write until the tables go; what others still use of types and sequences stays."""
         side = self._side()
         there = {name for name in self.there() if name in schema.table_names}
         names = [quote_table(name) for name in sorted(there)]
@@ -84,6 +87,11 @@ class PostgresPlace(PostgresScratch):
                     kept="Nothing was changed in it.",
                     hint=f"Restore {child} too, or remove that key first.",
                 )
+            if names and unchanged is not None:
+                side.execute(f"LOCK TABLE {', '.join(names)} IN SHARE MODE".encode())
+                failpoints.hit("postgres.place.locked")
+                with self.snapshot(sorted(there)) as now:
+                    unchanged(now)
             if names:
                 try:
                     side.execute(f"DROP TABLE {', '.join(names)} RESTRICT".encode())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 from migrate import failpoints
+from migrate.connectors.protocol import Snapshot
 from migrate.connectors.sqlite.catalog import check_version
 from migrate.connectors.sqlite.connect import connect, path_of
 from migrate.connectors.sqlite.errors import translated
@@ -48,7 +50,8 @@ class SqlitePlace(SqliteScratch):
         connection = self._writer()
         with translated(str(self.path)):
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(f"CREATE TABLE main.{quote(_MARK)} (said TEXT NOT NULL)")
+            connection.execute(f"CREATE TABLE IF NOT EXISTS main.{quote(_MARK)} (said TEXT NOT NULL)")
+            connection.execute(f"DELETE FROM main.{quote(_MARK)}")
             connection.execute(f"INSERT INTO main.{quote(_MARK)} VALUES (?)", (said,))
             connection.execute("COMMIT")
         failpoints.hit("sqlite.place.marked")
@@ -58,8 +61,8 @@ class SqlitePlace(SqliteScratch):
             self._writer().execute(f"DROP TABLE IF EXISTS main.{quote(_MARK)}")
         failpoints.hit("sqlite.place.unmarked")
 
-    def clear(self, schema: Schema) -> None:
-        """All in one transaction."""
+    def clear(self, schema: Schema, unchanged: Callable[[Snapshot], None] | None = None) -> None:
+        """All in one transaction, which lets others read and not write."""
         names = [name for name in self.there() if name in schema.table_names]
         for table in self.schema().tables:
             for key in table.foreign_keys:
@@ -74,6 +77,10 @@ class SqlitePlace(SqliteScratch):
         with translated(str(self.path)):
             connection.execute("BEGIN IMMEDIATE")
             try:
+                if names and unchanged is not None:
+                    failpoints.hit("sqlite.place.locked")
+                    with self.snapshot(names) as now:
+                        unchanged(now)
                 for name in names:
                     connection.execute(f"DROP TABLE main.{quote(name)}")
                     failpoints.hit("sqlite.place.clearing")
