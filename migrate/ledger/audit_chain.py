@@ -6,6 +6,7 @@ import getpass
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -80,7 +81,9 @@ def who() -> str:
         return "unknown"
 
 
+@cache
 def _code_version() -> str:
+    """Looked up once: the files of an installation are no matter of a run that has begun."""
     try:
         return metadata.version("migrate-crm")
     except metadata.PackageNotFoundError:  # run from a checkout
