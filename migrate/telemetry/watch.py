@@ -130,8 +130,16 @@ def lineage_configured() -> bool:
     if any(name.startswith("OPENLINEAGE__TRANSPORT") for name in os.environ):
         return True
     return any(
-        (folder / "openlineage.yml").is_file() for folder in (Path.cwd(), Path("~/.openlineage").expanduser())
+        _is_file(folder / "openlineage.yml") for folder in (Path.cwd(), Path("~/.openlineage").expanduser())
     )
+
+
+def _is_file(path: Path) -> bool:
+    """False too where the folder may not be entered: the client finds nothing there either."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return False
 
 
 def otel_configured() -> bool:
