@@ -101,6 +101,13 @@ def my_database(make_my_database: Callable[[], str]) -> str:
     return make_my_database()
 
 
+@pytest.fixture
+def target_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh database of the engine that `tests.runs.ENGINES` says; of SQLite "", it is made in the folder."""
+    databases = {"postgresql": "pg_database", "mariadb": "my_database"}
+    return str(request.getfixturevalue(databases[request.param])) if request.param in databases else ""
+
+
 def database_url(server: str, name: str) -> str:
     """`server`'s URL for another database, still as a URL."""
     found = psycopg.conninfo.conninfo_to_dict(make_conninfo(server))

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,17 @@ def connect(url: str, **more: Any) -> Any:
     return pymysql.connect(
         **{"ssl_disabled": True} | parameters(url), charset="utf8mb4", autocommit=True, **more
     )
+
+
+def fill(url: str, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    """The statement for each of the rows, committed together."""
+    connection = connect(url)
+    try:
+        with connection.cursor() as cursor:
+            cursor.executemany(statement, rows)
+        connection.commit()
+    finally:
+        connection.close()
 
 
 def execute(url: str, *statements: str) -> None:

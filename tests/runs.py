@@ -17,10 +17,13 @@ from typing import Any
 
 import psycopg
 import pyarrow.parquet as pq
+import pytest
 from migrate.cli import main
 
 from tests import mariadb
 
+# For the fixture `target_url`.
+ENGINES = pytest.mark.parametrize("target_url", ["sqlite", "postgresql", "mariadb"], indirect=True)
 PARAGRAPH_LIMIT = 1200  # an error is a paragraph, not a page
 
 
@@ -101,6 +104,9 @@ class Db:
             finally:
                 connection.close()
             return
+        if self.is_mysql:
+            mariadb.fill(self.url, statement, content)
+            return
         with psycopg.connect(self.url) as server, server.cursor() as cursor:
             cursor.executemany(statement, content)  # type: ignore[arg-type]
 
@@ -115,6 +121,14 @@ class Db:
             return [tuple(row.values()) for row in mariadb.query(self.url, query)]
         with psycopg.connect(self.url) as server:
             return server.execute(query).fetchall()  # type: ignore[call-overload,no-any-return]
+
+    def ours(self, table: str) -> int:
+        """How many rows one of our own tables has."""
+        return int(
+            self.one(
+                f"SELECT count(*) FROM {'_migrate_' if self.is_sqlite or self.is_mysql else 'migrate_meta.'}{table}"
+            )
+        )
 
     def one(self, query: str) -> Any:
         found = self.rows(query)
@@ -259,7 +273,7 @@ def empty(folder: Path, source: Db, target: Db) -> World:
 
 
 def bare(folder: Path, source: Sequence[str], target: Sequence[str], entities: str, **more: Any) -> World:
-    """SQLite on both sides, made by these statements."""
+    """Made by these statements: SQLite on both sides, or another engine's `target_url`."""
     world = World(
         folder,
         Db(f"sqlite:///{folder}/source.db"),
@@ -268,7 +282,8 @@ def bare(folder: Path, source: Sequence[str], target: Sequence[str], entities: s
         **more,
     )
     world.source.run(*source)
-    world.target.run(*target)
+    # MariaDB has no keys over TEXT
+    world.target.run(*(s.replace(" TEXT", " VARCHAR(200)") if world.target.is_mysql else s for s in target))
     return world
 
 

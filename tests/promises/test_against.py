@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs import World, balance, bare
+from tests.runs import ENGINES, World, balance, bare
 
 MAPPED = """
   contacts:
@@ -36,7 +36,7 @@ THERE = [
 ]
 
 
-def world(folder: Path, entities: str = MAPPED) -> World:
+def world(folder: Path, entities: str = MAPPED, target_url: str = "") -> World:
     folder.mkdir(exist_ok=True)
     made = bare(
         folder,
@@ -48,6 +48,7 @@ def world(folder: Path, entities: str = MAPPED) -> World:
         ],
         entities,
         policy="max_quarantine: 100%",
+        target_url=target_url,
     )
     made.source.fill("people", PEOPLE)
     made.target.fill("contacts", THERE)
@@ -58,10 +59,14 @@ def stands(made: World, key: str) -> tuple[object, ...]:
     return made.target.rows(f"SELECT name, email, phone, city FROM contacts WHERE id = '{key}'")[0]
 
 
+@ENGINES
 @pytest.mark.promise(3)
 @pytest.mark.promise(26)
-def test_a_row_that_the_target_has_is_updated_and_one_that_may_be_several_is_not(tmp_path: Path) -> None:
-    made = world(tmp_path)
+def test_a_row_that_the_target_has_is_updated_and_one_that_may_be_several_is_not(
+    tmp_path: Path, target_url: str
+) -> None:
+    made = world(tmp_path, target_url=target_url)
+    before = made.target.rows("SELECT * FROM contacts ORDER BY id")
     document = made.run()
     assert document["state"] == "verified"
     assert balance(document, "contacts") == {
@@ -78,6 +83,9 @@ def test_a_row_that_the_target_has_is_updated_and_one_that_may_be_several_is_not
     assert balance(again, "contacts")["loaded"] == 1
     assert stands(made, "t1")[1] == "other@acme.example"
     assert made.target.one("SELECT count(*) FROM contacts") == len(THERE) + 3
+    for run in [r["run"] for r in made.command("runs", "--json").document]:
+        assert made.command("rollback", run, "--yes").code == 0
+    assert made.target.rows("SELECT * FROM contacts ORDER BY id") == before
 
 
 @pytest.mark.fineprint(18)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.runs import World, balance, bare
+from tests.runs import ENGINES, World, balance, bare
 
 ROOT = Path(__file__).parents[2]
 CONTACTS = """
@@ -54,7 +54,7 @@ PROSPECTS = [
 NEW = ["Di", "Ed", "Flo"]
 
 
-def world(folder: Path, entities: str = CONTACTS + LEADS + CALLS) -> World:
+def world(folder: Path, entities: str = CONTACTS + LEADS + CALLS, target_url: str = "") -> World:
     made = bare(
         folder,
         [
@@ -72,6 +72,7 @@ def world(folder: Path, entities: str = CONTACTS + LEADS + CALLS) -> World:
         ],
         entities,
         policy="max_quarantine: 100%",
+        target_url=target_url,
     )
     made.source.fill("companies", [("1", "Bolt", "https://www.bolt.example/x"), ("2", "Mail", "gmail.com")])
     made.source.fill("people", [("1", "1", "Bob", "bob@bolt.example", "+44 (0)113 4960999")])
@@ -131,10 +132,13 @@ def test_a_lead_who_is_a_customer_is_linked_and_who_refers_to_it_refers_to_the_c
     assert any(step["what"] == 'known as contacts ["t1"] of the target (contacts by email)' for step in told)
 
 
+@ENGINES
 @pytest.mark.promise(3)
-def test_a_second_run_decides_the_same(tmp_path: Path) -> None:
-    made = world(tmp_path)
+def test_a_second_run_decides_the_same_and_a_rollback_takes_it_back(tmp_path: Path, target_url: str) -> None:
+    made = world(tmp_path, target_url=target_url)
+    before = made.target.rows("SELECT * FROM contacts ORDER BY id")
     made.run()
+    assert made.target.one("SELECT about FROM calls WHERE text = 'to Ada'") == "t1"
     again = made.run()
     assert known(made)["rows"] == 3
     assert balance(again, "leads")["unchanged"] == 6
@@ -145,6 +149,10 @@ def test_a_second_run_decides_the_same(tmp_path: Path) -> None:
     made.run()
     assert known(made)["rows"] == 3
     assert len(leads(made)) == 3
+    for run in [r["run"] for r in made.command("runs", "--json").document]:
+        assert made.command("rollback", run, "--yes").code in (0, 2)  # 2: a run that wrote nothing
+    assert leads(made) == []
+    assert made.target.rows("SELECT * FROM contacts ORDER BY id") == before
 
 
 @pytest.mark.parametrize("point", ["transform.known.found:1", "load.part.committed:2"])

@@ -18,7 +18,7 @@ from migrate.ledger.decisions import decisions_on
 from migrate.ledger.ledger import Ledger
 
 from tests.promises.test_merging import PEOPLE
-from tests.runs import World, balance, bare
+from tests.runs import ENGINES, World, balance, bare
 
 ROOT = Path(__file__).parents[2]
 # 1 and 2 are one by phone, and so are 4 and 5; 3 has the name of 2, and would be the third of them.
@@ -45,7 +45,7 @@ COMPANIES = [
 ]
 
 
-def world(folder: Path, entities: str = MAPPED) -> World:
+def world(folder: Path, entities: str = MAPPED, target_url: str = "") -> World:
     made = bare(
         folder,
         [
@@ -58,6 +58,7 @@ def world(folder: Path, entities: str = MAPPED) -> World:
         ],
         entities,
         policy="max_quarantine: 100%",
+        target_url=target_url,
     )
     made.source.fill("companies", COMPANIES)
     made.source.fill("people", PEOPLE)
@@ -127,11 +128,14 @@ def test_what_a_person_decides_holds_in_the_next_run_and_is_asked_again_when_val
     assert told.decision == "reject"
 
 
+@ENGINES
 @pytest.mark.fineprint(13)
-def test_two_rows_of_the_target_become_one_where_a_person_says_so(tmp_path: Path) -> None:
+def test_two_rows_of_the_target_become_one_where_a_person_says_so(tmp_path: Path, target_url: str) -> None:
     """Children follow; what becomes of the other row is as `on_gone` says; undo brings all of it back."""
     small = world(
-        tmp_path, MAPPED.replace("    key: id\n", "    key: id\n    on_gone: delete\n    max_gone: 100%\n", 1)
+        tmp_path,
+        MAPPED.replace("    key: id\n", "    key: id\n    on_gone: delete\n    max_gone: 100%\n", 1),
+        target_url,
     )
     small.run()
     assert small.target.one("SELECT count(*) FROM accounts") == 3
