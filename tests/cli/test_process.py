@@ -99,7 +99,6 @@ def test_help_of_everything_exits_0(option: str) -> None:
         )
         assert (done.returncode, done.stderr) == (0, ""), command
         assert "Usage: migrate" in done.stdout
-        assert "dossier" not in done.stdout
         assert max(map(len, done.stdout.splitlines())) <= 100
 
 
