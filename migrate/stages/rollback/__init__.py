@@ -30,7 +30,7 @@ from migrate.stages.rollback.returned import (
     plan_returns,
     still_missing,
 )
-from migrate.stages.rollback.victims import Conflict, Undo, chunks, decide, images, key_table
+from migrate.stages.rollback.victims import Conflict, Undo, changed, chunks, decide, images, key_table
 from migrate.state.created import Undone, withdraw
 from migrate.state.identity import renamed_rows
 from migrate.state.proven import proven_backups
@@ -256,16 +256,9 @@ def _still_ours(
         crosswalk = meta_table("crosswalk", steps.ctx.target.meta)
         entries = _entries(undo, [sources[k] for k in keys])
         known = transaction.fetch(crosswalk, crosswalk.primary_key, entries, ["target_key", "row_hash"])
-        left = {r["target_key"]: r["row_hash"] for r in known.to_pylist()}
-        hashes = canon.as_binary(
-            canon.row_hashes(found, table.types, state_columns(steps.ctx.mapping, table))
-        )
-        names = pa.table({"key": canon.source_keys(found, table.primary_key, table.types), "hash": hashes})
-        for row in names.to_pylist():
-            if left.get(row["key"]) not in (None, row["hash"]):
-                undo.conflicts[row["key"]] = Conflict(
-                    undo.entity, table.name, row["key"], "changed since the load"
-                )
+        state = state_columns(steps.ctx.mapping, table)
+        for key in changed(table, found, known, state, unknown=False):
+            undo.conflicts[key] = Conflict(undo.entity, table.name, key, "changed since the load")
     return [k for k in keys if k not in undo.conflicts]
 
 
@@ -274,9 +267,8 @@ def _unreferenced(steps: Steps, undo: Undo, keys: Sequence[str]) -> list[str]:
     table = undo.table
     rows = steps.ctx.target.references_to(table, table.primary_key, key_table(table, keys))
     if rows.num_rows:
-        going = {(u.table.name, k) for u in steps.undos for k in u.deletes}
         for row in rows.to_pylist():
-            if (row["table"], row["row_key"]) not in going:
+            if not any(u.undoes(row["table"], row["row_key"]) for u in steps.undos):
                 reason = f"a row of {row['table']} that stays refers to it"
                 undo.conflicts[row["ref_key"]] = Conflict(undo.entity, table.name, row["ref_key"], reason)
     return [k for k in keys if k not in undo.conflicts]

@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +25,7 @@ from migrate.state.identity import names_now
 from migrate.state.records import meta_rows
 
 CHUNK = 50_000
+_NEEDED = ["system", "entity", "source_key", "target_key", "origin", "run", "row_hash"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,12 @@ class Undo:
 
     @property
     def deletes(self) -> list[str]:
-        return sorted(k for k in self.inserted if k not in self.conflicts)
+        return in_order(self.table, [k for k in self.inserted if k not in self.conflicts])
+
+    def undoes(self, table: str, key: str, *, restored: bool = False) -> bool:
+        """Is this one of the rows that go, or with `restored` one that gets its earlier values?"""
+        place = self.updated if restored else self.inserted
+        return table == self.table.name and key in place and key not in self.conflicts
 
     @property
     def restores(self) -> list[str]:
@@ -67,7 +74,7 @@ def decide(
     ctx: Context, declared: Schema, only: Sequence[str], force: Sequence[str], along: Sequence[str] = ()
 ) -> list[Undo]:
     """One Undo per entity, in reverse load order. Rows that the runs `along` added keep nothing."""
-    hashes: dict[str, dict[str, bytes]] = {}
+    left: dict[str, list[pa.Table]] = {}  # target keys and hashes, as this run left its rows
     undos = {}
     now = names_now(ctx)
     for name in reversed(ctx.plan.order):
@@ -77,34 +84,66 @@ def decide(
             continue  # this run created it, and it is dropped already
         table = declared.table(ctx.plan.entities[name].into)
         undos[name] = Undo(name, table, now[name], forced=table.name in force)
-        hashes[name] = {}
+        left[name] = []
     by_identity = {undo.identity: undo for undo in undos.values()}
-    for rows in meta_rows(ctx.target, "crosswalk"):
-        for row in rows.filter(pc.equal(rows["run"], ctx.run)).to_pylist():
-            undo = by_identity.get((row["system"], row["entity"]))
-            if undo is None:
-                continue
-            if row["origin"] == "link":
-                undo.linked.append(row["source_key"])
-                continue
-            place = undo.inserted if row["origin"] == "insert" else undo.updated
-            place[row["target_key"]] = row["source_key"]
-            hashes[undo.entity][row["target_key"]] = row["row_hash"]
+    for rows in meta_rows(ctx.target, "crosswalk", _NEEDED):
+        mine = rows.filter(pc.equal(rows["run"], ctx.run))
+        for (system, entity), undo in by_identity.items():
+            own = mine.filter(pc.and_(pc.equal(mine["system"], system), pc.equal(mine["entity"], entity)))
+            if own.num_rows:
+                left[undo.entity].append(_sorted_in(undo, own))
     for name, undo in undos.items():
-        if not undo.forced:
-            _changed_since(ctx, undo, hashes[name])
+        if not undo.forced and left[name]:
+            _changed_since(ctx, undo, pa.concat_tables(left[name]))
     _kept_by_references(ctx, undos, _added_by(ctx, along, by_identity) if along else set())
     return list(undos.values())
 
 
+def _sorted_in(undo: Undo, entries: pa.Table) -> pa.Table:
+    """Crosswalk entries into their places; of rows that were written the key and the hash."""
+    for origin in pc.unique(entries["origin"]).to_pylist():
+        some = entries.filter(pc.equal(entries["origin"], origin))
+        sources = some["source_key"].to_pylist()
+        if origin == "link":
+            undo.linked += sources
+            continue
+        place = undo.inserted if origin == "insert" else undo.updated
+        place.update(zip(some["target_key"].to_pylist(), sources, strict=True))
+    written = entries.filter(pc.not_equal(entries["origin"], "link"))
+    return written.select(["target_key", "row_hash"])
+
+
+def in_order(table: Table, keys: Sequence[str]) -> list[str]:
+    """JSON keys as the table's index has them where they are whole numbers, so that a chunk of them is one range of
+    it: in the order of their texts (1, 10, 100, 2) every chunk would lie all over the table, and be sought in all of it.
+    """
+    texts = sorted(keys)
+    parts = key_table(table, texts)
+    if not all(pa.types.is_integer(t) for t in parts.schema.types):
+        return texts
+    places = pc.sort_indices(parts, sort_keys=[(name, "ascending") for name in table.primary_key])
+    return [texts[i] for i in places.to_pylist()]
+
+
 def key_table(table: Table, keys: Sequence[str]) -> pa.Table:
     """JSON keys as the key columns of the table, in its layout."""
-    parts = list(zip(*(json.loads(k) for k in keys), strict=True)) or [() for _ in table.primary_key]
     columns = {
-        name: canon.from_text(pa.array(list(texts), pa.string()), table.column(name).type)
-        for name, texts in zip(table.primary_key, parts, strict=True)
+        name: canon.from_text(texts, table.column(name).type)
+        for name, texts in zip(table.primary_key, _parts(keys, len(table.primary_key)), strict=True)
     }
     return pa.table(columns)
+
+
+def _parts(keys: Sequence[str], width: int) -> list[pa.Array[Any]]:
+    """The texts of JSON keys, one array per column. Where nothing is escaped, a quote is a delimiter and nothing else:
+    then they are cut, for a list per key in Python takes longer than all that the database does."""
+    texts = pa.array(list(keys), pa.string())
+    if not pc.any(pc.match_substring(texts, "\\")).as_py():
+        cut = pc.split_pattern(pc.utf8_slice_codeunits(texts, 2, -2), '","')
+        if pc.all(pc.equal(pc.list_value_length(cut), width)).as_py():
+            return [pc.list_element(cut, i) for i in range(width)]
+    read = list(zip(*(json.loads(k) for k in keys), strict=True)) or [() for _ in range(width)]
+    return [pa.array(list(column), pa.string()) for column in read]
 
 
 def chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -112,11 +151,24 @@ def chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
         yield keys[start : start + CHUNK]
 
 
-def _changed_since(ctx: Context, undo: Undo, hashes: Mapping[str, bytes]) -> None:
+def changed(
+    table: Table, found: pa.Table, left: pa.Table, state: Sequence[str], *, unknown: bool
+) -> list[str]:
+    """JSON keys of rows in `found` whose hash over `state` is not the one that `left` (target_key, row_hash) has;
+    `unknown`: are those changed of which it has none?"""
+    keys = canon.source_keys(found, table.primary_key, table.types)
+    hashes = canon.as_binary(canon.row_hashes(found, table.types, state)).cast(pa.binary())
+    known = left.combine_chunks()
+    place = pc.index_in(keys, known["target_key"].combine_chunks())
+    then = known["row_hash"].combine_chunks().cast(pa.binary()).take(place)
+    return [str(k) for k in keys.filter(pc.fill_null(pc.not_equal(hashes, then), unknown)).to_pylist()]
+
+
+def _changed_since(ctx: Context, undo: Undo, left: pa.Table) -> None:
     """Rows that no longer stand as this run left them. A row that is gone is nothing to undo."""
     table = undo.table
     state = state_columns(ctx.mapping, table)
-    for keys in chunks(sorted(hashes)):
+    for keys in chunks(in_order(table, left["target_key"].to_pylist())):
         transaction = ctx.target.begin()
         try:
             found = transaction.fetch(
@@ -124,16 +176,8 @@ def _changed_since(ctx: Context, undo: Undo, hashes: Mapping[str, bytes]) -> Non
             )
         finally:
             transaction.rollback()
-        stand = pa.table(
-            {
-                "key": canon.source_keys(found, table.primary_key, table.types),
-                "hash": canon.as_binary(canon.row_hashes(found, table.types, state)),
-            }
-        )
-        for row in stand.to_pylist():
-            key = row["key"]
-            if row["hash"] != hashes[key]:
-                undo.conflicts[key] = Conflict(undo.entity, table.name, key, "changed since the load")
+        for key in changed(table, found, left, state, unknown=True):
+            undo.conflicts[key] = Conflict(undo.entity, table.name, key, "changed since the load")
 
 
 def _added_by(ctx: Context, runs: Sequence[str], undos: Mapping[Identity, Undo]) -> set[tuple[str, str]]:
@@ -153,11 +197,11 @@ def _kept_by_references(ctx: Context, undos: Mapping[str, Undo], gone: set[tuple
     grew = True
     while grew:
         grew = False
-        going = gone | {(u.table.name, k) for u in undos.values() for k in u.deletes}
-        restored = {(u.table.name, k) for u in undos.values() for k in u.restores}
         for name, undo in undos.items():
             for key, table, row in pointing[name]:
-                if key in undo.conflicts or (table, row) in going or (table, row) in restored:
+                if key in undo.conflicts or (table, row) in gone:
+                    continue
+                if any(u.undoes(table, row) or u.undoes(table, row, restored=True) for u in undos.values()):
                     continue
                 undo.conflicts[key] = Conflict(
                     name, undo.table.name, key, f"a row of {table} that stays refers to it"
@@ -168,7 +212,7 @@ def _kept_by_references(ctx: Context, undos: Mapping[str, Undo], gone: set[tuple
 def _pointing(target: Target, undo: Undo) -> list[tuple[str, str, str]]:
     """(key of an inserted row, table, key of a row that refers to it)."""
     found = []
-    for keys in chunks(sorted(undo.inserted)):
+    for keys in chunks(in_order(undo.table, list(undo.inserted))):
         rows = target.references_to(undo.table, undo.table.primary_key, key_table(undo.table, keys))
         found += [(r["ref_key"], r["table"], r["row_key"]) for r in rows.to_pylist()]
     return found
