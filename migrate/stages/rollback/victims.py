@@ -103,14 +103,18 @@ def _sorted_in(undo: Undo, entries: pa.Table) -> pa.Table:
     """Crosswalk entries into their places; of rows that were written the key and the hash."""
     for origin in pc.unique(entries["origin"]).to_pylist():
         some = entries.filter(pc.equal(entries["origin"], origin))
-        sources = some["source_key"].to_pylist()
+        sources = _strings(some["source_key"])
         if origin == "link":
             undo.linked += sources
             continue
         place = undo.inserted if origin == "insert" else undo.updated
-        place.update(zip(some["target_key"].to_pylist(), sources, strict=True))
+        place.update(zip(_strings(some["target_key"]), sources, strict=True))
     written = entries.filter(pc.not_equal(entries["origin"], "link"))
     return written.select(["target_key", "row_hash"])
+
+
+def _strings(column: pa.ChunkedArray[Any]) -> list[str]:
+    return [str(text) for text in column.to_pylist()]
 
 
 def in_order(table: Table, keys: Sequence[str]) -> list[str]:
@@ -118,6 +122,8 @@ def in_order(table: Table, keys: Sequence[str]) -> list[str]:
     it: in the order of their texts (1, 10, 100, 2) every chunk would lie all over the table, and be sought in all of it.
     """
     texts = sorted(keys)
+    if not texts or not table.primary_key:
+        return texts
     parts = key_table(table, texts)
     if not all(pa.types.is_integer(t) for t in parts.schema.types):
         return texts
@@ -168,7 +174,7 @@ def _changed_since(ctx: Context, undo: Undo, left: pa.Table) -> None:
     """Rows that no longer stand as this run left them. A row that is gone is nothing to undo."""
     table = undo.table
     state = state_columns(ctx.mapping, table)
-    for keys in chunks(in_order(table, left["target_key"].to_pylist())):
+    for keys in chunks(in_order(table, _strings(left["target_key"]))):
         transaction = ctx.target.begin()
         try:
             found = transaction.fetch(
