@@ -215,7 +215,7 @@ def _refuse_strange(ctx: Context, strange: Sequence[FileRow]) -> None:
         raise _refused(
             "the file is out of date: rows were sent again since, or are not as they were exported",
             stale,
-            f"Export again what is left: migrate quarantine export {ctx.run} DIR.",
+            f"Export again what is left, into an empty folder: migrate quarantine export {ctx.run} DIR.",
             Drift,
         )
 

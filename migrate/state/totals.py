@@ -82,7 +82,13 @@ def _came(ctx: Context, entity: str, table: Table, columns: Sequence[str], path:
     names = ["rid", "key", *(f"c.{c}" for c in columns), *witnesses]
     fields: list[pa.Field[Any]] = [pa.field(n, pa.int64() if n == "rid" else pa.string()) for n in names]
     schema = pa.schema(fields)
-    gone = left_out_with_parents(ctx.folder / "transform" / entity)
+    folder = ctx.folder / "transform" / entity
+    gone = left_out_with_parents(folder).combine_chunks()
+    links = folder / "known.parquet"
+    if links.exists():  # who is linked to a row of another table is no row of this one
+        linked = pq.read_table(links, columns=["rid", "outcome"])
+        linked = linked.filter(pc.equal(linked["outcome"], "link"))
+        gone = pa.concat_arrays([gone, linked["rid"].combine_chunks()])
 
     def tables() -> Iterator[pa.Table]:
         for file in files:

@@ -226,3 +226,12 @@ def test_a_list_of_objects_in_the_target_is_looked_into(tmp_path: Path) -> None:
     made.run()
     assert known(made)["rules"]["contacts by email"] == {"link": 1}
     assert "Flo" not in leads(made)
+
+
+def test_a_check_over_the_table_counts_the_rows_that_come_into_it(tmp_path: Path) -> None:
+    """Who is linked to a customer is no row of this table, before the load and after it."""
+    made = world(tmp_path)
+    made.more += "\nchecks: [{count: leads}]\n"
+    made.run()
+    [verdict] = [v for v in report(made)["verdicts"] if v["check"].startswith("count leads")]
+    assert (verdict["passed"], verdict["found"]) == (True, str(len(leads(made))))
