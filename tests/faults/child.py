@@ -21,11 +21,14 @@ from migrate import api, failpoints, parts
 from migrate.cli.failure import failure_of
 
 for _lazy in (
-    "adbc_driver_postgresql.dbapi", "encodings.utf_8_sig", "importlib.readers", "migrate.api.runs",
-    "migrate.connectors.bisect", "migrate.connectors.mysql.scratch", "migrate.connectors.postgres.pieces",
+    "adbc_driver_postgresql.dbapi", "encodings.utf_8_sig", "importlib.readers", "importlib_metadata", "jinja2.ext",
+    "migrate.api.runs",
+    "migrate.connectors.bisect", "migrate.connectors.mysql.native", "migrate.connectors.mysql.scratch",
+    "migrate.connectors.native", "migrate.connectors.postgres.native", "migrate.connectors.sqlite.native",
+    "migrate.connectors.postgres.pieces",
     "migrate.connectors.postgres.scratch", "migrate.connectors.postgres.violations",
     "migrate.connectors.sqlite.references", "migrate.connectors.sqlite.scratch",
-    "migrate.connectors.sqlite.violations", "numpy.ma", "psycopg", "pwd", "pyarrow.acero",
+    "migrate.connectors.sqlite.violations", "numpy.ma", "psycopg", "pwd", "pygal", "pyarrow.acero",
     "sqlalchemy.dialects.sqlite",
 ):  # fmt: skip
     import_module(_lazy)
