@@ -147,4 +147,4 @@ def _placed(
 
 def raw_hashes(road: EntityRows, rows: pa.Table) -> pa.Array[Any]:
     """What a correction knows its row by, besides the key: 16 bytes per row, over the columns as they were read."""
-    return hashes_of(SourceRows(rows, road.table.types, {})).cast(pa.binary())
+    return hashes_of(SourceRows(rows, road.types, {})).cast(pa.binary())

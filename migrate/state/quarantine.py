@@ -58,7 +58,7 @@ def with_originals(found: pa.Table, road: EntityRows) -> pa.Table:
         if not len(places):
             continue
         rows = road.read(ref).take(pa.array(rids[places] & 0xFFFFFFFF))
-        stand = hashes_of(SourceRows(rows, road.table.types, {})).to_pylist()
+        stand = hashes_of(SourceRows(rows, road.types, {})).to_pylist()
         rows = _sayable(rows, road.table.types)
         for place, row, hash_ in zip(places, rows.to_pylist(), stand, strict=True):
             hashes[place] = hash_

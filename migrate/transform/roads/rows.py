@@ -8,7 +8,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from migrate.model import PartRef, Schema, Table
+from migrate.model import Kind, PartRef, Schema, Table, Type
+from migrate.transform.own_columns import WITH
 
 
 class Tables(Protocol):
@@ -43,6 +44,12 @@ class EntityRows:
     @property
     def count(self) -> int:
         return sum(p.rows for p in self.parts)
+
+    @property
+    def types(self) -> dict[str, Type]:
+        """Of the columns that a row's hash is over: the road's, and the digests of what joins of any number of rows
+        give to it."""
+        return self.table.types | {f"{WITH}{name}": Type(Kind.BYTES) for name in self.beside}
 
 
 def no_joins(ref: PartRef, name: str) -> pa.Table:
