@@ -29,7 +29,17 @@ from migrate.mapping.tree import Empty, Items, Node, Pairs, Path_, Text
 
 LATER_CHECKS = frozenset(["reference", "sum"])
 _BARE_CHECKS = ("required", "unique")
-CHECKS = (*_BARE_CHECKS, "in", "pattern", "range", "min_length", "max_length", *CHECK_SPECS)
+# The rules without parameters of their own, and what passes them.
+PLAIN_CHECKS = {
+    "required": "A value that is neither NULL nor the empty text.",
+    "unique": "A value that no other row of the entity has.",
+    "in": "One of these values.",
+    "pattern": "A text that has this form from end to end (RE2: no look-around).",
+    "range": "A number between these, [0, 100] or a map of `min`, `max` or both; the ends belong to it.",
+    "min_length": "A text of at least so many characters.",
+    "max_length": "A text of at most so many characters.",
+}
+CHECKS = (*PLAIN_CHECKS, *CHECK_SPECS)
 # What people may call a rule, and the rule.
 _OTHER_NAMES = {
     "date_order": "not_before: {from: COLUMN}, or not_after",
@@ -217,8 +227,9 @@ class Checks(Shape):
                 "range": {"anyOf": [{"type": "array", "items": number, "minItems": 2, "maxItems": 2}, ends]},
                 "min_length": {"type": ["integer", "string"]},
                 "max_length": {"type": ["integer", "string"]},
-                **{name: schema_of(spec) for name, spec in CHECK_SPECS.items()},
             }
+            rules = {name: rule | {"description": PLAIN_CHECKS[name]} for name, rule in rules.items()}
+            rules |= {name: schema_of(spec) for name, spec in CHECK_SPECS.items()}
             definitions.setdefault("from_column", COLUMN_SCHEMA)
             forms = [
                 {

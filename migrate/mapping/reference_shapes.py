@@ -83,6 +83,9 @@ class Values(Shape):
             reading.wrong("unknown_key", key.at, message, hint)
         return BAD if extra else VALUES.read(values, reading, (*path, "values"))
 
+    def inner(self) -> tuple[Shape, ...]:
+        return (VALUES,)
+
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         flat = VALUES.schema(definitions) | {
             "not": {"anyOf": [{"required": ["file"]}, {"required": ["table"]}]}
@@ -171,6 +174,9 @@ class Finding(Shape):
             reading.wrong("missing_key", node.at, "find needs `by` or a condition", self.words)
             return BAD
         return build(Find, values, node, reading) if good else BAD
+
+    def inner(self) -> tuple[Shape, ...]:
+        return (TABLE, TARGET_COLUMN, LITERAL, FIND_OUTCOME)
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         if "find" not in definitions:

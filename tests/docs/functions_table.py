@@ -15,7 +15,7 @@ def table() -> str:
     """Markdown: one row per function, in the order of FUNCTIONS."""
     rows = ["| function | does | parameters | examples |", "|---|---|---|---|"]
     rows += [
-        f"| `{spec.name}` | {_cell(spec.summary)} | {_parameters(spec)} | {_examples(spec)} |"
+        f"| `{spec.name}` | {_cell(spec.summary)} | {parameters(spec)} | {_examples(spec)} |"
         for spec in FUNCTIONS.values()
     ]
     return "\n".join(rows) + "\n"
@@ -36,9 +36,10 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\\1 to \\9", "`\\1` to `\\9`").replace("\\\\ is", "`\\\\` is")
 
 
-def _parameters(spec: FunctionSpec) -> str:
-    parameters = [*spec.parameters, *([spec.rest] if spec.rest else [])]
-    return "<br>".join(_parameter(p) for p in parameters) or "none"
+def parameters(spec: FunctionSpec) -> str:
+    """What can be said to a function or a rule, with defaults."""
+    all_ = [*spec.parameters, *([spec.rest] if spec.rest else [])]
+    return "<br>".join(_parameter(p) for p in all_) or "none"
 
 
 def _parameter(parameter: Parameter) -> str:

@@ -5,10 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from migrate.mapping.check_shapes import PLAIN_CHECKS
+from migrate.mapping.check_specs import CHECK_SPECS
 from migrate.mapping.language import FILE
-from migrate.mapping.shapes import Key, Record, records
+from migrate.mapping.language.bands import BandsShape
+from migrate.mapping.language.examples import Expected
+from migrate.mapping.language.lists import ItemShape
+from migrate.mapping.language.split import Splitting
+from migrate.mapping.reference_shapes import Finding
+from migrate.mapping.shapes import Key, Record, Schema, Shape, all_shapes, records
+
+from tests.docs.functions_table import parameters
 
 DOCS = Path(__file__).parents[2] / "docs"
+# Maps with keys of the language among names of the user's own, which no record declares.
+FREE: dict[type[Shape], str] = {
+    Finding: "find",
+    BandsShape: "bands",
+    ItemShape: "an item of a list",
+    Splitting: "split",
+    Expected: "expect of an example",
+}
 REFERENCE = DOCS / "mapping-reference.md"
 _MADE = "<!-- made by `python -m tests.docs` from the program; changes here are lost -->\n"
 
@@ -28,7 +45,14 @@ def reference() -> str:
         if record.later:
             parts.append(f"\nNot built yet: {', '.join(f'`{name}`' for name in sorted(record.later))}.")
         parts.append("")
-    return "\n".join(parts)
+    for title, described in _free():
+        parts += [f"## {title}\n", "| key | is |", "|---|---|"]
+        parts += [f"| `{name}` | {_cell(doc)} |" for name, doc in described.items()]
+        parts.append("")
+    parts += ["## Rules of check\n", "| rule | passes | parameters |", "|---|---|---|"]
+    parts += [f"| `{name}` | {_cell(doc)} | none |" for name, doc in PLAIN_CHECKS.items()]
+    parts += [f"| `{s.name}` | {_cell(s.summary)} | {parameters(s)} |" for s in CHECK_SPECS.values()]
+    return "\n".join([*parts, ""])
 
 
 def write() -> None:
@@ -41,6 +65,27 @@ def _all() -> Iterator[Record]:
         if record.title not in seen and record.keys:
             seen.add(record.title)
             yield record
+
+
+def _free() -> Iterator[tuple[str, dict[str, str]]]:
+    seen: set[str] = set()
+    for shape in all_shapes(FILE):
+        title = FREE.get(type(shape), "")
+        if title and title not in seen:
+            seen.add(title)
+            yield title, dict(described(shape.schema(definitions := {}), definitions))
+
+
+def described(schema: Schema, definitions: Schema) -> Iterator[tuple[str, str]]:
+    """Keys of the objects that a schema is, or is one of, with their descriptions."""
+    if "$ref" in schema:
+        yield from described(definitions[schema["$ref"].removeprefix("#/$defs/")], {})
+    for name, key in schema.get("properties", {}).items():
+        if name != "why":
+            yield name, key["description"]
+    for form in schema.get("anyOf", []):
+        if "$ref" not in form:
+            yield from described(form, {})
 
 
 def _row(name: str, key: Key) -> str:

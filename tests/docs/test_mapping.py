@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,10 +16,11 @@ from migrate.mapping.language import ENTITY, FIELD, FILE
 from migrate.mapping.load import load_mapping
 from migrate.mapping.rules_file import load_rules
 from migrate.mapping.schedule_file import load_schedule
-from migrate.mapping.shapes import records
+from migrate.mapping.shapes import Schema, records
 from migrate.report.meanings import MEANINGS
 
 from tests.docs.functions_table import MAPPING, step, table, written
+from tests.docs.pages import REFERENCE
 
 ROOT = MAPPING.parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -109,6 +112,7 @@ def test_every_key_is_explained() -> None:
     said |= set(re.findall(r"`(\w+)`", section("ref and find") + section("left_behind") + section("maps")))
     said |= set(re.findall(r"`(\w+)`", section("Checks over tables") + section("Lists")))
     said |= set(re.findall(r"(?<!\w)(\w+): …", page()))
+    said |= set(re.findall(r"`\{?(\w+): [\w]+\}?`", section("entities")))
     missing = {name for record in records(FILE) for name in record.keys} - said - {"find", "values"}
     assert not missing
 
@@ -147,3 +151,24 @@ def test_links_lead_somewhere() -> None:
     for file in PAGES:
         for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", file.read_text(encoding="utf-8")):
             assert "://" in link or (file.parent / link).exists(), f"{file.name}: {link}"
+
+
+def test_every_key_of_the_schema_is_in_the_reference() -> None:
+    """Functions have a table of their own, in docs/mapping.md."""
+    shown = set(re.findall(r"`(\w+)`", REFERENCE.read_text(encoding="utf-8")))
+    definitions: Schema = {}
+    root = FILE.schema(definitions)
+    del definitions["step"]
+    assert set(_keys([root, definitions])) - {"why"} <= shown
+
+
+def _keys(schema: Any) -> Iterator[str]:
+    """Names of all properties in a schema."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("properties"), dict):
+            yield from schema["properties"]
+        for value in schema.values():
+            yield from _keys(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _keys(value)

@@ -54,6 +54,9 @@ class BandsShape(Shape):
             return reading.wrong("empty", node.at, "`bands` has no upper bound", f"expected {self.words}")
         return Bands(limits=tuple(limits), **above) if good else BAD
 
+    def inner(self) -> tuple[Shape, ...]:
+        return (_VALUE,)
+
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         value = _VALUE.schema(definitions)
         return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from migrate.mapping.decision_model import Channel, Consent, Retention
@@ -13,17 +12,16 @@ from migrate.mapping.shapes import (
     BAD,
     Choice,
     Key,
+    KeysAndNames,
     Many,
     MapOf,
     Reading,
     Record,
-    Schema,
-    Shape,
     Share,
     Words,
     build,
 )
-from migrate.mapping.tree import Node, Pairs, Path_
+from migrate.mapping.tree import Pairs, Path_
 
 _COLUMNS = Many(COLUMN, "a column, or a list of columns", single=True)
 _WORDS = Many(Words("a word", raw=True, null_is_text=True), "a word, or a list of words", single=True)
@@ -69,40 +67,14 @@ _OWN = {
     "yes": Key(_WORDS, "Further words that mean yes."),
     "no": Key(_WORDS, "Further words that mean no."),
 }
-_RULES = Record("consent", _OWN)
-_CHANNELS = MapOf(CHANNEL, "a map of channels", identifier("a channel"))
-
-
-@dataclass
-class Consenting(Shape):
-    """Channels under names of one's own, and the keys of _OWN."""
-
-    words: str = "channels with no_if or yes_if, for example {email: {no_if: opt_out}}"
-
-    def read(self, node: Node, reading: Reading, path: Path_) -> Any:
-        if not isinstance(node, Pairs):
-            return self.refuse(node, reading, path)
-        own = tuple(pair for pair in node.pairs if pair[0].value in (*_OWN, "why"))
-        rest = tuple(pair for pair in node.pairs if pair[0].value not in (*_OWN, "why"))
-        if not rest:
-            return reading.wrong("empty", node.at, "`consent` names no channel", f"write {self.words}")
-        rules = _RULES.read(Pairs(own, node.at), reading, path)
-        channels = _CHANNELS.read(Pairs(rest, node.at), reading, path)
-        if not isinstance(rules, dict) or not isinstance(channels, dict) or len(channels) < len(rest):
-            return BAD
-        return build(Consent, {**rules, "channels": channels}, node, reading)
-
-    def schema(self, definitions: dict[str, Schema]) -> Schema:
-        own = {name: key.shape.schema(definitions) | {"description": key.doc} for name, key in _OWN.items()}
-        return {
-            "type": "object",
-            "properties": own | {"why": {"type": "string"}},
-            "additionalProperties": CHANNEL.schema(definitions),
-            "minProperties": 1,
-        }
-
-
-CONSENT = Consenting()
+CONSENT = KeysAndNames(
+    keys=Record("consent", _OWN, finish=lambda values, node, reading, path: values),
+    names=MapOf(CHANNEL, "a map of channels", identifier("a channel")),
+    model=Consent,
+    to="channels",
+    nothing="`consent` names no channel",
+    words="channels with no_if or yes_if, for example {email: {no_if: opt_out}}",
+)
 RETENTION = Record(
     "retention",
     {

@@ -114,6 +114,9 @@ class _Against(Shape):
             return BAD
         return Against(table=key.value, columns=columns, then=found)
 
+    def inner(self) -> tuple[Shape, ...]:
+        return (_FOUND, _OTHER_NAMES)
+
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         table: Schema = {
             "type": "object",

@@ -71,6 +71,9 @@ class Given(Shape):
                 cells[name.value] = cell
         return {"given": cells, "joined": joined}
 
+    def inner(self) -> tuple[Shape, ...]:
+        return (_ROW, _JOINED)
+
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         row = _ROW.schema(definitions)
         return {
@@ -113,6 +116,9 @@ class Expected(Shape):
             else:
                 found["columns"][name.value] = value
         return {"expect": found.pop("columns"), **found}
+
+    def inner(self) -> tuple[Shape, ...]:
+        return (_CODES, _EVENTS, Value())
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         codes = _CODES.schema(definitions)

@@ -62,7 +62,13 @@ def _word(text: str) -> str | None:
 
 RECIPES_SHAPE = MapOf(RECIPE, "a map of recipes", identifier("a recipe"))
 # Records whose keys are those of a field: a key that stands in the wrong place is never sent there.
-_LIKE_FIELDS = frozenset(["a let value", "a recipe", "defaults", "a case", "the else of choose"])
+# Records whose keys are those of others too: no hint says that a key belongs there.
+_LIKE_OTHERS = frozenset(
+    [
+        *("a let value", "a recipe", "defaults", "a case", "the else of choose", "a value of an item"),
+        *("a map of values with options", "a map from a file", "a map from a table"),
+    ]
+)
 FILE = Record(
     "a mapping",
     {
@@ -105,7 +111,7 @@ def homes() -> dict[str, list[str]]:
     """Name of a key → titles of the records that have it (or will have it)."""
     found: dict[str, list[str]] = {}
     for record in records(FILE):
-        if record.title in _LIKE_FIELDS:
+        if record.title in _LIKE_OTHERS:
             continue
         for name in (*record.keys, *sorted(record.later)):
             if record.title not in found.setdefault(name, []):

@@ -9,10 +9,10 @@ from typing import Any
 from migrate.mapping.known_as import KnownAs, KnownBy
 from migrate.mapping.reference_shapes import TARGET_COLUMN, name_check
 from migrate.mapping.shapes import (
-    BAD,
     ByKind,
     Choice,
     Key,
+    KeysAndNames,
     Many,
     MapOf,
     Reading,
@@ -21,7 +21,6 @@ from migrate.mapping.shapes import (
     Shape,
     Then,
     Words,
-    build,
 )
 from migrate.mapping.tree import Node, Pairs, Path_
 
@@ -63,6 +62,9 @@ class _Mapped(Shape):
         found = _OTHER_NAMES.read(node, reading, path)
         return tuple(_known_by(f, c) for f, c in found.items()) if isinstance(found, dict) else found
 
+    def inner(self) -> tuple[Shape, ...]:
+        return (_DOMAIN, _OTHER_NAMES)
+
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         return {"anyOf": [_DOMAIN.schema(definitions), _OTHER_NAMES.schema(definitions)]}
 
@@ -76,7 +78,6 @@ _RULES = Many(
     "a list of fields, {FIELD: COLUMN} and {domain_of: FIELD}",
     flat=True,
 )
-_TABLES = MapOf(_RULES, "a map of entities or target tables", name_check("table"))
 _OWN = {
     "then": Key(
         Choice.of(KnownAs, "then"),
@@ -88,37 +89,11 @@ _OWN = {
         "Further domains that are no company's.",
     ),
 }
-_REST = Record("known_as", _OWN, finish=lambda values, node, reading, path: values)
-
-
-@dataclass
-class Knowing(Shape):
-    """Entities or target tables under their names, and the keys of _OWN."""
-
-    words: str = "tables and by what rows are known there, for example {contacts: [email], then: link}"
-
-    def read(self, node: Node, reading: Reading, path: Path_) -> Any:
-        if not isinstance(node, Pairs):
-            return self.refuse(node, reading, path)
-        own = tuple(pair for pair in node.pairs if pair[0].value in (*_OWN, "why"))
-        rest = tuple(pair for pair in node.pairs if pair[0].value not in (*_OWN, "why"))
-        if not rest:
-            return reading.wrong("empty", node.at, "`known_as` names no table", f"write {self.words}")
-        rules = _REST.read(Pairs(own, node.at), reading, path)
-        tables = _TABLES.read(Pairs(rest, node.at), reading, path)
-        if not isinstance(rules, dict) or not isinstance(tables, dict) or len(tables) < len(rest):
-            return BAD
-        return build(KnownAs, {**rules, "tables": tables}, node, reading)
-
-    def schema(self, definitions: dict[str, Schema]) -> Schema:
-        own = {name: key.shape.schema(definitions) | {"description": key.doc} for name, key in _OWN.items()}
-        return {
-            "type": "object",
-            "properties": own | {"why": {"type": "string"}},
-            "additionalProperties": _RULES.schema(definitions),
-            "required": ["then"],
-            "minProperties": 2,
-        }
-
-
-KNOWN_AS = Knowing()
+KNOWN_AS = KeysAndNames(
+    keys=Record("known_as", _OWN, finish=lambda values, node, reading, path: values),
+    names=MapOf(_RULES, "a map of entities or target tables", name_check("table")),
+    model=KnownAs,
+    to="tables",
+    nothing="`known_as` names no table",
+    words="tables and by what rows are known there, for example {contacts: [email], then: link}",
+)

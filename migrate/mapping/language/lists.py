@@ -28,6 +28,9 @@ from migrate.mapping.tree import Node, Pairs, Path_, Text
 _OF_VALUES = frozenset(["from", "expr", "ref", "first_of", "do"])
 
 
+_OBJECT = "An object whose names would be taken for keys of a value."
+
+
 @dataclass
 class ItemShape(Shape):
     """A source column, `{from: …}` with the keys of `value`, or an object `{name: value, …}`.
@@ -65,11 +68,14 @@ class ItemShape(Shape):
         )
         return MapOf(one, "a map of names to values", name_check("name"))
 
+    def inner(self) -> tuple[Shape, ...]:
+        return (self.value, self._objects)
+
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         objects = self._objects.schema(definitions)
         forced: Schema = {
             "type": "object",
-            "properties": {"object": objects},
+            "properties": {"object": objects | {"description": _OBJECT}},
             "required": ["object"],
             "additionalProperties": False,
         }

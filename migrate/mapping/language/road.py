@@ -174,6 +174,9 @@ class Exploding(Shape):
             )
         return build(Explode, {"lists": lists}, node, reading)
 
+    def inner(self) -> tuple[Shape, ...]:
+        return (_PIECES, _LISTS)
+
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         why = WHY.schema(definitions) | {"description": WHY_DOC}
         lists = _LISTS.schema(definitions) | {"properties": {"why": why}}

@@ -70,6 +70,9 @@ class Splitting(Shape):
         )
         return False
 
+    def inner(self) -> tuple[Shape, ...]:
+        return (_REASONS, _REST)
+
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         return {
             "type": "object",

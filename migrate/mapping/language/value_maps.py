@@ -119,6 +119,9 @@ class NamedMap(Shape):
         values = VALUES.read(node, reading, path)
         return BAD if isinstance(values, Bad) else ValueMap(name=str(path[-1]), values=values)
 
+    def inner(self) -> tuple[Shape, ...]:
+        return (VALUES, WRITTEN, FILE_MAP, TABLE_MAP)
+
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         reserved = [{"required": [word]} for word in ("file", "table", "ignore")]
         flat = VALUES.schema(definitions) | {"not": {"anyOf": reserved}}

@@ -4,7 +4,17 @@ Reading never stops at the first mistake: a shape reports to `Reading.problems` 
 goes on with the rest.
 """
 
-from migrate.mapping.shapes.composed import ByKind, Key, Many, MapOf, Record, Then, records
+from migrate.mapping.shapes.composed import (
+    ByKind,
+    Key,
+    KeysAndNames,
+    Many,
+    MapOf,
+    Record,
+    Then,
+    all_shapes,
+    records,
+)
 from migrate.mapping.shapes.plain import WHY, WHY_DOC, Choice, Shape, Share, Whole, Words
 from migrate.mapping.shapes.reading import (
     BAD,
@@ -28,6 +38,7 @@ __all__ = [
     "ByKind",
     "Choice",
     "Key",
+    "KeysAndNames",
     "Many",
     "MapOf",
     "Reading",
@@ -38,6 +49,7 @@ __all__ = [
     "Then",
     "Whole",
     "Words",
+    "all_shapes",
     "build",
     "did_you_mean",
     "kind_of",

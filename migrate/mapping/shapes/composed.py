@@ -41,6 +41,9 @@ class Many(Shape):
         good = [v for v in values if not isinstance(v, Bad)]
         return tuple(one for v in good for one in v) if self.flat else tuple(good)
 
+    def inner(self) -> tuple[Shape, ...]:
+        return (self.item,)
+
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         item = self.item.schema(definitions)
         many: Schema = {"type": "array", "items": item, "minItems": self.at_least}
@@ -72,6 +75,9 @@ class MapOf(Shape):
             if not message and not isinstance(value, Bad):
                 result[key.value] = value
         return result
+
+    def inner(self) -> tuple[Shape, ...]:
+        return (self.value,)
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         return {
@@ -167,6 +173,9 @@ class Record(Shape):
             hint = "its keys are " + ", ".join(self.keys)
         reading.wrong("unknown_key", name.at, f"`{one_line(text)}` is not a key of {self.title}", hint)
 
+    def inner(self) -> tuple[Shape, ...]:
+        return tuple(key.shape for key in self.keys.values())
+
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         name = re.sub(
             r"\W+", "_", self.title.removeprefix("a ").removeprefix("an ").removeprefix("the ")
@@ -191,6 +200,48 @@ class Record(Shape):
 
 
 @dataclass
+class KeysAndNames(Shape):
+    """One map with keys of the language and, beside them, names of the user's own: both go into `model`, the names as
+    the dict `to`. `nothing`: what is said where there are no names."""
+
+    keys: Record  # its `finish` gives the values as they are; its `title` is that of the whole
+    names: MapOf
+    model: type[BaseModel]
+    to: str
+    nothing: str
+    words: str = "a map"
+
+    def read(self, node: Node, reading: Reading, path: Path_) -> Any:
+        if not isinstance(node, Pairs):
+            return self.refuse(node, reading, path)
+        known = {*self.keys.keys, "why"}
+        own = tuple(pair for pair in node.pairs if pair[0].value in known)
+        rest = tuple(pair for pair in node.pairs if pair[0].value not in known)
+        if not rest:
+            return reading.wrong("empty", node.at, self.nothing, f"write {self.words}")
+        values = self.keys.read(Pairs(own, node.at), reading, path)
+        named = self.names.read(Pairs(rest, node.at), reading, path)
+        if not isinstance(values, dict) or not isinstance(named, dict) or len(named) < len(rest):
+            return BAD
+        return build(self.model, {**values, self.to: named}, node, reading)
+
+    def inner(self) -> tuple[Shape, ...]:
+        return (self.keys, self.names)
+
+    def schema(self, definitions: dict[str, Schema]) -> Schema:
+        keys = self.keys.keys
+        own = {name: key.shape.schema(definitions) | {"description": key.doc} for name, key in keys.items()}
+        required = [name for name, key in keys.items() if key.required]
+        schema: Schema = {
+            "type": "object",
+            "properties": own | {"why": {"type": "string"}},
+            "additionalProperties": self.names.value.schema(definitions),
+        }
+        # A name has to be there besides the keys that must.
+        return schema | ({"required": required} if required else {}) | {"minProperties": len(required) + 1}
+
+
+@dataclass
 class ByKind(Shape):
     """Another shape for a text, a list and a map: what the file says is told by its kind, so no mistake is blamed on
     the wrong one."""
@@ -206,6 +257,9 @@ class ByKind(Shape):
     def read(self, node: Node, reading: Reading, path: Path_) -> Any:
         shape = {Text: self.text, Items: self.items, Pairs: self.pairs}.get(type(node))
         return shape.read(node, reading, path) if shape else self.refuse(node, reading, path)
+
+    def inner(self) -> tuple[Shape, ...]:
+        return tuple(s for s in (self.text, self.items, self.pairs) if s)
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         forms = [
@@ -232,30 +286,27 @@ class Then(Shape):
         value = self.shape.read(node, reading, path)
         return value if isinstance(value, Bad) else self.turn(value, node, reading, path)
 
+    def inner(self) -> tuple[Shape, ...]:
+        return (self.shape,)
+
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         return self.shape.schema(definitions)
 
 
-def records(shape: Shape, seen: dict[int, Shape] | None = None) -> list[Record]:
+def records(shape: Shape) -> list[Record]:
     """All records below a shape, in order."""
-    seen = {} if seen is None else seen
-    if id(shape) in seen:
-        return []
-    seen[id(shape)] = shape
-    inner: list[Shape | None] = []
-    if isinstance(shape, Record):
-        inner = [key.shape for key in shape.keys.values()]
-    elif isinstance(shape, (MapOf, Many, Then)):
-        inner = [
-            shape.value
-            if isinstance(shape, MapOf)
-            else shape.item
-            if isinstance(shape, Many)
-            else shape.shape
-        ]
-    elif isinstance(shape, ByKind):
-        inner = [shape.text, shape.items, shape.pairs]
-    found = [shape] if isinstance(shape, Record) else []
-    for one in inner:
-        found += records(one, seen) if one else []
-    return found
+    return [one for one in all_shapes(shape) if isinstance(one, Record)]
+
+
+def all_shapes(shape: Shape) -> list[Shape]:
+    """A shape and all that it is made of, each once, in order."""
+    found: dict[int, Shape] = {}
+
+    def look(one: Shape) -> None:
+        if id(one) not in found:
+            found[id(one)] = one
+            for inner in one.inner():
+                look(inner)
+
+    look(shape)
+    return list(found.values())

@@ -35,6 +35,10 @@ class Shape:
     def schema(self, definitions: dict[str, Schema]) -> Schema:
         raise NotImplementedError
 
+    def inner(self) -> tuple[Shape, ...]:
+        """The shapes that it is made of."""
+        return ()
+
     def refuse(self, node: Node, reading: Reading, path: Path_) -> Bad:
         """The problem of a node that is empty or of another kind."""
         if isinstance(node, Empty):
