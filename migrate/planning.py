@@ -64,13 +64,18 @@ def known_columns(mapping: Mapping, schema: Schema) -> dict[str, set[str]]:
 
 
 def scratch_url(mapping: Mapping, role: str, source: str = "") -> tuple[str, str | None]:
-    """(engine, url or None for a local file) of the scratch database for a restore test."""
+    """(engine, url or None for a local file) of the scratch database for a restore test.
+
+    Raises MappingError where there is none, or one of another engine. One URL for both sides is for those that it fits."""
     given = mapping.scratch.source if role == "source" else mapping.scratch.target
     url = mapping.sources[source].url if role == "source" else mapping.target.url
     engine = engine_of(url)
-    if engine in ("sqlite", "files"):
-        return engine, given
-    if given:
+    wanted = "sqlite" if engine == "files" else engine
+    if given and engine_of(given) != wanted:
+        if mapping.scratch.source != mapping.scratch.target:
+            raise MappingError([_other_engine(mapping, role, wanted, engine_of(given))])
+        given = None
+    if given or wanted == "sqlite":
         return engine, given
     if engine == engine_of(mapping.target.url):
         return engine, mapping.target.url  # never on the source's server unless stated
@@ -83,6 +88,15 @@ def scratch_url(mapping: Mapping, role: str, source: str = "") -> tuple[str, str
                 "set scratch: {source: URL} to a server where databases may be created",
             )
         ]
+    )
+
+
+def _other_engine(mapping: Mapping, role: str, wanted: str, given: str) -> Problem:
+    return Problem(
+        "scratch",
+        mapping.positions.get(f"scratch.{role}", mapping.positions.get("scratch", "scratch")),
+        f"the {role} is {wanted}, and its backup cannot be restored into {given} to prove it",
+        f"name a scratch place of {wanted} there, or leave `{role}` out for the default",
     )
 
 

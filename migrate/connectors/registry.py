@@ -80,7 +80,14 @@ def _scratch_module(engine: str) -> ModuleType:
 
 
 def open_scratch(engine: str, url: str | None, *, folder: Path, name: str, run: str) -> Scratch:
-    """An empty scratch database; files are tested in SQLite."""
+    """An empty scratch database; files are tested in SQLite. Raises UsageError where `url` is of another engine."""
+    wanted = "sqlite" if engine == "files" else engine
+    if url is not None and engine_of(url) != wanted:
+        raise UsageError(
+            f"a backup of {engine} cannot be restored into {engine_of(url)} to prove it",
+            kept="Nothing was restored.",
+            hint=f"Name a scratch place of {wanted}.",
+        )
     return cast(Scratch, _scratch_module(engine).open_scratch(url, folder=folder, name=name, run=run))
 
 

@@ -238,7 +238,7 @@ def check_types(field: CompiledField, path: str, scope: Scope) -> None:
         scope.wrong(
             "timezone",
             path,
-            f'"{field.name}" holds times without a zone, and nothing says in which zone they are',
+            f'the target\'s "{field.name}" holds times without a zone, the source holds moments: nothing says which zone they are told in',
             "state `timezone:` for the source, the table or the column",
         )
 
