@@ -34,7 +34,7 @@ from migrate.vault.keyed import check_ready, with_keys
 from migrate.vault.keys import keys_of_policy
 
 # Folders of a run that hold rows.
-STAGED = ("extract", "target", "targets", "transform", "load", "temp", "cache")
+STAGED = ("extract", "target", "targets", "transform", "load", "temp", "cache", "mail_servers")
 MAPPING_COPY = "mapping.yaml"  # in the run's folder; it names secrets, and holds none
 MAPS_COPY = "maps"  # beside it: the files of its value maps
 

@@ -25,6 +25,7 @@ from migrate.planning import entity_digest, identity_of, schema_digest, shapes_o
 from migrate.state.fixed_rows import fixes_file
 from migrate.state.fixes import SCHEMA
 from migrate.state.identity import first_names
+from migrate.state.mail_servers import ANSWERS
 from migrate.state.proven import proven_backups
 from migrate.state.records import writers
 from migrate.state.replays import (
@@ -176,6 +177,8 @@ def begin_replay(
             _copy(path, folder / "extract" / path.parent.name / path.name)
     for path in (ctx.folder / "transform").glob("*/*weights.json"):  # what is alike is decided as before
         _copy(path, folder / "transform" / path.parent.name / path.name)
+    for path in (ctx.folder / ANSWERS).glob("*"):
+        _copy(path, folder / ANSWERS / path.name)
     make_private_folder(folder / FOLDER)
     write_rows(_given(ctx, corrections), folder / FOLDER / GIVEN, point="replay.given")
     held, free = _scope(corrections, list(waiting))

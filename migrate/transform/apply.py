@@ -294,7 +294,7 @@ def _field(
         silent = start.failed if silent is None else silent | start.failed
     asked = Asked(
         compiled.today,
-        compiled.network,
+        compiled.servers,
         _broken(field, expressions, source, findings, silent),
         _consent(compiled, field, source),
     )

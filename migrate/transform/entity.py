@@ -13,6 +13,7 @@ from migrate.model import Column, Table, Type
 from migrate.transform.lists import Form, Slot
 from migrate.transform.lookup import Lookup
 from migrate.transform.origin import OneColumn, Origin
+from migrate.transform.quality.mail_servers import MailServers
 
 Lossy = Literal["error", "quarantine", "allow"]
 LET = "let."  # what the names of let values begin with in reasons and events
@@ -161,7 +162,7 @@ class CompiledEntity:
     date_formats: Mapping[str, tuple[str, ...]] = field(
         default_factory=dict
     )  # columns of `retention` → their formats
-    network: bool = False  # whether rules may ask name servers, where the mapping says so
+    servers: MailServers | None = None  # name servers that rules may ask, where the mapping says so
 
     @property
     def name(self) -> str:

@@ -24,6 +24,7 @@ from migrate.transform.findings import Findings
 from migrate.transform.functions.dates import TWO_READINGS, Surroundings, read_all
 from migrate.transform.parameters import run_step
 from migrate.transform.quality import QUALITY, About, Broken
+from migrate.transform.quality.mail_servers import MailServers
 from migrate.transform.source_rows import SourceRows
 from migrate.transform.values import (
     DATE,
@@ -42,11 +43,11 @@ from migrate.transform.values import (
 
 @dataclass(frozen=True)
 class Asked:
-    """What rules need to know beside a value: the day of the plan, whether name servers may be asked, and by the SQL of
+    """What rules need to know beside a value: the day of the plan, the name servers that may be asked, and by the SQL of
     `expr` rules the rows for which it is false."""
 
     today: date = date(1970, 1, 1)
-    network: bool = False
+    servers: MailServers | None = None
     broken: Mapping[str, Mask] = field(default_factory=dict)
     consent: Judged | None = None  # where the value needs one
 
@@ -260,7 +261,7 @@ class FieldRun:
             target=self.field.type,
             zone=self.field.zone,
             today=about.today,
-            network=about.network,
+            servers=about.servers,
             column=column,
             alike=alike,
             conditions=about.broken,

@@ -15,7 +15,7 @@ def email_verdict(values: Values, arguments: Mapping[str, Any]) -> Outcome:
     """Once per distinct address. Name servers are not asked here."""
     texts = texts_of(values)
     distinct = texts.drop_nulls().unique(maintain_order=True)
-    judged = judge(distinct, {**arguments, "mx": False}, network=False)
+    judged = judge(distinct, {**arguments, "mx": False}, servers=None)
     if arguments["give"] == "proposal":
         local = distinct.str.to_lowercase().str.replace(r"@[^@]*\z", "")
         given = (local + "@" + judged.proposals).alias("")

@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 
 from migrate.transform.distinct import Refused, by_distinct
-from migrate.transform.quality import domains, mail_servers
+from migrate.transform.quality import domains
 from migrate.transform.quality.found import About, Broken, Distinct, spread
+from migrate.transform.quality.mail_servers import MailServers
 from migrate.transform.values import Mask, Values, as_series, mask_of, texts_of
 
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~\-]+"
@@ -60,7 +61,7 @@ class Judged:
 
 def email(arguments: Mapping[str, Any], values: Values, about: About) -> list[Broken]:
     distinct = Distinct.of(texts_of(values))
-    judged = judge(distinct.values, arguments, network=about.network)
+    judged = judge(distinct.values, arguments, servers=about.servers)
     found = []
     for verdict, code, detail, mask in judged.ways:
         outcome = arguments[verdict]
@@ -89,8 +90,8 @@ def _by_proposal(mask: Mask, proposals: pl.Series) -> list[tuple[Mask, str]]:
     return [*found, (rest, "the domain ends in what is no top-level domain; it looks misspelt")]
 
 
-def judge(texts: pl.Series, arguments: Mapping[str, Any], *, network: bool) -> Judged:
-    """Distinct texts, none of them NULL. `network`: whether name servers may be asked, if the mapping says so too."""
+def judge(texts: pl.Series, arguments: Mapping[str, Any], *, servers: MailServers | None) -> Judged:
+    """Distinct texts, none of them NULL. `servers`: those that may be asked, if the mapping says so too."""
     lower = texts.str.to_lowercase()
     parts = lower.str.extract_groups(_PLAIN).struct.unnest()
     odd = mask_of(lower.str.contains(_ODD)) | mask_of(parts["local"].is_null())
@@ -106,7 +107,7 @@ def judge(texts: pl.Series, arguments: Mapping[str, Any], *, network: bool) -> J
         domain = domain.zip_with(~asked, both.list.get(1))
     bad |= mask_of(local.str.len_bytes() > _LOCAL) | mask_of(domain.str.len_bytes() > _DOMAIN)
     bad |= mask_of(lower.str.len_bytes() > _WHOLE)
-    return _known(lower, local, domain, bad, arguments, network)
+    return _known(lower, local, domain, bad, arguments, servers)
 
 
 def _ask(text: str) -> list[str]:
@@ -132,7 +133,7 @@ def _known(
     domain: pl.Series,
     bad: Mask,
     arguments: Mapping[str, Any],
-    network: bool,
+    servers: MailServers | None,
 ) -> Judged:
     good = ~bad
     ignored = frozenset(arguments["ignore"])
@@ -164,9 +165,9 @@ def _known(
     provider = among(domain, domains.PROVIDERS)
     off = np.zeros(len(lower), dtype=np.bool_)
     no_mx, answered = off, off
-    if arguments["mx"] and network:
+    if arguments["mx"] and servers is not None:
         left = asked & ~placeholder & ~reserved & ~provider & ~bounced
-        no_mx, answered = mail_servers.look_up(domain, left)
+        no_mx, answered = servers.look_up(domain, left)
     sure = trusted | provider | answered
     unknown = good & ~sure & ~placeholder & ~reserved & ~bounced & ~no_mx & ~typo & ~disposable & ~role
     ways = (

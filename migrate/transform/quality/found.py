@@ -11,6 +11,7 @@ import polars as pl
 
 from migrate.mapping.function_spec import FromColumn
 from migrate.model import Type
+from migrate.transform.quality.mail_servers import MailServers
 from migrate.transform.values import TEXT, Mask, Values, as_series, mask_of
 
 
@@ -28,13 +29,13 @@ class Broken:
 @dataclass(frozen=True)
 class About:
     """`column`: the values of another column of the rows; `alike`: the same, its texts read as the field's own are.
-    `today`: the day of the plan. `network`: whether name servers may be asked. `conditions`: SQL → rows for which it is
+    `today`: the day of the plan. `servers`: the name servers that may be asked. `conditions`: SQL → rows for which it is
     false. `target`: the type that the value goes into."""
 
     target: Type = TEXT
     zone: str | None = None
     today: date = date(1970, 1, 1)
-    network: bool = False
+    servers: MailServers | None = None
     column: Callable[[str], Values] | None = None
     alike: Callable[[str], Values] | None = None
     conditions: Mapping[str, Mask] = field(default_factory=dict)

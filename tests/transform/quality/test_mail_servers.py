@@ -10,6 +10,7 @@ import dns.resolver
 import pytest
 from migrate.mapping.model import Check
 from migrate.transform.quality import About, broken_rows
+from migrate.transform.quality.mail_servers import MailServers
 from migrate.transform.values import TEXT, Values
 from polars import Series
 
@@ -49,7 +50,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Resolver:
 def codes(domains: list[str], *, mx: str = "yes", network: bool = True) -> dict[str, set[str]]:
     check = Check(name="email", argument={"mx": mx, "unknown": "warn"})
     texts = Series([f"ada@{domain}" for domain in domains])
-    found = broken_rows(check, Values(texts, TEXT), About(network=network))
+    found = broken_rows(check, Values(texts, TEXT), About(servers=MailServers() if network else None))
     return {d: {one.code for one in found if one.mask[n]} for n, d in enumerate(domains)}
 
 
