@@ -134,19 +134,27 @@ class Ledger:
     # ---------------------------------------------------------------- stages
 
     def stage_started(self, run: str, stage: str) -> None:
-        """Idempotent; a stage that is done becomes running again."""
+        """Idempotent; a stage that is done becomes running again, and keeps the seconds that it took before."""
         with self._db.transaction("stage") as db:
-            self._run(db, run)
+            facts = self._run(db, run)["facts"]
+            before = _where(sa.select(tables.stage.c.seconds), tables.stage, run=run, stage=stage)
+            seconds = db.execute(before).scalar()
             db.execute(_where(tables.stage.delete(), tables.stage, run=run, stage=stage))
             db.execute(
                 tables.stage.insert().values(
-                    run=run, stage=stage, state="running", started=_now(), seconds=None, rows=None
+                    run=run, stage=stage, state="running", started=_now(), seconds=seconds, rows=None
                 )
             )
+            attempts = dict(facts.get(_ATTEMPTS) or {})
+            attempts[stage] = int(attempts.get(stage, 0)) + 1
+            merged = {**facts, _ATTEMPTS: attempts}
+            db.execute(tables.run.update().where(tables.run.c.run == run).values(facts=merged))
 
     def stage_finished(self, run: str, stage: str, rows: int | None, seconds: float) -> None:
+        """`seconds` of this attempt; those of earlier ones that ended stay in the sum."""
         with self._db.transaction("stage") as db:
-            values = {"state": "done", "rows": rows, "seconds": seconds}
+            spent = sa.func.coalesce(tables.stage.c.seconds, 0.0) + seconds
+            values = {"state": "done", "rows": rows, "seconds": spent}
             done = db.execute(
                 _where(tables.stage.update(), tables.stage, run=run, stage=stage).values(values)
             )
@@ -159,8 +167,10 @@ class Ledger:
             tables.stage.c.started, sa.literal_column("rowid")
         )
         with self._db.reading() as db:
+            facts = db.execute(sa.select(tables.run.c.facts).where(tables.run.c.run == run)).scalar()
+            attempts = (facts or {}).get(_ATTEMPTS) or {}
             return [
-                StageRow(r["stage"], r["state"], r["seconds"], r["rows"])
+                StageRow(r["stage"], r["state"], r["seconds"], r["rows"], int(attempts.get(r["stage"], 1)))
                 for r in db.execute(query).mappings()
             ]
 
@@ -368,6 +378,9 @@ class Ledger:
                 f"there is no run {run}.", where=str(self.path), hint="`migrate runs` lists them."
             )
         return row
+
+
+_ATTEMPTS = "attempts"  # of a run's facts: stage → how often it was begun
 
 
 def _now() -> str:

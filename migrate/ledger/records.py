@@ -30,10 +30,13 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class StageRow:
+    """`seconds` of all attempts that ended: what a killed process spent is not known."""
+
     stage: str
     state: str  # "running" | "done"
     seconds: float | None
     rows: int | None
+    attempts: int = 1
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,9 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(f"a report needs {', '.join(missing)}.")
     balances = {name: _balance(b) for name, b in _mapping(facts.get("balances")).items()}
     verdicts = [_verdict(v) for v in facts.get("verdicts") or ()]
-    stages = [only(s, ("stage", "state", "seconds", "rows", "notes")) for s in facts.get("stages") or ()]
+    stages = [
+        only(s, ("stage", "state", "seconds", "rows", "attempts", "notes")) for s in facts.get("stages") or ()
+    ]
     return {
         "format": FORMAT,
         "run": plain(facts["run"]),

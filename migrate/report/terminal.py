@@ -348,11 +348,13 @@ def _stages(console: Console, stages: Sequence[Mapping[str, Any]]) -> None:
     )
     for stage in stages:
         seconds, rows = float(stage.get("seconds") or 0), stage.get("rows")
-        speed = f"{rows / seconds:,.0f}" if rows and seconds >= 0.001 else ""
+        # What a killed attempt spent is not known, so there is no speed to tell.
+        once = int(stage.get("attempts") or 1) == 1
+        speed = f"{rows / seconds:,.0f}" if rows and seconds >= 0.001 and once else ""
         row(
             made,
             stage.get("stage"),
-            stage.get("state"),
+            f"{stage.get('state')}{'' if once else ', resumed'}",
             f"{seconds:.2f}",
             "" if rows is None else f"{rows:,}",
             speed,

@@ -105,7 +105,7 @@ def of_ledger(ledger: Ledger, run: str, *, state: str) -> dict[str, Any]:
         "started": info.started,
         "ended": info.ended,
         "stages": [
-            {"stage": s.stage, "state": s.state, "seconds": s.seconds, "rows": s.rows}
+            {"stage": s.stage, "state": s.state, "seconds": s.seconds, "rows": s.rows, "attempts": s.attempts}
             for s in ledger.stages(run)
         ],
         **{name: known.get(name) or {} for name in _OF_LEDGER},

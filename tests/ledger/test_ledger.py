@@ -287,6 +287,18 @@ def test_facts_are_merged_and_must_be_json(ledger: Ledger) -> None:
         ledger.put_run_facts("r1", {"x": b"bytes"})  # type: ignore[dict-item]
 
 
+def test_a_stage_that_is_resumed_keeps_its_seconds_and_says_so(ledger: Ledger) -> None:
+    ledger.begin_run("r1", "m", "d")
+    ledger.stage_started("r1", "extract")
+    ledger.stage_finished("r1", "extract", 7, 2.0)
+    ledger.stage_started("r1", "extract")
+    assert [(s.state, s.seconds, s.rows, s.attempts) for s in ledger.stages("r1")] == [
+        ("running", 2.0, None, 2)
+    ]
+    ledger.stage_finished("r1", "extract", 7, 0.5)
+    assert [(s.state, s.seconds, s.rows, s.attempts) for s in ledger.stages("r1")] == [("done", 2.5, 7, 2)]
+
+
 def test_stages(ledger: Ledger) -> None:
     ledger.begin_run("r1", "m", "d")
     ledger.stage_started("r1", "plan")

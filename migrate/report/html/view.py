@@ -47,7 +47,7 @@ _WHOLE: dict[str, Any] = dict.fromkeys(("before", "after", "difference", "quaran
 _CHECK: dict[str, Any] = dict.fromkeys(
     ("check", "within", "passed", "edited", "unread", "whole", "groups", "more")
 )
-_STAGE: dict[str, Any] = dict.fromkeys(("stage", "state", "seconds", "rows"))
+_STAGE: dict[str, Any] = dict.fromkeys(("stage", "state", "seconds", "rows", "attempts"))
 _VERDICT: dict[str, Any] = dict.fromkeys(("check", "expected", "found", "reason"))
 _REASONS = {"where": "the mapping's `where` leaves them out"}
 _STATES = {  # state → how the verdict looks, and its word
@@ -385,7 +385,10 @@ def _stages(document: Document) -> dict[str, Any]:
                 **_STAGE,
                 **stage,
                 "seconds": stage.get("seconds"),
-                "rate": round(many / spent) if many and spent >= 0.001 else None,
+                # What a killed attempt spent is not known, so there is no speed to tell.
+                "rate": round(many / spent)
+                if many and spent >= 0.001 and int(stage.get("attempts") or 1) == 1
+                else None,
             }
         )
     timed = [r for r in rows if r["seconds"] is not None]
