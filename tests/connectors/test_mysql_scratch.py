@@ -12,6 +12,7 @@ from migrate.vault.expressions import without_expressions
 
 from tests import mariadb
 from tests.connectors.mysql_world import assert_restored, filled, opened, scratch_of
+from tests.runs import at_point
 
 SHOP = (
     """CREATE TABLE region (code char(2) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, name varchar(50) NOT NULL,
@@ -114,6 +115,28 @@ def test_a_table_without_a_key_keeps_its_repeated_rows(my_database: str) -> None
     assert sorted(rows, key=str) == sorted(
         [{"id": 1, "v": "x"}, {"id": 1, "v": "x"}, {"id": None, "v": None}], key=str
     )
+
+
+@pytest.mark.fineprint(27)
+def test_f27_a_drop_that_is_killed_leaves_the_mark(my_database: str, mariadb_server: str) -> None:
+    """DROP DATABASE goes table by table: what is left of it must be known as ours."""
+    name = f"{mariadb.name_of(my_database)}_k"
+    mariadb.create_database(mariadb_server, name)
+    url = f"{mariadb_server.rpartition('/')[0]}/{name}"
+    mariadb.execute(url, "CREATE TABLE _migrate_marker AS SELECT 'run' AS run")
+    mariadb.execute(url, "CREATE TABLE a (id int PRIMARY KEY)")
+    mariadb.execute(url, "CREATE TABLE z (id int PRIMARY KEY, a int, FOREIGN KEY (a) REFERENCES a (id))")
+    try:
+        with pytest.raises(KeyboardInterrupt), at_point("mysql.scratch.drop.tables", _interrupt):
+            drop_leftovers(my_database, [name])
+        assert [list(row.values()) for row in mariadb.query(url, "SHOW TABLES")] == [["_migrate_marker"]]
+        assert drop_leftovers(my_database, [name]) == (name,)
+    finally:
+        mariadb.drop_database(mariadb_server, name)
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.fineprint(27)

@@ -208,6 +208,24 @@ def test_f27_only_what_carries_the_mark_is_dropped(
 
 
 @pytest.mark.fineprint(27)
+def test_f27_a_drop_that_was_interrupted_is_ended(source: str, make_pg_database: object) -> None:
+    """Ctrl-C or a kill within DROP DATABASE leaves a database that nobody can connect to: only one of our name goes."""
+    assert callable(make_pg_database)
+    foreign = make_pg_database().rpartition("/")[2]
+    ours = f"migrate_scratch_{secrets.token_hex(6)}"
+    with psycopg.connect(source, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {ours}")
+        connection.execute(
+            "UPDATE pg_database SET datconnlimit = -2 WHERE datname IN (%s, %s)", [ours, foreign]
+        )
+        assert drop_leftovers(source, [ours, foreign]) == (ours,)
+        left = connection.execute(
+            "SELECT datname FROM pg_database WHERE datname IN (%s, %s)", [ours, foreign]
+        )
+        assert left.fetchall() == [(foreign,)]
+
+
+@pytest.mark.fineprint(27)
 def test_f27_without_the_right_to_create_the_hint_names_it(source: str, tmp_path: Path) -> None:
     with psycopg.connect(source, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS t_pg_nodb")

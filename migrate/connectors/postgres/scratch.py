@@ -38,6 +38,7 @@ from migrate.model import Sequence as SequenceState
 
 MARKER = f"{META}.migrate_marker"
 _OUR_NAME = re.compile(r"migrate_scratch_[0-9a-f]{12}")
+_INVALID = -2  # datconnlimit of a database whose DROP was interrupted: it can only be dropped again
 
 
 def open_scratch(url: str | None, *, folder: Path, name: str, run: str) -> PostgresScratch:
@@ -98,13 +99,19 @@ def drop_leftovers(url: str, names: Iterable[str]) -> tuple[str, ...]:
     gone = []
     for name in names:
         with connect(url) as server:
-            there = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
-        inside = _inside(url, name)
-        # A process killed between CREATE DATABASE and the mark leaves an empty one under a name only we make.
-        unmarked = _OUR_NAME.fullmatch(name) is not None
-        if there is None or ((_marked(inside) or (unmarked and _is_empty(inside))) and _drop(url, name)):
+            row = server.execute("SELECT datconnlimit FROM pg_database WHERE datname = %s", [name]).fetchone()
+        if row is None or (_is_ours(url, name, invalid=row[0] == _INVALID) and _drop(url, name)):
             gone.append(name)
     return tuple(gone)
+
+
+def _is_ours(url: str, name: str, *, invalid: bool) -> bool:
+    named = _OUR_NAME.fullmatch(name) is not None
+    if invalid:
+        return named  # nobody can look into it any more
+    inside = _inside(url, name)
+    # A process killed between CREATE DATABASE and the mark leaves an empty one under a name only we make.
+    return _marked(inside) or (named and _is_empty(inside))
 
 
 def _inside(url: str, name: str) -> str:
