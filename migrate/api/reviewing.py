@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from migrate.mapping.model import Entity
 from migrate.mapping.model import Mapping as MappingFile
 from migrate.opening import home_of, mapping_of
 from migrate.rules.matching.clusters import LOADED
-from migrate.state.waiting import UNMERGED, lasting_identity, waiting
+from migrate.state.waiting import SEVERAL, UNMERGED, lasting_identity, waiting
 
 _ACCEPT, _REJECT = "accept", "reject"
 
@@ -43,7 +44,8 @@ def duplicates_list(
 
     `run`: a run, or a mapping file: its newest run. Values are masked unless `values` says that they are to be shown.
     {run, mapping, waiting, decided, masked, pairs: [{pair, entity, a, b, probability, reasons, doubt, earlier, said,
-    values: [{field, a, b, equal}]}]}; `said`: what was decided since (accept, reject, ""), for the next run.
+    in_target, values: [{field, a, b, equal}]}]}; `said`: what was decided since (accept, reject, ""), for the next run;
+    `in_target`: b is a row of the target, and its key.
     Raises UsageError."""
     with _queue(run, entity, home) as queue:
         pairs = [
@@ -72,7 +74,9 @@ def duplicates_accept(
     """The pairs are one: the next run of the mapping merges them, where nothing speaks against it that no person decides.
 
     `all_above`: all that wait and are at least as probable, but those that somebody kept apart before, and those whose
-    rows are both in the target already. All are remembered, or none. {run, decision, pairs, already, left: [{pair, why}]}. Raises UsageError for a pair that is not in the queue."""
+    rows are both in the target already. All are remembered, or none. {run, decision, pairs, already, left: [{pair, why}],
+    inserted}; `inserted`: pairs with a row of the target whose other row the run has written as one of its own: only its
+    rollback makes room for them. Raises UsageError for a pair that is not in the queue."""
     if bool(pairs) == (all_above is not None):
         raise UsageError("name pairs, or --all-above a probability", kept="Nothing was decided.")
     return _decide(_ACCEPT, run, pairs, all_above, entity, home)
@@ -116,6 +120,7 @@ def _decide(
             "pairs": new,
             "already": len(chosen) - len(new),
             "left": left,
+            "inserted": [p for p in chosen if what == _ACCEPT and there[p][1]["inserted"]],
         }
 
 
@@ -137,6 +142,8 @@ def _reaches(row: Mapping[str, Any], limit: float) -> bool:
 
 def _why_left(row: Mapping[str, Any]) -> str:
     """Why a pair is not accepted by its probability alone."""
+    if row["inserted"]:
+        return "the row is in the target as one of its own: roll the run back first"
     if row["doubt"] == LOADED:
         return (
             "both are in the target already: name the pair, and one of the two rows becomes part of the other"
@@ -177,7 +184,11 @@ def _queue(what: str, entity: str | None, home: Path | None) -> Iterator[_Queue]
                 hint=f"Entities: {', '.join(names)}." if names else "",
             )
         wanted = [entity] if entity is not None else names
-        yield _Queue(ledger, run, mapping, {n: waiting(ledger, run, mapping, n) for n in wanted})
+        rows = {n: waiting(ledger, run, mapping, n) for n in wanted}
+        loaded = ledger.run(run).state != "rolled_back" and any(s.stage == "load" for s in ledger.stages(run))
+        for row in (row for queued in rows.values() for row in queued):
+            row["inserted"] = row["in_target"] and loaded and not row["doubt"].endswith(SEVERAL)
+        yield _Queue(ledger, run, mapping, rows)
 
 
 def _newest_of(ledger: Ledger, mapping: MappingFile) -> str:
@@ -201,9 +212,15 @@ def _told(
     plain = [f for f, v in entity.fields.items() if not v.ref and not v.find and v.list is None]
     fields = list(dict.fromkeys([*entity.duplicates.columns, *plain]))
     folder = queue.ledger.root / queue.run / "transform" / entity.name
-    values = _values(folder, {rid for row in rows for rid in (row["a_rid"], row["b_rid"])}, fields)
+    inside = [row for row in rows if not row["in_target"]]
+    values = _values(
+        folder, UNMERGED, {rid for row in inside for rid in (row["a_rid"], row["b_rid"])}, fields
+    )
+    merged = _values(folder, "rows", {row["a_rid"] for row in rows if row["in_target"]}, fields)
     for row in rows:
         a, b = values.get(row["a_rid"], {}), values.get(row["b_rid"], {})
+        if row["in_target"]:
+            a, b = merged.get(row["a_rid"], {}), json.loads(row["b_values"])
         sides = [
             {
                 "field": f,
@@ -214,7 +231,7 @@ def _told(
             for f in fields
             if f in a and f in b and (a[f] is not None or b[f] is not None)
         ]
-        keys = ("pair", "a", "b", "probability", "doubt", "earlier", "said")
+        keys = ("pair", "a", "b", "probability", "doubt", "earlier", "said", "in_target")
         yield {
             "entity": entity.name,
             **{k: row[k] for k in keys},
@@ -223,10 +240,10 @@ def _told(
         }
 
 
-def _values(folder: Path, rids: set[int], fields: Sequence[str]) -> dict[int, dict[str, Any]]:
+def _values(folder: Path, kind: str, rids: set[int], fields: Sequence[str]) -> dict[int, dict[str, Any]]:
     """Row → field → value as it would be written; of rows whose files are gone nothing."""
     found: dict[int, dict[str, Any]] = {}
-    for path in sorted(folder.glob(f"{UNMERGED}-*.parquet")) if rids else ():
+    for path in sorted(folder.glob(f"{kind}-*.parquet")) if rids else ():
         there = [f for f in fields if f in pq.read_schema(path).names]
         table = pq.read_table(path, columns=["__rid", *there])
         table = table.filter(pc.is_in(table["__rid"], pa.array(sorted(rids), pa.int64())))

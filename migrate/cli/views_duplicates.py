@@ -42,6 +42,10 @@ _EARLIER = {
 }
 
 
+def _other(pair: Document) -> str:
+    return f"row {pair['b']} of the target" if pair.get("in_target") else str(pair["b"])
+
+
 def queue(console: Console, document: Document, *, limit: int) -> None:
     pairs = document.get("pairs") or []
     line(
@@ -53,7 +57,7 @@ def queue(console: Console, document: Document, *, limit: int) -> None:
         told = pair.get("probability")
         says = [
             "  -  " if told is None else f"{told:.3f}",
-            f"{pair['entity']} {pair['a']} = {pair['b']}",
+            f"{pair['entity']} {pair['a']} = {_other(pair)}",
             *filter(None, [pair.get("doubt"), _EARLIER.get(pair.get("earlier") or "")]),
             *filter(None, [_SAID.get(pair.get("said") or "")]),
         ]
@@ -74,3 +78,10 @@ def decided(console: Console, document: Document) -> None:
     line(console, f"{len(made):,} pairs {what}." + (f" {already:,} had been decided so." if already else ""))
     for one in document.get("left") or []:
         line(console, f"  not decided: {one['pair']} - {one['why']}")
+    if inserted := document.get("inserted"):
+        line(
+            console,
+            f"The row of {', '.join(inserted[:5])}{' and more' if len(inserted) > 5 else ''} was written as one of its own: "
+            f"roll back {document.get('run')}, and the next run takes the row of the target for it.",
+            "bold",
+        )

@@ -3,7 +3,7 @@
 Both sides are compared by the same rules as rows among themselves, in DuckDB. Reads the survivors, `rows-NNNNN.parquet`, and
 the proven backup of the target; rows that the crosswalk knows are left to it. Writes in the entity's folder:
 `in_target.parquet` (rid, n, tkey, candidates, probability), rows that are there, how often, and one of them;
-`in_target_review.parquet` (a: key, b: tkey, probability, reasons, doubt), pairs for a person; `in_target_weights.json`.
+`in_target_review.parquet`, pairs for a person (see `migrate.state.waiting`); `in_target_weights.json`.
 """
 
 from __future__ import annotations
@@ -27,18 +27,13 @@ from migrate.mapping.language.known_as import column_and_item
 from migrate.mapping.model import Entity
 from migrate.model import Table
 from migrate.parts import write_rows
-from migrate.rules.matching.finding import SIDE, Found, Given, find
+from migrate.rules.matching.finding import Given, find
 from migrate.stages.compared import compared_texts, read_compared
+from migrate.stages.in_target_told import Pairs
+from migrate.state.waiting import IN_TARGET, TARGET_REVIEW
 from migrate.transform.settle import InTarget, Road
 
 _MEMORY = "1GB"
-_REVIEW: list[pa.Field[Any]] = [
-    pa.field("a", pa.string()),
-    pa.field("b", pa.string()),
-    pa.field("probability", pa.float64()),
-    pa.field("reasons", pa.string()),
-    pa.field("doubt", pa.string()),
-]
 _THERE: list[pa.Field[Any]] = [
     pa.field("rid", pa.int64()),
     pa.field("n", pa.int64()),
@@ -47,7 +42,6 @@ _THERE: list[pa.Field[Any]] = [
     pa.field("probability", pa.float64()),
 ]
 _NAMES = ("in_target", "in_target_review")
-CANDIDATES = 5
 
 
 def outputs(folder: Path, entity: Entity) -> list[Path]:
@@ -77,7 +71,8 @@ def match_target(
                 ours = Given(entity.name, rules.columns, _ours(db, road, rules, table, mine))
                 others = Given(f"{entity.into} of the target", rules.columns, _batches(theirs, rules))
                 found = find(db, [ours, others], rules, model=_weights(folder))
-                there, review = _told(db, found, pa.concat_tables(mine), theirs)
+                pairs = Pairs(ctx, entity, road, table, db, pa.concat_tables(mine), theirs)
+                there, review = pairs.told(found)
                 if found.model is not None:
                     text = json.dumps({"similar": rules.similar, "model": found.model})
                     write_bytes(
@@ -87,7 +82,7 @@ def match_target(
             theirs.unlink(missing_ok=True)
     failpoints.hit("transform.in_target.found")
     path = folder / "in_target.parquet"
-    write_rows(_table(review, _REVIEW), folder / "in_target_review.parquet", point="transform.in_target")
+    write_rows(_table(review, TARGET_REVIEW), folder / IN_TARGET, point="transform.in_target")
     write_rows(_table(there, _THERE), path, point="transform.in_target")
     return InTarget(path, then)
 
@@ -157,33 +152,3 @@ def _batches(path: Path, rules: Duplicates) -> Iterator[pa.Table]:
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(columns=list(rules.columns)):
             yield pa.Table.from_batches([batch]).select(list(rules.columns))
-
-
-def _told(
-    db: duckdb.DuckDBPyConnection, found: Found, mine: pa.Table, theirs: Path
-) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """Rows that are in the target, and pairs for a person; only keys of rows in pairs are read."""
-    pairs = [(p.a, p.b - SIDE, p) for p in found.pairs]
-    asked = pa.table({"n": pa.array(sorted({b for _, b, _ in pairs}), pa.int64())})
-    db.register("asked", asked)
-    keys = dict(
-        db.execute(
-            f"SELECT n, tkey FROM read_parquet({literal(str(theirs))}, file_row_number = true) t JOIN asked ON n = t.file_row_number"
-        ).fetchall()
-    )
-    db.unregister("asked")
-    rids, names = mine["__rid"].to_pylist(), mine["__key"].to_pylist()
-    there: dict[int, dict[str, float]] = {}
-    review: dict[tuple[int, str], tuple[Any, ...]] = {}
-    for a, b, pair in pairs:
-        if pair.decided == "merge":
-            of = there.setdefault(a, {})
-            of[keys[b]] = max(of.get(keys[b], 0.0), pair.probability or 0.0)
-        else:
-            told = (names[a], keys[b], pair.probability, "; ".join(pair.reasons), pair.doubt)
-            review.setdefault((a, keys[b]), told)  # the most probable comes first
-    rows = [
-        (rids[a], len(of), min(of), ", ".join(sorted(of)[:CANDIDATES]), max(of.values()))
-        for a, of in sorted(there.items())
-    ]
-    return rows, [told for (a, tkey), told in review.items() if tkey not in there.get(a, {})]

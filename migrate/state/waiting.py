@@ -4,6 +4,9 @@
 keys), `a_rid`, `b_rid` (places of the rows), `a_id`, `b_id`, `content` (keyed hashes, as the ledger keeps them),
 `probability` (null where only people or earlier runs speak for it), `reasons`, `doubt`, and `earlier`: accept or reject,
 where somebody said that of other values.
+
+`in_target_review.parquet` beside it: the same of pairs with a row of the target: `b` is its key, `b_rid` is null, and `b_values`
+has its compared values (JSON).
 """
 
 from __future__ import annotations
@@ -43,6 +46,11 @@ REVIEW: list[pa.Field[Any]] = [
     pa.field("doubt", pa.string()),
     pa.field("earlier", pa.string()),
 ]
+
+
+TARGET_REVIEW = [*REVIEW, pa.field("b_values", pa.string())]
+SEVERAL = "rows of the target fit"  # ends the doubt about a row that is set aside because of it
+_OWN, IN_TARGET = "review.parquet", "in_target_review.parquet"
 
 
 def lasting_identity(mapping: Mapping, name: str) -> Identity:
@@ -103,11 +111,13 @@ def review_rows(
 
 
 def waiting(ledger: Ledger, run: str, mapping: Mapping, name: str) -> list[dict[str, Any]]:
-    """The queue of one entity of a run: rows of `review.parquet` with `said`, what was decided since (accept, reject, "")."""
-    path = ledger.root / run / "transform" / name / "review.parquet"
-    if not path.exists() or "pair" not in pq.read_schema(path).names:
-        return []
-    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    """The queue of one entity of a run: rows of both files with `said`, what was decided since (accept, reject, ""), and
+    `in_target`, whether b is a row of the target."""
+    rows: list[dict[str, Any]] = []
+    for file in (_OWN, IN_TARGET):
+        path = ledger.root / run / "transform" / name / file
+        if path.exists() and "pair" in pq.read_schema(path).names:
+            rows += [{**row, "in_target": file == IN_TARGET} for row in pq.read_table(path).to_pylist()]
     decided = decisions_on(ledger, *lasting_identity(mapping, name)) if rows else {}
     for row in rows:
         said = decided.get(row["pair"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,3 +143,104 @@ def test_similar_rows_are_found_too(tmp_path: Path) -> None:
     document = made.run()
     assert document["state"] == "verified"
     assert made.target.one("SELECT count(*) FROM contacts WHERE id LIKE 'u%' AND legacy_id IS NOT NULL") == 20
+
+
+# ------------------------------------------------------------------ what people say of them
+
+
+def queue(made: World, *more: str) -> dict[tuple[str, str], dict[str, Any]]:
+    done = made.command("duplicates", "list", str(made.mapping), "--json", *more)
+    return {(p["a"], p["b"]): p for p in done.document["pairs"]}
+
+
+def say(made: World, what: str, *rest: str) -> dict[str, Any]:
+    done = made.command("duplicates", what, str(made.mapping), *rest, "--json")
+    assert done.code == 0, done.out + done.err
+    return dict(done.document)
+
+
+def undo_all(made: World) -> None:
+    for run in [r["run"] for r in made.command("runs", "--json").document]:
+        assert made.command("rollback", run, "--yes").code in (0, 2)  # 2: nothing of it is left
+
+
+@ENGINES
+@pytest.mark.promise(3)
+@pytest.mark.promise(26)
+def test_a_person_says_which_row_of_the_target_it_is_and_that_is_remembered(
+    tmp_path: Path, target_url: str
+) -> None:
+    made = world(tmp_path, target_url=target_url)
+    before = made.target.rows("SELECT * FROM contacts ORDER BY id")
+    made.run()
+    waits = queue(made)
+    assert {k: p["doubt"] for k, p in waits.items()} == {
+        ('["2"]', '["t2"]'): "a column that never differs differs",
+        ('["3"]', '["t3"]'): "2 rows of the target fit",
+        ('["3"]', '["t4"]'): "2 rows of the target fit",
+    }
+    assert made.command("status", "--json").document["review"] == {"contacts": 3}
+    assert "two.example" not in made.done[-2].out
+    shown = {v["field"]: v for v in queue(made, "--show-values")['["3"]', '["t3"]']["values"]}
+    assert (shown["email"]["a"], shown["email"]["b"]) == ("cy@two.example", "cy@two.example")
+    assert 'row ["t3"] of the target' in made.command("duplicates", "list", str(made.mapping)).out
+    assert b"two.example" not in (made.home / "ledger.db").read_bytes()
+
+    assert say(made, "accept", waits['["3"]', '["t4"]']["pair"])["inserted"] == []
+    document = made.run()
+    assert balance(document, "contacts")["quarantined"] == 0
+    assert made.target.one("SELECT legacy_id FROM contacts WHERE id = 't4'") == "3"
+    assert made.target.one("SELECT count(*) FROM contacts") == len(THERE) + 3
+    undo_all(made)
+    assert made.target.rows("SELECT * FROM contacts ORDER BY id") == before
+    made.run()  # anew, and still known
+    assert made.codes("contacts") == {}
+    assert made.target.one("SELECT legacy_id FROM contacts WHERE id = 't4'") == "3"
+
+
+def test_a_rejected_row_of_the_target_is_not_taken_and_is_asked_again_when_values_change(
+    tmp_path: Path,
+) -> None:
+    made = world(tmp_path)
+    made.write()
+    made.command("run", str(made.mapping), "--to", "transform")
+    pair = queue(made)['["3"]', '["t3"]']["pair"]
+    say(made, "reject", pair)
+    assert made.run()["resumed"]  # it had written nothing, so it looks again
+    assert made.target.one("SELECT legacy_id FROM contacts WHERE id = 't4'") == "3"
+    assert ('["3"]', '["t3"]') not in queue(made)
+    undo_all(made)
+    made.target.run("UPDATE contacts SET phone = '0113 7' WHERE id = 't3'")
+    made.run()
+    assert made.target.one("SELECT legacy_id FROM contacts WHERE id = 't4'") == "3"  # still kept apart
+    assert (queue(made)['["3"]', '["t3"]']["earlier"], made.codes("contacts")) == ("reject", {})
+
+
+def test_a_row_that_was_inserted_becomes_that_of_the_target_once_its_run_is_rolled_back(
+    tmp_path: Path,
+) -> None:
+    """The pair is left to a person because the group would grow too large; `never_differ` no person overrules."""
+    made = world(
+        tmp_path,
+        MAPPED.replace("decide: {never_differ: tax}", "decide: {never_differ: tax, largest: 2}"),
+    )
+    made.source.run("DELETE FROM people WHERE id IN ('3', '4')")
+    made.source.fill("people", [("6", "Fay", "fay@six.example", "0113 6", None, None)])
+    made.target.fill("contacts", [("t6", "Fay", "fay@six.example", None, None, None, None)])
+    made.target.fill("contacts", [("t7", "F", None, "0113 6", None, None, None)])
+    first = made.run()["run"]
+    assert made.target.one("SELECT legacy_id FROM contacts WHERE id = 't6'") == "6"
+    waits = queue(made)
+    never, large = waits['["2"]', '["t2"]']["pair"], waits['["6"]', '["t7"]']["pair"]
+    assert waits['["6"]', '["t7"]']["doubt"] == "the cluster would have 3 rows"
+    left = say(made, "accept", "--all-above", "0.5")
+    assert left["pairs"] == []
+    assert {one["pair"] for one in left["left"]} == {never, large}
+    assert set(say(made, "accept", never, large)["inserted"]) == {never, large}
+    assert f"roll back {first}" in " ".join(made.command("duplicates", "accept", first, large).out.split())
+    undo_all(made)
+    made.run()
+    assert made.target.one("SELECT legacy_id FROM contacts WHERE id = 't7'") == "6"
+    assert made.target.one("SELECT legacy_id FROM contacts WHERE id = 't6'") is None
+    assert list(queue(made)) == [('["2"]', '["t2"]')]
+    assert made.target.one("SELECT legacy_id FROM contacts WHERE id = 't2'") is None

@@ -12,6 +12,7 @@ from typing import Literal
 
 MOST = 0.5  # of the pairs between two clusters must be possible duplicates themselves
 LOADED = "both are loaded already"
+NEVER = "a column that never differs differs"
 STAYS = "kept apart by a person, and one row of the target since an earlier run: only its rollback parts them"
 # What makes two rows one, the strongest first: an earlier run wrote them as one row, a person said so, they are equal
 # by `same`, they are alike by `similar`.
@@ -128,7 +129,7 @@ class _Guards:
         if self.rejected and any(self.rejected.get(row, _NOBODY) & set(right) for row in left):
             return "a person keeps rows of the two clusters apart"
         if self.apart and _conflict(left, right, self.apart):
-            return "a column that never differs differs"
+            return NEVER
         if edge.ground == "person":
             return ""
         size = len(left) + len(right)
