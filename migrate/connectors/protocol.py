@@ -59,9 +59,13 @@ class Snapshot(Protocol):
 class Divided(Protocol):
     """What a `Snapshot` has besides where a table can be read by several readers at the same time."""
 
-    def pieces(self, table: str) -> Sequence[str]:
+    alone: str  # why one connection reads, where several were asked for and would serve; else empty
+
+    def pieces(self, table: str, known: Sequence[str] = ()) -> Sequence[str]:
         """Names of disjoint pieces that hold every row of the table exactly once, in order; the last one is open-ended.
-        A name means the same condition in every later snapshot. One piece: the table is small."""
+        A name means the same condition in every later snapshot. One piece: the table is small. `known`: what an
+        earlier snapshot of the table answered, so that its pieces are found again where bounds come from rows. A name
+        may hold values of keys: it is for no log."""
         ...
 
     def read_piece(self, table: str, piece: str) -> Iterator[pa.RecordBatch]:
@@ -85,7 +89,9 @@ class Database(Protocol):
         absent names are simply not in the result, so that callers can report all at once."""
         ...
 
-    def snapshot(self, tables: Sequence[str]) -> AbstractContextManager[Snapshot]: ...
+    def snapshot(self, tables: Sequence[str], *, readers: int = 1) -> AbstractContextManager[Snapshot]:
+        """`readers`: threads that will read at the same time, for engines where a snapshot must know before it begins."""
+        ...
 
     def others(self, known: Sequence[str]) -> dict[str, int | None]:
         """User tables besides `known`, none of our own, with their rows, counted no further than COUNTED. None: they

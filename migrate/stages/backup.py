@@ -85,6 +85,7 @@ def capture_target(ctx: Context) -> Capture:
         advance=ctx.progress.advance,
         point="backup.target",
         workers=ctx.workers,
+        note=ctx.progress.note,
         beside={
             ctx.target.meta(name): partial(_keep_ours, ctx, name, folder / file)
             for name, file in ours.items()

@@ -61,6 +61,7 @@ def _extract(ctx: Context, source: str, tables: tuple[str, ...]) -> Capture:
         advance=ctx.progress.advance,
         point="extract",
         workers=ctx.workers,
+        note=ctx.progress.note,
     )
     failpoints.hit("extract.captured")
     for table in taken.schema.tables if database.engine == "files" else ():

@@ -19,7 +19,7 @@ from migrate.durable import make_private_folder, write_bytes
 from migrate.errors import Corrupt, GateClosed, UsageError
 from migrate.model import FileRef, PartRef, Schema, Table
 from migrate.parts import PartsWritten, read_part, write_parts
-from migrate.vault.pieces import capture_pieces
+from migrate.vault.pieces import capture_pieces, known_pieces
 from migrate.vault.schema_json import schema_from_json, schema_to_json
 
 CAPTURED = "capture.json"  # written last: without it the capture did not finish
@@ -78,11 +78,13 @@ def capture(
     point: str,
     workers: int = 1,
     beside: Mapping[str, TakenBeside] | None = None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Capture:
     """Everything in `tables`, inside one snapshot, into `folder`.
 
     What is there of a finished capture goes first; pieces of one that did not finish stay where the database says that
     the new snapshot has the same rows in them. `workers`: pieces read at the same time, where tables have pieces.
+    `note` takes a sentence for the person who waits.
     `beside`: tables that are read in the same snapshot and become no part of the capture, with what takes their rows.
     Raises UsageError for a table that is not there, GateClosed where the rows read are not
     count(*) of the snapshot (F19), Drift where the schema changed while reading.
@@ -92,13 +94,15 @@ def capture(
         failpoints.hit(f"{point}.cleared")
     make_private_folder(folder)
     aside = beside or {}
-    with database.snapshot([*tables, *aside]) as snapshot:
+    with database.snapshot([*tables, *aside], readers=workers) as snapshot:
         failpoints.hit(f"{point}.snapshot_open")
         missing = [name for name in (*tables, *aside) if name not in snapshot.schema.table_names]
         if missing:
             raise UsageError(
                 f"{', '.join(missing)}: no such table", where=database.url, hint="Run `migrate plan` again."
             )
+        if isinstance(snapshot, Divided) and snapshot.alone:
+            note(f"{database.url}: large tables are read over one connection: {snapshot.alone}")
         with _reading_beside(snapshot, aside):
             taken = {
                 name: _table(snapshot, snapshot.schema.table(name), folder, advance, point, workers)
@@ -166,7 +170,9 @@ def _table(
     workers: int,
 ) -> PartsWritten:
     name = table_folder(table.name)
-    pieces = snapshot.pieces(table.name) if isinstance(snapshot, Divided) else ()
+    pieces: Sequence[str] = ()
+    if isinstance(snapshot, Divided):
+        pieces = snapshot.pieces(table.name, known_pieces(folder / name, table))
     if len(pieces) > 1:
         assert isinstance(snapshot, Divided)
         written = capture_pieces(

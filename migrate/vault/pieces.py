@@ -8,6 +8,7 @@ is of one snapshot. Pieces that others wrote, or that changed, are read again (F
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -22,6 +23,7 @@ from migrate.model import PartRef, Table
 from migrate.parts import PartsWritten, write_parts
 
 DONE = "piece.json"
+PIECES = "pieces.json"  # all of a table's pieces, before the first one is read
 
 
 def capture_pieces(
@@ -40,10 +42,14 @@ def capture_pieces(
     Pieces that an earlier capture left finished in `folder` are kept where their mark still holds. The first error
     ends it, once the pieces under way are done; what is finished stays for the next time."""
     make_private_folder(folder)
+    wanted = {_folder(p) for p in pieces}
     for other in folder.iterdir():
-        if other.name not in {_folder(p) for p in pieces}:
+        if other.is_dir() and other.name not in wanted:
             shutil.rmtree(other)
             failpoints.hit(f"{point}.piece_dropped")
+    if known_pieces(folder, table) != tuple(pieces):
+        said = {"layout": _layout(table), "pieces": list(pieces)}
+        write_bytes(folder / PIECES, json.dumps(said).encode(), point=f"{point}.pieces")
 
     def one(piece: str) -> PartsWritten:
         return _piece(snapshot, snapshot_id, table, piece, folder / _folder(piece), advance, point)
@@ -69,8 +75,19 @@ def capture_pieces(
     return PartsWritten(tuple(parts), total)
 
 
+def known_pieces(folder: Path, table: Table) -> tuple[str, ...]:
+    """The pieces of a capture into `folder` that did not finish, if the table is laid out as it was; else none."""
+    path = folder / PIECES
+    if not path.is_file():
+        return ()
+    said = json.loads(path.read_text())
+    return tuple(said["pieces"]) if said["layout"] == _layout(table) else ()
+
+
 def _folder(piece: str) -> str:
-    return f"piece-{piece}"
+    """Names of pieces may be long, and hold what no name of a file may."""
+    plain = re.fullmatch(r"[0-9]+-[0-9]*", piece) is not None
+    return f"piece-{piece if plain else sha256(piece.encode()).hexdigest()[:32]}"
 
 
 def _piece(

@@ -71,8 +71,9 @@ class FilesDatabase:
         return _schema(self._opened(self._found(tables)))
 
     @contextmanager
-    def snapshot(self, tables: Sequence[str]) -> Iterator[FilesSnapshot]:
+    def snapshot(self, tables: Sequence[str], *, readers: int = 1) -> Iterator[FilesSnapshot]:
         """The files as they are now: their bytes are hashed first, and `read` refuses other bytes (Drift)."""
+        del readers
         found = self._found(tables)
         paths = dict.fromkeys(file_of(place) for one in found.values() for place in one.parts)
         pinned = {path: pin(path) for path in paths}

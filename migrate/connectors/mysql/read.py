@@ -12,9 +12,11 @@ import pyarrow.compute
 
 from migrate import failpoints
 from migrate.arrow import arrow_schema, layout
+from migrate.connectors.mysql import pieces as dividing
 from migrate.connectors.mysql.catalog import read_schema
-from migrate.connectors.mysql.errors import SqlError, raised
-from migrate.connectors.mysql.session import Session, quote, translated
+from migrate.connectors.mysql.errors import SqlError, condition, raised
+from migrate.connectors.mysql.pieces import WHOLE, Together, key_of, mark_sql, pieces_of, within
+from migrate.connectors.mysql.session import Session, literal, quote, translated
 from migrate.connectors.mysql.types import as_text, as_wide, base_name, is_unsigned_big, labels_of
 from migrate.connectors.mysql.url import mask
 from migrate.connectors.mysql.violations import violations
@@ -87,10 +89,20 @@ def read_table(session: Session, sql: str, columns: Sequence[Column], table: str
 
 
 class MysqlSnapshot:
-    """`migrate.connectors.protocol.Snapshot` over one transaction of one connection."""
+    """`migrate.connectors.protocol.Snapshot` and `Divided`, over one transaction or several of the same moment."""
 
-    def __init__(self, url: str, reader: Session, tables: Sequence[str]) -> None:
+    def __init__(
+        self,
+        url: str,
+        reader: Session,
+        tables: Sequence[str],
+        *,
+        beside: Sequence[Session] = (),
+        alone: str = "",
+    ) -> None:
+        """`beside`: further sessions that see the same. `alone`: why there are none, though some were asked for."""
         self._url, self._reader, self._names = url, reader, tuple(tables)
+        self._together, self.alone = Together([reader, *beside]), alone
         at = reader.value("SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')")
         self.taken_at = str(at)
         self.id = f"{reader.server.name.lower()}-{reader.id}-{at}"
@@ -133,11 +145,49 @@ class MysqlSnapshot:
         declared = self.schema.table(table)
         wanted = declared.columns if columns is None else tuple(declared.column(c) for c in columns)
         failpoints.hit("mysql.snapshot.read")
-        try:
-            for block in self._reader.stream(f"SELECT {select_list(wanted)} FROM {quote(table)}"):
-                yield from bounded(decode(block, wanted, table))
-        except SqlError as error:
-            raise raised(error, "reading a table", where=table, grant=_grant(self._reader, table)) from None
+        yield from self._rows(table, wanted, "")
+
+    def _rows(self, table: str, wanted: Sequence[Column], where: str) -> Iterator[pa.RecordBatch]:
+        sql = f"SELECT {select_list(wanted)} FROM {quote(table)}{where}"
+        with self._together.session() as session:
+            try:
+                for block in session.stream(sql):
+                    yield from bounded(decode(block, wanted, table))
+            except SqlError as error:
+                raise raised(error, "reading a table", where=table, grant=_grant(session, table)) from None
+
+    # -- Divided ------------------------------------------------------------------------------------
+
+    def pieces(self, table: str, known: Sequence[str] = ()) -> Sequence[str]:
+        """Ranges of the primary key. Their bounds are found by one walk along it, and kept as long as a capture is."""
+        declared = self.schema.table(table)
+        key, rows = key_of(declared), self._counts[table]
+        if not key:
+            return (WHOLE,)
+        with (
+            self._together.session() as session,
+            translated("reading a table", where=table, grant=_grant(self._reader, table)),
+        ):
+            size = bytes_of(session, [table])
+            if not known and size < 2 * dividing.PIECE_BYTES:
+                return (WHOLE,)
+            each = max(1, rows * dividing.PIECE_BYTES // max(size, dividing.PIECE_BYTES))
+            return pieces_of(session, declared, key, each, known)
+
+    def read_piece(self, table: str, piece: str) -> Iterator[pa.RecordBatch]:
+        declared = self.schema.table(table)
+        failpoints.hit("mysql.snapshot.read_piece")
+        yield from self._rows(table, declared.columns, within(key_of(declared), piece))
+
+    def mark(self, table: str, piece: str) -> str:
+        declared = self.schema.table(table)
+        failpoints.hit("mysql.snapshot.mark")
+        with (
+            self._together.session() as session,
+            translated("reading a table", where=table, grant=_grant(self._reader, table)),
+        ):
+            ((rows, low, high),) = session.rows(mark_sql(declared, key_of(declared), piece))
+        return f"my-text-1:{rows}:{low}:{high}"
 
     def originals(self) -> Sequence[FileRef]:
         return ()
@@ -163,6 +213,16 @@ def _changed(type_: Type) -> Type:
     if type_.kind in (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
         return as_text(type_)
     return as_wide(type_) if is_unsigned_big(type_) else type_
+
+
+def bytes_of(session: Session, tables: Sequence[str]) -> int:
+    """Of the largest of the tables, as it lies on the server's disk; an estimate of the server's."""
+    names = ", ".join(literal(t) for t in tables) or "NULL"
+    found = session.value(
+        "SELECT COALESCE(MAX(DATA_LENGTH), 0) FROM information_schema.TABLES "
+        f"WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN ({names})"
+    )
+    return int(found)
 
 
 def _signature(schema: Schema) -> Mapping[str, Table]:
@@ -208,36 +268,50 @@ class Readers:
         self._idle: list[Session] = []
 
     @contextmanager
-    def snapshot(self, tables: Sequence[str]) -> Iterator[MysqlSnapshot]:
+    def snapshot(self, tables: Sequence[str], readers: int = 1) -> Iterator[MysqlSnapshot]:
         """A REPEATABLE READ snapshot in which each table is touched at once: the metadata lock that this takes keeps
         ALTER, DROP and TRUNCATE away until the end, for these do not keep to snapshots.
 
         Begun under FLUSH TABLES WITH READ LOCK where that is to be had within 2 s, so that nothing happens between
-        the snapshot and those locks. Without it one connection's snapshot is as consistent for InnoDB's rows (other
-        engines are refused), and a table altered in between is an error of the server's, never rows of another time.
+        the snapshot and those locks, and so that as many transactions as `readers` see the same, if a table is large.
+        Without it one connection's snapshot is as consistent for InnoDB's rows (other engines are refused), and a
+        table altered in between is an error of the server's, never rows of another time.
         Raises Unreachable, Drift (a table is gone), UsageError (a type or an engine that cannot travel)."""
         reader = self._session()
+        beside: list[Session] = []
         usable = False
         try:
             with translated("opening a snapshot", where=mask(self._url)):
-                reader.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                with _still(self._url):
-                    reader.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+                if readers > 1 and bytes_of(reader, tables) >= 2 * dividing.PIECE_BYTES:
+                    beside = [self._session() for _ in range(readers - 1)]
+                for session in (reader, *beside):
+                    session.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                with _still(self._url) as refused:
+                    for session in (reader, *(() if refused else beside)):
+                        session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
                     for table in tables:
                         with translated(
                             f"reading {table}", where=mask(self._url), grant=_grant(reader, table)
                         ):
                             reader.rows(f"SELECT 1 FROM {quote(table)} LIMIT 0")
             with translated("reading a snapshot", where=mask(self._url)):
-                yield MysqlSnapshot(self._url, reader, tables)
+                yield MysqlSnapshot(
+                    self._url,
+                    reader,
+                    tables,
+                    beside=() if refused else beside,
+                    alone=refused if beside else "",
+                )
             with suppress(SqlError):
-                reader.execute("ROLLBACK")
-                usable = not reader.broken
+                for session in (reader, *beside):
+                    session.execute("ROLLBACK")
+                usable = not any(s.broken for s in (reader, *beside))
         finally:
-            if usable:
-                self._idle.append(reader)
-            else:
-                reader.close()
+            for session in (reader, *beside):
+                if usable:
+                    self._idle.append(session)
+                else:
+                    session.close()
 
     def _session(self) -> Session:
         while self._idle:
@@ -256,18 +330,28 @@ class Readers:
 
 
 @contextmanager
-def _still(url: str) -> Iterator[None]:
-    """Nobody writes on the server meanwhile, if we have the right to ask for that and get it in time; a moment only."""
+def _still(url: str) -> Iterator[str]:
+    """Nobody writes on the server meanwhile, if we have the right to ask for that and get it in time; a moment only.
+    Gives what kept it from us, nothing where it is held."""
     with Session(url) as locker:
-        locked = False
+        refused = ""
         try:
             locker.execute(f"SET SESSION lock_wait_timeout = {_LOCK_SECONDS}")
             locker.execute("FLUSH TABLES WITH READ LOCK")
-            locked = True
         except SqlError as error:
             if error.number not in _NO_LOCK:
                 raise
-        yield
-        if locked:
+            refused = _why(error, locker)
+        yield refused
+        if not refused:
             with suppress(SqlError):  # the lock goes with its connection in any case
                 locker.execute("UNLOCK TABLES")
+
+
+def _why(error: SqlError, locker: Session) -> str:
+    if error.number == 1205:
+        return f"FLUSH TABLES WITH READ LOCK was not to be had within {_LOCK_SECONDS} s"
+    return (
+        f"FLUSH TABLES WITH READ LOCK was refused ({error.number} {condition(error.number)}); "
+        f"GRANT RELOAD ON *.* TO {account(locker.user)} allows it"
+    )

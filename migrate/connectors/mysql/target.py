@@ -66,8 +66,8 @@ class MysqlTarget:
     def schema(self, tables: Sequence[str] | None = None) -> Schema:
         return read_schema(self._side(), tables)
 
-    def snapshot(self, tables: Sequence[str]) -> AbstractContextManager[MysqlSnapshot]:
-        return self._readers.snapshot(tables)
+    def snapshot(self, tables: Sequence[str], *, readers: int = 1) -> AbstractContextManager[MysqlSnapshot]:
+        return self._readers.snapshot(tables, readers)
 
     def ddl_text(self, tables: Sequence[str], folder: Path) -> DdlText:
         from migrate.connectors.mysql.native import ddl_text

@@ -218,9 +218,12 @@ class PostgresSnapshot:
 
     # -- Divided ------------------------------------------------------------------------------------
 
-    def pieces(self, table: str) -> Sequence[str]:
+    alone = ""  # sessions can always join
+
+    def pieces(self, table: str, known: Sequence[str] = ()) -> Sequence[str]:
         """Pieces are ranges of the table's pages, fixed in size: they cost no sort and no random reads, and any table
         has them. A row lies in one of them in any snapshot; one that moved since changes the marks of both."""
+        del known  # pages are where they were
         declared = self.schema.table(table)
         if declared.options == "partitioned" or self._coordinator.info.server_version < 140000:
             return (WHOLE,)  # without scans by ranges of pages every piece would read the whole table

@@ -83,7 +83,10 @@ class PostgresTarget:
     def schema(self, tables: Sequence[str] | None = None) -> Schema:
         return read_schema(self._side(), tables)
 
-    def snapshot(self, tables: Sequence[str]) -> AbstractContextManager[PostgresSnapshot]:
+    def snapshot(
+        self, tables: Sequence[str], *, readers: int = 1
+    ) -> AbstractContextManager[PostgresSnapshot]:
+        del readers  # sessions join an exported snapshot when they are needed
         return self._readers.snapshot(tables)
 
     def ddl_text(self, tables: Sequence[str], folder: Path) -> DdlText:

@@ -65,8 +65,11 @@ class SqliteTarget:
             return read_schema(connection, tables)
 
     @contextmanager
-    def snapshot(self, tables: Sequence[str], declared: bool = False) -> Iterator[SqliteSnapshot]:
+    def snapshot(
+        self, tables: Sequence[str], declared: bool = False, *, readers: int = 1
+    ) -> Iterator[SqliteSnapshot]:
         """`declared`: read() decodes by declared type, in the layout of `schema()`; else what is stored."""
+        del readers  # one file, one stream
         with open_snapshot(self.path, tables, declared=declared, work=self._work) as snapshot:
             yield snapshot
 
