@@ -398,7 +398,8 @@ def _problems(console: Console, problems: Sequence[Document]) -> None:
         return
     line(console, f"{len(problems)} to look at", "bold yellow")
     for problem in problems:
-        what = f"  {problem.get('where')}: {problem.get('message')}"
+        where = f"{problem['where']}: " if problem.get("where") else ""
+        what = f"  {where}{problem.get('message')}"
         line(console, what + (f" ({problem['hint']})" if problem.get("hint") else ""))
 
 

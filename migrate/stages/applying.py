@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ from migrate.stages.merging import rows_kind
 from migrate.transform.apply import Transformed, apply
 from migrate.transform.consent import WITHHELD_TEXT
 from migrate.transform.entity import CompiledEntity
+from migrate.transform.findings import Stop
 from migrate.transform.lists import with_forms
 from migrate.transform.roads import EntityRows
 
@@ -38,11 +40,11 @@ class Files:
 
 def apply_entity(
     ctx: Context, compiled: CompiledEntity, road: EntityRows, inputs: str
-) -> tuple[Files, int, list[str]]:
+) -> tuple[Files, int, list[Stop]]:
     entity = compiled.entity
     folder = ctx.room("transform", entity.name)
     seen = 0
-    stops: list[str] = []
+    stops: list[Stop] = []
     for ref in road.parts:
         done = ctx.ledger.checkpoint(ctx.run, STAGE, f"{entity.name}/{ref.index}", inputs)
         if done is None:
@@ -53,11 +55,11 @@ def apply_entity(
                 f"{entity.name}/{ref.index}",
                 inputs,
                 [ctx.output(p) for p in paths_written],
-                {"stops": list(stopped)},
+                {"stops": [list(stop) for stop in stopped]},
             )
         else:
-            found = done.facts.get("stops")
-            stopped = [str(s) for s in found] if isinstance(found, list) else []
+            found: Any = done.facts.get("stops") or []
+            stopped = [Stop(str(what), int(rows)) for what, rows in found]
         stops += stopped
         seen += ref.rows
         ctx.progress.advance(ref.rows)
@@ -75,7 +77,7 @@ def apply_entity(
 
 def _apply_part(
     compiled: CompiledEntity, road: EntityRows, ref: PartRef, folder: Path
-) -> tuple[list[str], list[Path]]:
+) -> tuple[list[Stop], list[Path]]:
     entity = compiled.entity
     rows = road.read(ref)
     rids = (np.int64(ref.index) << RID_SHIFT) + np.arange(rows.num_rows, dtype=np.int64)
@@ -92,7 +94,7 @@ def _apply_part(
     paths = {kind: folder / f"{kind}-{ref.index:05d}.parquet" for kind in tables}
     for kind, table in tables.items():
         write_rows(table, paths[kind], point=f"transform.{kind}")
-    return [f"{entity.name}.{s}" for s in result.stops], list(paths.values())
+    return list(result.stops), list(paths.values())
 
 
 def _with_match_texts(result: Transformed, entity: Entity, target: Table) -> pa.Table:

@@ -46,6 +46,7 @@ from migrate.state.standing import earlier_hashes, write_target_files
 from migrate.state.totals import foreseen
 from migrate.transform.compile import compile_entity
 from migrate.transform.entity import CompiledEntity
+from migrate.transform.findings import Stop, told_together
 from migrate.transform.quality.mail_servers import MailServers
 from migrate.transform.roads import EntityRows
 from migrate.transform.settle import settle
@@ -106,7 +107,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     earlier = earlier_hashes(ctx, known, declared)
     total = 0
     roads = []
-    stops: list[str] = []
+    stops: list[Stop] = []
     # What rows are looked up in and the rows themselves do not know of each other yet.
     with ThreadPoolExecutor(1, thread_name_prefix="targets") as beside:
         looked_up = beside.submit(write_target_files, ctx, target, declared, earlier, known=known is not None)
@@ -161,7 +162,7 @@ def transform(ctx: Context, sources: Mapping[str, Rows], target: Rows, inputs: s
     ctx.ledger.put_run_facts(ctx.run, {"quality": quality, "stale": stale_deals(ctx)})
     gone = decide_gone(ctx, known) if scope is None else {}  # a replay only adds to what its run decided
     ctx.ledger.put_run_facts(ctx.run, {"gone": gone})
-    refuse_quarantined(ctx, settled, counts, [*stops, *settled.stops])
+    refuse_quarantined(ctx, settled, counts, [*told_together(stops), *settled.stops])
     refuse_poor(ctx, quality)
     refuse_too_many(ctx, gone)
     quarantined_by_splits(ctx)

@@ -21,7 +21,7 @@ from migrate.transform.entity import LET, CompiledEntity, CompiledField
 from migrate.transform.expressions import Expressions, expressions_of
 from migrate.transform.field import Asked
 from migrate.transform.field_columns import Columns, field_columns
-from migrate.transform.findings import Findings, Watch
+from migrate.transform.findings import Findings, Stop, Watch
 from migrate.transform.keys import combined, hashes_of, hashes_with, keys_of
 from migrate.transform.list_rows import list_column
 from migrate.transform.origin import Given, given
@@ -54,7 +54,7 @@ class Transformed:
     excluded: pa.Table
     reasons: pa.Table
     events: pa.Table
-    stops: tuple[str, ...] = ()
+    stops: tuple[Stop, ...] = ()
     items: Mapping[str, pa.Table] = dataclasses.field(default_factory=dict)
 
 

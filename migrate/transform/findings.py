@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,24 @@ class Watch(Protocol):
     def __call__(self, field: str, step: str, values: Values, broken: Mask | None = None) -> None: ...
 
 
+class Stop(NamedTuple):
+    """Why the run has to stop: a rule that says so, the place, and the rows of one part in which it fits."""
+
+    what: str
+    rows: int
+
+    def __str__(self) -> str:
+        return f"{self.what} in {self.rows} {'row' if self.rows == 1 else 'rows'}"
+
+
+def told_together(stops: Iterable[Stop]) -> list[str]:
+    """The same of several parts once, in words."""
+    rows: dict[str, int] = {}
+    for stop in stops:
+        rows[stop.what] = rows.get(stop.what, 0) + stop.rows
+    return [str(Stop(what, rows[what])) for what in sorted(rows)]
+
+
 @dataclass
 class Findings:
     """Collects per batch; `silent` rows (records that could not be read) get no findings but their own."""
@@ -46,7 +64,7 @@ class Findings:
     watch: Watch | None = None
     _reasons: list[tuple[Mask, str, str, str]] = field(default_factory=list)
     _events: list[tuple[Mask, str, str, pl.Series]] = field(default_factory=list)
-    stops: list[str] = field(default_factory=list)
+    stops: list[Stop] = field(default_factory=list)
 
     def reason(self, mask: Mask, field_: str, code: str, detail: str = "", *, stop: bool = False) -> None:
         mask = mask & ~self.silent
@@ -54,11 +72,9 @@ class Findings:
             return
         self._reasons.append((mask, field_, code, detail))
         if stop:
-            rows = int(mask.sum())
             place = f"{self.entity}.{field_}" if field_ else self.entity
-            self.stops.append(
-                f"{place}: {code}{f' ({detail})' if detail else ''} in {rows} {'row' if rows == 1 else 'rows'}"
-            )
+            told = f"{place}: {code}{f' ({detail})' if detail else ''}"
+            self.stops.append(Stop(told, int(mask.sum())))
 
     def bad_records(self, codes: pl.Series) -> None:
         """The silent rows' own reason."""

@@ -18,7 +18,7 @@ from migrate.model import Kind
 from migrate.transform.conversion import nulls
 from migrate.transform.entity import CompiledField, CompiledItem, CompiledList
 from migrate.transform.field_columns import Columns
-from migrate.transform.findings import Findings
+from migrate.transform.findings import Findings, Stop
 from migrate.transform.keys import combined
 from migrate.transform.lists import PIECE, composed, kept, names_of, one_per
 from migrate.transform.source_rows import SourceRows
@@ -40,7 +40,7 @@ class Listed:
     looked: pl.Series | None
     reasons: pa.Table
     events: pa.Table
-    stops: tuple[str, ...]
+    stops: tuple[Stop, ...]
 
 
 def list_column(
