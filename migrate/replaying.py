@@ -44,6 +44,7 @@ from migrate.transform.roads.table import road_spec
 
 # Reasons of rows that had nothing wrong with themselves: they follow the row that they waited for.
 WAITING = ("parent_quarantined", "parent_rejected", "merged_quarantined")
+FILES = "files"  # run fact of a replay: the digests of the files that it was given
 _HELD = pa.schema([(n, pa.string()) for n in ("entity", "key", "field", "code", "detail")])
 _FREE = pa.schema([(n, pa.string()) for n in ("entity", "key")])
 
@@ -158,12 +159,16 @@ def _key_columns(ctx: Context, name: str) -> set[str]:
 
 
 def begin_replay(
-    ctx: Context, corrections: Sequence[Correction], waiting: Iterable[Mapping[str, str]], digest: str
+    ctx: Context,
+    corrections: Sequence[Correction],
+    waiting: Iterable[Mapping[str, str]],
+    digest: str,
+    files: Sequence[str],
 ) -> str:
     """Everything that the replay needs, in a folder of its own, then its row in the ledger: from there on it is resumed.
 
     `ctx`: the run that is corrected, which holds the target. `waiting`: the rows in its quarantine (entity, key, field,
-    code, detail; one per reason)."""
+    code, detail; one per reason). `digest`: of the files together, `files`: of each."""
     run = f"{ctx.run}-r{1 + max((replay_number(r.run) for r in replays_of(ctx.ledger, ctx.run)), default=0)}"
     folder = ctx.home / "runs" / run
     if folder.exists():
@@ -195,7 +200,7 @@ def begin_replay(
         run,
         ctx.mapping.name,
         ctx.mapping.digest,
-        {**facts, "file": digest, "corrected": counts, "columns": columns},
+        {**facts, "file": digest, FILES: list(files), "corrected": counts, "columns": columns},
     )
     failpoints.hit("replay.begun")
     ctx.ledger.audit("replay started", run, {"of": ctx.run, "file": digest, "corrected": counts})

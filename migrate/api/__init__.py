@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from migrate.api.drilling import drill, drills
     from migrate.api.duplicates import duplicates_find
     from migrate.api.erasing import erase
+    from migrate.api.exporting import quarantine_export
     from migrate.api.gone import gone
     from migrate.api.mappings import dictionary, examples
     from migrate.api.preview import preview
     from migrate.api.proofs import backup_keys
-    from migrate.api.quarantined import quarantine, quarantine_export
+    from migrate.api.quarantined import quarantine
     from migrate.api.replays import quarantine_replay
     from migrate.api.reports import report
     from migrate.api.restores import backup_restore
@@ -49,7 +50,8 @@ _HOMES = {
     "audits": ("audit",),
     "contracts": ("contract",),
     "cells": ("quarantine_cells",),
-    "quarantined": ("quarantine", "quarantine_export"),
+    "exporting": ("quarantine_export",),
+    "quarantined": ("quarantine",),
     "replays": ("quarantine_replay",),
     "restores": ("backup_restore",),
     "rows": ("trace",),

@@ -18,7 +18,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from migrate.durable import atomic_file, make_private_folder
 from migrate.errors import UsageError
 
 RUN, ENTITY, ROW, KEY = "_run", "_entity", "_row", "_key"
@@ -65,20 +64,18 @@ def _plain(text: str | None) -> str:
     return (text or "").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def write_file(
-    path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str | None]], format_: str
-) -> None:
-    """Wholly or not at all, 0600."""
-    make_private_folder(path.parent)
-    with atomic_file(path, point="quarantine.export") as temporary:
-        if format_ == "parquet":
-            texts = {c: pa.array([row.get(c) for row in rows], pa.string()) for c in columns}
-            pq.write_table(pa.table(texts), temporary)
-            return
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow([_safe(c) for c in columns])
-            writer.writerows([[_safe(row.get(c)) for c in columns] for row in rows])
+def content_of(columns: Sequence[str], rows: Sequence[Mapping[str, str | None]], format_: str) -> bytes:
+    """The bytes of a file."""
+    if format_ == "parquet":
+        texts = {c: pa.array([row.get(c) for row in rows], pa.string()) for c in columns}
+        packed = io.BytesIO()
+        pq.write_table(pa.table(texts), packed)
+        return packed.getvalue()
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow([_safe(c) for c in columns])
+    writer.writerows([[_safe(row.get(c)) for c in columns] for row in rows])
+    return text.getvalue().encode()
 
 
 def _safe(text: str | None) -> str | None:
@@ -94,16 +91,30 @@ def read_files(paths: Sequence[Path]) -> list[FileRow]:
     to be."""
     files: list[Path] = []
     for path in paths:
-        found = sorted(p for p in path.glob("*") if p.suffix.lower() in (".csv", ".parquet"))
+        found = files_in(path)
         if path.is_dir() and not found:
             raise _wrong(path, "there is no CSV or Parquet file in this folder")
         files += found if path.is_dir() else [path]
     return [row for path in files for row in _rows(path)]
 
 
+def files_in(folder: Path) -> list[Path]:
+    """The files of a folder that `read_files` reads."""
+    return sorted(p for p in folder.glob("*") if p.suffix.lower() in (".csv", ".parquet") and p.is_file())
+
+
+def is_export(path: Path) -> bool:
+    """Whether it is a file with rows of a quarantine, whatever was made of them."""
+    try:
+        _rows(path)
+    except UsageError:
+        return False
+    return True
+
+
 def file_bytes(paths: Sequence[Path]) -> Iterator[bytes]:
     """The content of all files that `read_files` reads, in a fixed order."""
-    files = [p for path in paths for p in (sorted(path.glob("*")) if path.is_dir() else [path])]
+    files = [p for path in paths for p in (files_in(path) if path.is_dir() else [path])]
     yield from sorted(p.read_bytes() for p in files if p.is_file())
 
 

@@ -49,10 +49,12 @@ def quarantine_replay(
     with ledger_of(place) as ledger:
         name = run_id(ledger, run)
         name = replay_of(name) or name
-    digest, rows = None, []
+    digest, rows, parts = None, [], list[str]()
     if files:
         rows = read_files(files)
-        digest = hashlib.sha256(b"".join(hashlib.sha256(b).digest() for b in file_bytes(files))).hexdigest()
+        hashes = [hashlib.sha256(content) for content in file_bytes(files)]
+        digest = hashlib.sha256(b"".join(h.digest() for h in hashes)).hexdigest()
+        parts = [h.hexdigest() for h in hashes]
         _refuse_others(rows, name)
     with context_of(name, place, progress, hold=not preview) as ctx:
         before = _done(ctx, digest)
@@ -72,7 +74,7 @@ def quarantine_replay(
             refuse_unfit(ctx, corrections)
             if preview:
                 return _previewed(name, corrections)
-            replay = begin_replay(ctx, corrections, _reasons(ctx), digest)
+            replay = begin_replay(ctx, corrections, _reasons(ctx), digest, parts)
             resumed = False
         else:
             resumed = True

@@ -14,6 +14,7 @@ from migrate import canon
 from migrate.api.keys import source_key
 from migrate.api.places import context_of
 from migrate.api.quarantined import reasons_of
+from migrate.api.row_replays import corrected_here, sent_again
 from migrate.context import Context
 from migrate.errors import UsageError
 from migrate.report.meanings import GONE, change
@@ -62,7 +63,9 @@ def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[
         story += _both_sides(ctx, entity, list(rids))
         story += _lineage(ctx, entity, list(rids))
         story += _events(ctx, entity, list(rids))
+        story += corrected_here(ctx, entity, list(rids))
         story += _rejects(ctx, entity, list(rids))
+        story += sent_again(ctx, entity, wanted, lambda replay: _rids(replay, entity, wanted))
         story += gone
         target = None
         if crosswalk is not None:

@@ -38,6 +38,7 @@ def stand_still(db: duckdb.DuckDBPyConnection, roads: Sequence[Road]) -> None:
     would be wrong with them is no longer asked. Rows that the target has lost are told as such. Operations are decided
     before, references after it."""
     systems = ", ".join(f"({literal(r.entity)}, {literal(r.system)})" for r in roads)
+    _leave_loaded(db, systems)
     db.execute(
         f"""
         CREATE TABLE writable AS
@@ -56,6 +57,27 @@ def stand_still(db: duckdb.DuckDBPyConnection, roads: Sequence[Road]) -> None:
     for table in ("bad", "op", "edge", "unresolved", "patch", "conflict"):
         db.execute(f"DELETE FROM {table} t USING still s WHERE s.entity = t.entity AND s.rid = t.rid")
     db.execute("INSERT INTO op SELECT entity, rid, 'unchanged', tkey, TRUE FROM still")
+
+
+def _leave_loaded(db: duckdb.DuckDBPyConnection, systems: str) -> None:
+    """A loaded row that may not change (`write: add`, or edited in the target) stays what it is: that it would, speaks
+    against the corrected rows that would become part of it, and not against it."""
+    db.execute(
+        f"""
+        CREATE TEMP TABLE spoiled AS
+        SELECT m.entity, m.rid, m.key, any_value(b.code) AS code FROM merged m
+        SEMI JOIN free f ON f.entity = m.entity AND f.key = m.key
+        ANTI JOIN free g ON g.entity = m.entity AND g.key = m.into_key
+        JOIN bad b ON b.entity = m.entity AND b.rid = m.into_rid
+        JOIN (VALUES {systems}) y(entity, system) ON y.entity = m.entity
+        SEMI JOIN xw x ON x.system = y.system AND x.entity = m.entity AND x.source_key = m.into_key
+        ANTI JOIN held h ON h.entity = m.entity AND h.rid = m.into_rid
+        WHERE b.code <> 'target_gone' GROUP BY m.entity, m.rid, m.key;
+        INSERT INTO state SELECT entity, rid, key, NULL, NULL FROM spoiled;
+        INSERT INTO bad SELECT entity, rid, '', code, 'of the loaded row that it is part of' FROM spoiled;
+        DELETE FROM merged m USING spoiled s WHERE s.entity = m.entity AND s.rid = m.rid;
+        """
+    )
 
 
 def astray(db: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
