@@ -10,12 +10,12 @@ import typer
 from migrate.cli.session import Session, command, group
 from migrate.cli.vault_options import keys_of
 
-app = group("A dossier is the file that `migrate report --bundle` writes: check one, offline.")
+app = group("Check a dossier (`report --bundle`), offline.")
 
 
 @app.callback()
 def _several() -> None:
-    """A dossier is the file that `migrate report --bundle` writes: check one, offline."""
+    """Check a dossier (`report --bundle`), offline."""
 
 
 @command(app, "verify")

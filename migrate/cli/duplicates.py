@@ -9,7 +9,7 @@ import typer
 
 from migrate.cli.session import Session, command, group
 
-app = group("Find rows that are one and the same, and decide where the program does not.")
+app = group("Find rows that are one; decide what is open.")
 
 Queue = Annotated[
     str,
