@@ -14,7 +14,6 @@ from migrate.cli import (
     duplicates,
     erase,
     gone,
-    later,
     mapping,
     migration,
     quarantine,
@@ -74,4 +73,3 @@ app.add_typer(backup_making.app, name="backup")
 app.add_typer(drill.app)
 app.add_typer(erase.app)
 app.add_typer(schedule.app)
-app.add_typer(later.app)

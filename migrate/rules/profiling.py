@@ -21,6 +21,7 @@ from migrate.model import Column, Kind, Table, Type, added_columns
 from migrate.rules.profiling_engine import BAD, Engine, Parts, engine, open_parts, text_relation
 from migrate.rules.profiling_keys import DuplicateKeys, duplicate_keys, load_keys, orphans, value_counts
 from migrate.rules.profiling_text import TextFacts, shape
+from migrate.rules.profiling_years import DATES, LOOKS_LIKE_DATES, Years, rows_by_year
 
 __all__ = [
     "ColumnProfile",
@@ -67,6 +68,7 @@ class ColumnProfile:
     control: int = 0
     looks_like: Mapping[str, int] = field(default_factory=dict)
     classes: Mapping[str, int] = field(default_factory=dict)  # MIXED: rows by storage class
+    years: Years = field(default_factory=Years)  # of dates, and of texts that look like dates
 
     def as_json(self, *, samples: bool = False) -> dict[str, Any]:
         """`samples=False`: shapes instead of values."""
@@ -78,6 +80,8 @@ class ColumnProfile:
                 name: round(n / filled, 4) if filled else 0.0 for name, n in self.looks_like.items()
             },
             "classes": dict(self.classes),
+            "years": [{"year": y, "rows": n} for y, n in self.years.told],
+            "years_rare": self.years.rare,
         }
         show = (lambda value: value) if samples else (lambda value: None if value is None else shape(value))
         found["min"], found["max"] = show(self.min), show(self.max)
@@ -184,6 +188,7 @@ def _column(duck: Engine, parts: Parts, column: Column, rows: int, top: int) -> 
     if column.type.kind in _TEXTS:
         for batch in duck.stream(source):
             facts.add(batch.column(0).cast(pa.string()), batch.column(1).to_numpy().astype(np.int64))
+    dated = facts.looks_like["date"] > LOOKS_LIKE_DATES * (int(filled) - facts.empty)
     return ColumnProfile(
         name=column.name,
         kind=column.type.kind,
@@ -206,6 +211,7 @@ def _column(duck: Engine, parts: Parts, column: Column, rows: int, top: int) -> 
         control=facts.control,
         looks_like=facts.looks_like if column.type.kind in _TEXTS else {},
         classes=_classes(duck, parts, column) if column.type.kind is Kind.MIXED else {},
+        years=rows_by_year(duck, f"({source})", column.type.kind) if dated else Years(),
     )
 
 
@@ -239,6 +245,8 @@ def _native_column(duck: Engine, parts: Parts, column: Column, rows: int, top: i
             "GROUP BY v ORDER BY n DESC, v"
         )
     shown = [(t, n) for t, n in _texts_of(duck, column, frequent)]
+    counted = source if exact else f"(SELECT v, 1 AS n FROM {source})"
+    years = rows_by_year(duck, counted, column.type.kind) if column.type.kind in DATES else Years()
     ends = [
         t for t, _ in _texts_of(duck, column, f"SELECT unnest([min(v), max(v)]) AS v, 0 AS n FROM {source}")
     ]
@@ -252,6 +260,7 @@ def _native_column(duck: Engine, parts: Parts, column: Column, rows: int, top: i
         min=ends[0],
         max=ends[1],
         top=tuple((str(t), n) for t, n in shown),
+        years=years,
     )
 
 

@@ -12,7 +12,6 @@ import pytest
 from migrate import errors
 from migrate.cli import main
 from migrate.cli.app import app
-from migrate.cli.later import NOT_BUILT
 from migrate.mapping.load import load_mapping
 from psycopg import conninfo
 from typer.main import get_command
@@ -33,8 +32,6 @@ def test_every_command_is_in_the_readme_and_every_one_there_exists() -> None:
     visible = {name for name, command in commands.items() if not command.hidden}
     table = README.partition("### Commands")[2].partition("| exit code")[0]
     assert visible == set(re.findall(r"`migrate ([a-z]+)", table))
-    not_built = README.partition("## Not built yet")[2].partition("## License")[0]
-    assert set(NOT_BUILT) == set(re.findall(r"`([a-z]+)`", not_built))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -311,3 +312,41 @@ def test_p1_orphans_are_counted_across_types(tmp_path: Path) -> None:
     assert orphans(children, "parent", parents, "id", tmp_path / "t") == (3, ["9", "x'y"])
     assert orphans(children, "parent", [], "id", tmp_path / "t")[0] == 5
     assert orphans([], "parent", parents, "id", tmp_path / "t") == (0, [])
+
+
+def test_dates_are_counted_by_year_and_a_rare_year_is_not_told(tmp_path: Path) -> None:
+    days = [*["2019-03-01"] * 7, *["2020-12-31"] * 5, "1931-05-05", None]
+    written = [*["1.3.2019"] * 7, *["31/12/2020 10:00"] * 5, "05.05.31", ""]
+    moments = [*["2019-12-31T23:30:00Z"] * 7, *["2020-12-31T23:59:59Z"] * 5, "1931-01-01T00:00:00Z", None]
+    taken = pa.table(
+        {
+            "day": pa.array(days).cast(pa.date32()),
+            "said": pa.array(written),
+            "moment": pc.strptime(pa.array(moments), format="%Y-%m-%dT%H:%M:%SZ", unit="us").cast(pa.timestamp("us", tz="UTC")),
+            "name": pa.array(["2019-03-01", *["x"] * 13]),
+        }
+    )  # fmt: skip
+    kinds = declared(day=Type(Kind.DATE), said=TEXT, moment=Type(Kind.TIMESTAMPTZ), name=TEXT)
+    profile = profile_table(parts(tmp_path, taken), kinds, key=(), temp=tmp_path / "temp")
+    for name, rare in (("day", 1), ("said", 0), ("moment", 1)):  # of 31 nobody knows the century
+        found = profile.column(name).as_json()
+        assert found["years"] == [{"year": 2019, "rows": 7}, {"year": 2020, "rows": 5}], name
+        assert found["years_rare"] == rare
+    assert profile.column("name").as_json()["years"] == []
+    assert "1931" not in json.dumps(profile.as_json())
+
+
+def test_of_endless_dates_and_of_many_years_the_fullest_are_told(tmp_path: Path) -> None:
+    endless = [2**63 - 1, -(2**63) + 1] * 5
+    years = [f"{year}-01-01" for year in range(1900, 2000) for _ in range(5 + year % 2)]
+    moments = pa.chunked_array([pa.array(endless, pa.int64()).cast(pa.timestamp("us"))])
+    ended = profile_table(
+        parts(tmp_path / "a", pa.table({"at": moments})), declared(at=Type(Kind.TIMESTAMP)), key=(), temp=tmp_path / "temp",
+    ).column("at")  # fmt: skip
+    assert (ended.years.told, ended.years.rare) == ((), 0)
+    many = profile_table(
+        parts(tmp_path / "b", texts(day=years)), declared(day=TEXT), key=(), temp=tmp_path / "temp"
+    ).column("day")
+    assert len(many.years.told) == 60
+    assert [y for y, n in many.years.told if n == 6] == list(range(1901, 2000, 2))
+    assert many.years.rare + sum(n for _, n in many.years.told) == len(years)

@@ -24,6 +24,7 @@ from migrate.report.html import view
 
 FILE_NAME = "report.html"
 _LONGEST = 600  # characters of one value
+_NARROW = 22
 
 
 def page(document: Mapping[str, Any], *, samples: Mapping[str, Any] | None = None) -> str:
@@ -60,7 +61,7 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     made.filters.update(
-        number=number, percent=percent, moment=moment, size=size, seconds=seconds, amount=amount
+        number=number, percent=percent, moment=moment, size=size, seconds=seconds, amount=amount, clip=clip
     )
     return made
 
@@ -78,6 +79,11 @@ def _policy(style: str) -> str:
 def _safe(value: object) -> object:
     """Every value that a template shows: controls and direction marks as escapes, at most _LONGEST characters."""
     return value if isinstance(value, Markup) else clean(value, limit=_LONGEST)
+
+
+def clip(name: object) -> str:
+    """A name where there is little room."""
+    return clean(name, limit=_NARROW)
 
 
 def number(value: Any) -> str:

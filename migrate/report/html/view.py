@@ -13,11 +13,11 @@ from migrate.report.clean import clean
 from migrate.report.document import MEASURES, total
 from migrate.report.first_screen import caught, needs_a_human, unfinished
 from migrate.report.gates import LAMPS, lamp_of
-from migrate.report.html import charts
+from migrate.report.html import charts, sankey
 from migrate.report.meanings import MEANINGS, change
 
 Document = Mapping[str, Any]
-ENTITIES, COLUMNS, KINDS, LINES, PICTURES = 120, 600, 150, 200, 12  # at most, in the whole page
+ENTITIES, COLUMNS, KINDS, LINES, PICTURES, YEARS = 120, 600, 150, 200, 12, 60  # at most, in the whole page
 _PARTS = MEASURES[1:]
 _DIMENSIONS = ("completeness", "validity", "uniqueness", "timeliness", "consistency")
 _LAMP_WORDS = {
@@ -78,6 +78,7 @@ def run(document: Document, samples: Document) -> dict[str, Any]:
         "seconds": sum(float(s.get("seconds") or 0) for s in document.get("stages") or ()),
         "lamps": _lamps(document),
         "flows": _cut([_flow(n, b) for n, b in (document.get("balances") or {}).items()], ENTITIES),
+        "picture": sankey.flow(document.get("balances") or {}, _PARTS),
         "whole": _flow("all rows", total(document.get("balances") or {})),
         "measures": MEASURES,
         "left_out": _cut(_left_out(document), LINES),
@@ -273,16 +274,19 @@ def _column(column: Document, values: Sequence[Document] | None) -> dict[str, An
         "patterns": patterns,
         "notes": [*looks, *notes],
         "years": None,
+        "years_rare": int(column.get("years_rare") or 0),
     }
 
 
 def _years(column: Document) -> Any:
-    """A picture of dates over time, where the document has them."""
-    years = column.get("years") or []
-    if len(years) < 2:
+    """A picture of dates over time, where the document has them. Years between that it does not tell are gaps."""
+    counts = {int(y["year"]): int(y["rows"]) for y in column.get("years") or ()}
+    if len(counts) < 2:
         return None
-    told = ", ".join(f"{y['year']}: {y['rows']:,}" for y in years)
-    return charts.columns(f"Rows of {column.get('name')} by year: {told}.", [str(y["year"]) for y in years], {"rows": [y["rows"] for y in years]})  # fmt: skip
+    first, last = min(counts), max(counts)
+    shown = range(first, last + 1) if last - first < 2 * YEARS else sorted(counts)
+    told = ", ".join(f"{y}: {n:,}" for y, n in sorted(counts.items()))
+    return charts.columns(f"Rows of {column.get('name')} by year: {told}.", [str(y) for y in shown], {"rows": [counts.get(y) for y in shown]})  # fmt: skip
 
 
 # ------------------------------------------------------------------ rows and values

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from migrate.report.document import MEASURES, build_report
 from migrate.report.html.render import FILE_NAME, page, percent, seconds, size, write_page
+from migrate.report.html.sankey import flow
 from selectolax.lexbor import LexborHTMLParser
 
 from tests.real.places import shared
@@ -78,6 +79,35 @@ def test_a_flow_is_as_wide_as_its_rows_and_tells_their_numbers() -> None:
         widths = [float(r.attributes["width"] or 0) for r in river.css("rect")]
         assert sum(widths) == pytest.approx(1000, abs=1)
         assert min(widths) >= 5  # a single row among millions is seen
+
+
+def test_the_flow_picture_has_a_band_for_every_entity_and_fate() -> None:
+    document, tree = documents.full(), read(documents.full())
+    bands = {(e, f): n for e, b in document["balances"].items() for f in MEASURES[1:] if (n := b[f])}
+    drawn = tree.css("svg.sankey .band")
+    assert [(b.attributes["class"] or "").split()[1] for b in drawn] == [fate for _, fate in bands]
+    widths = [float(b.attributes["stroke-width"] or 0) for b in drawn]
+    large = max(bands.values())
+    for count, width in zip(bands.values(), widths, strict=True):
+        true = max(widths) * count / large
+        assert width == pytest.approx(max(true, 1.2), abs=0.02)  # none is too thin to be seen
+    words = [" ".join(t.text().split()) for t in tree.css("svg.sankey text")]
+    sums = {fate: document["total"][fate] for fate in MEASURES[1:] if document["total"][fate]}
+    assert words == [f"{e} {b['in']:,}" for e, b in document["balances"].items() if b["in"]] + [
+        f"{n:,} {fate}" for fate, n in sums.items()
+    ]
+    said = tree.css_first("svg.sankey").attributes["aria-label"] or ""
+    assert all(f"{n:,} {fate}" in said for (_, fate), n in bands.items())
+
+
+def test_many_entities_are_drawn_as_the_largest_and_the_rest_together() -> None:
+    balances = {f"e{n:02d}": dict.fromkeys(MEASURES, 0) | {"in": n, "loaded": n} for n in range(30)}
+    drawn = flow(balances, MEASURES[1:])
+    assert drawn is not None
+    left = [(n["name"], n["rows"]) for n in drawn["nodes"] if not n["fate"]]
+    assert left == [*((f"e{n}", n) for n in range(19, 30)), ("18 smaller ones", sum(range(19)))]
+    assert sum(b["rows"] for b in drawn["bands"]) == sum(range(30))
+    assert flow({"e": dict.fromkeys(MEASURES, 0)}, MEASURES[1:]) is None
 
 
 def test_lamps_tell_by_words_what_they_tell_by_colour() -> None:
