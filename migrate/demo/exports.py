@@ -60,6 +60,9 @@ def _spoilt(records: list[list[str]]) -> list[list[str]]:
     records[118][4] = "Atlantis"
     for first, second in zip(records[130:136], records[140:146], strict=True):
         second[1:4] = [first[1].upper(), first[2], first[3].title()]  # the same prospect, typed in twice
+    records[148][3] = records[149][3] = (
+        "Reception@shared.example"  # two firms, one address: a person has to decide
+    )
     records[146][3], records[147][3] = "ada@", "none@none.com"  # nobody is there
     return records
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 
@@ -26,11 +26,12 @@ CREATE TABLE companies (
 );
 CREATE TABLE people (
   person_no TEXT, first_name TEXT, last_name TEXT, mail TEXT, tel TEXT, co INTEGER, country TEXT, born TEXT,
-  newsletter TEXT, vip TEXT, status TEXT NOT NULL, do_not_call TEXT
+  newsletter TEXT, vip TEXT, status TEXT NOT NULL, do_not_call TEXT,
+  mobile TEXT, pager TEXT
 );
 CREATE TABLE deals (
   id INTEGER PRIMARY KEY, ref_no TEXT, title TEXT, co INTEGER, person_no TEXT, rep INTEGER, stage TEXT, amount TEXT, prob TEXT,
-  closes TEXT
+  closes TEXT, opened TEXT
 );
 CREATE TABLE notes (id INTEGER PRIMARY KEY, person_no TEXT, body TEXT, written TEXT);
 CREATE TABLE audit_log (id INTEGER PRIMARY KEY, what TEXT);
@@ -115,6 +116,7 @@ def _spoil_companies(made: Acme) -> None:
     c[371][10] = 9999  # its parent does not exist
     c[372][10], c[373][10] = 374, 373  # each is the parent of the other
     c[374][10] = 375  # its own parent
+    c[376][2] = "+44 7911 123456"  # a mobile number
     c[375][1] = "Zoë's Café ☕ & Bäckerei"
     for number in range(385, 401):
         c[number - 1][13] = 1  # deleted
@@ -132,8 +134,10 @@ def _people(random: Random, made: Acme) -> None:
             values.written_day(random, values.day(random, date(1950, 1, 1), date(2004, 1, 1))) if random.random() < 0.7 else "",
             random.choice(("yes", "no", "Y", "n", "ja", "nein", "1", "0", "x", "")), random.choice(("", "", "", "*")), "active",
             {7: "yes", 8: "no", 9: "ask first"}.get(index % 50, ""),
+            "07700 900900" if index in (1700, 1701) else "", "",
         ])  # fmt: skip
     spoilt = _spoil_people(made)
+    _odd_people(made)
     made.clean_people = [i for i in range(PEOPLE) if i not in spoilt]
 
 
@@ -184,6 +188,27 @@ def _spoil_people(made: Acme) -> set[int]:
     return set(range(1500, at))
 
 
+def _odd_people(made: Acme) -> None:
+    """Rows from 1600 on: what rules warn of or empty, so that the rows still go over."""
+    p = made.people
+    names = (
+        ("Dr. Ada", "Lovelace"), ("Ada", "Lovelace, Ada"), ("Ada", "Pump Works Ltd"), ("Bob2", "Miller"),
+        ("kim@acme.example", "Kim"), ("Zoë 🌻", "Young"), ("asdf", "asdf"), ("Mickey", "Mouse"), ("Test", "Test"),
+    )  # fmt: skip
+    for at, (first, last) in enumerate(names, start=1600):
+        p[at][1], p[at][2] = first, last
+    addresses = (
+        "ada@gmial.com", "bob@outlok.com", "kim@mailinator.com", "info@acme.example", "sales@acme.example",
+        "noreply@nowhere.test", "none@none.com", "ada@smallfirm.dev",
+    )  # fmt: skip
+    for at, address in enumerate(addresses, start=1620):
+        p[at][3] = address
+    for at, number in enumerate(("1234567890", "0000000000", "+44 7777 777777"), start=1640):
+        p[at][4], p[at][11] = number, ""
+    for at, day in enumerate(("4/5/2031", "2044-01-01"), start=1650):
+        p[at][7] = day
+
+
 def _main_contacts(random: Random, made: Acme) -> None:
     """A company's main contact works there and is a clean row: accounts and contacts point at each other."""
     by_company: dict[object, list[int]] = {}
@@ -202,9 +227,13 @@ def _deals(random: Random, made: Acme) -> None:
             number, f"ac-{number:05d}", f"{random.choice(DEAL)} {random.randrange(2019, 2027)}", person[5],
             person[0] if random.random() < 0.9 else None, random.randrange(1, REPS + 1), random.choice(STAGE),
             values.pounds(random, random.randrange(10_000, 20_000_000)), random.choice(("10%", "25 %", "50%", "75%", "90", "")),
-            values.written_day(random, values.day(random, date(2019, 1, 1), date(2027, 6, 1))),
+            values.written_day(random, closes := values.day(random, date(2019, 1, 1), date(2027, 6, 1))),
+            (closes - timedelta(days=30 + number % 300)).isoformat(),
         ])  # fmt: skip
     d = made.deals
+    for index in (721, 722, 723):
+        d[index][10] = "2027-12-31"  # closed before it was opened
+    d[724][5], d[725][5] = None, None  # nobody's
     for index, company in zip(range(700, 706), (8888, 8889, 361, 385, None, 366), strict=True):
         d[index][3], d[index][4] = company, None  # nobody's deal, or that of a company that stays behind
     d[704][3] = 8890

@@ -25,13 +25,12 @@ UNFINISHED = {
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to look at: how many of what. `command`: what to type, "" for nothing; `kind` tells it from the others."""
+    """One thing to look at: how many of what. `command`: what to type, "" for nothing."""
 
     what: str
     count: int
     command: str = ""
     grave: bool = False
-    kind: str = ""
 
 
 def unfinished(document: Document) -> str:
@@ -64,10 +63,9 @@ def needs_a_human(document: Document) -> list[Item]:
         if counts.get("review"):
             items.append(
                 Item(
-                    f"pairs of {name} may be the same: a person decides",
+                    f"{'pair' if counts['review'] == 1 else 'pairs'} of {name} may be the same: a person decides",
                     int(counts["review"]),
                     f"migrate duplicates list {run}",
-                    kind="review",
                 )
             )
     if edited := sum((document.get("edited") or {}).values()):

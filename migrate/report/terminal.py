@@ -19,9 +19,9 @@ from rich.text import Text
 
 from migrate.report.clean import clean
 from migrate.report.document import MEASURES, quarantine_counts, sentence, total
-from migrate.report.first_screen import caught, needs_a_human
+from migrate.report.first_screen import caught
 from migrate.report.gates import lamps
-from migrate.report.meanings import GONE, KNOWN, MEANINGS, change
+from migrate.report.meanings import GONE, MEANINGS, change
 
 _GOOD = frozenset({"verified", "done", "rolled_back"})
 _BAD = frozenset({"failed"})
@@ -65,11 +65,12 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     _before_and_after(console, known.get("checks") or ())
     _quality(console, known.get("quality") or {})
     _columns(console, known.get("columns") or {})
-    for name, deals in (known.get("stale") or {}).items():
-        worth = f", {deals['amount']} {deals['sum']} in all" if deals.get("sum") else ""
-        line(console, f"{name}: {int(deals['rows']):,} stale open deals{worth}")
     for name, found in (known.get("known_as") or {}).items():
-        _known_as(console, name, found)
+        for words, values in (found.get("shared") or {}).items():
+            line(
+                console,
+                f"{name}: {words}: {int(values):,} values are shared by too many rows to be anybody's",
+            )
     for name, archived in (known.get("archived") or {}).items():
         many = f"{int(archived['rows']):,} rows are" if int(archived["rows"]) != 1 else "1 row is"
         line(console, f"{name}: {many} archived in the vault as {archived['backup']}")
@@ -80,16 +81,6 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     _stages(console, known.get("stages") or ())
     if known.get("page") or known.get("report"):
         path(console, "Report", known.get("page") or known["report"])
-
-
-def _known_as(console: Console, name: str, caught: Mapping[str, Any]) -> None:
-    """Rows that are somebody who is known already, by rule and by what became of them."""
-    for words, outcomes in caught["rules"].items():
-        for outcome, rows in outcomes.items():
-            many = f"{int(rows):,} rows are" if int(rows) != 1 else "1 row is"
-            line(console, f"{name}: {many} known already, {words}: {KNOWN.get(outcome, outcome)}")
-    for words, values in caught["shared"].items():
-        line(console, f"{name}: {words}: {int(values):,} values are shared by too many rows to be anybody's")
 
 
 def line(console: Console, text: object, style: str = "") -> None:
@@ -274,7 +265,9 @@ def review_lines(console: Console, review: Mapping[str, int], run: str) -> None:
     if not review:
         return
     where = ", ".join(f"{clean(name)} {n:,}" for name, n in review.items())
-    line(console, f"Needs a human: {sum(review.values()):,} pairs of rows that may be one ({where})", "bold")
+    many = sum(review.values())
+    pairs = "pair" if many == 1 else "pairs"
+    line(console, f"Needs a human: {many:,} {pairs} of rows that may be one ({where})", "bold")
     console.print(Text(f"Look: migrate duplicates list {run}"), soft_wrap=True)
     console.print()
 
@@ -285,9 +278,6 @@ def _rows_to_correct(console: Console, known: Mapping[str, Any]) -> None:
     waiting = total(known.get("balances") or {})["quarantined"] + sum(
         int(account.get("quarantined") or 0) for account in (known.get("tables") or {}).values()
     )
-    for item in needs_a_human(known):
-        if item.kind == "review":
-            line(console, f"{item.count:,} {item.what}", "bold")
     if not waiting and not counts:
         return
     line(console, f"Needs a human: {waiting:,} rows in quarantine", "bold")

@@ -115,7 +115,7 @@ def test_what_a_person_decides_holds_in_the_next_run_and_is_asked_again_when_val
     assert json.loads((small.run_folder(document["run"]) / "report.json").read_text())["review"] == {
         "accounts": 1
     }
-    assert "1 pairs of rows that may be one" in small.command("status").out
+    assert "1 pair of rows that may be one" in small.command("status").out
 
     # Neither keys nor values are in the ledger, and who decided is in the audit trail.
     stored = (small.home / "ledger.db").read_bytes()
