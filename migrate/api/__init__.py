@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from migrate.api.preview import preview
     from migrate.api.proofs import backup_keys
     from migrate.api.quarantined import quarantine
+    from migrate.api.rebuilding import rebuild
     from migrate.api.replays import quarantine_replay
     from migrate.api.reports import report
     from migrate.api.restores import backup_restore
@@ -56,6 +57,7 @@ _HOMES = {
     "restores": ("backup_restore",),
     "rows": ("trace",),
     "suggesting": ("suggest",),
+    "rebuilding": ("rebuild",),
     "reports": ("report",),
     "runs": ("demo", "plan", "rollback", "run", "runs", "status", "verify"),
 }
@@ -105,6 +107,7 @@ __all__ = [
     "quarantine_cells",
     "quarantine_export",
     "quarantine_replay",
+    "rebuild",
     "report",
     "rollback",
     "run",

@@ -69,7 +69,8 @@ def _refuse_lost_ledger(place: Path) -> None:
             f"the ledger is gone, which knew what the {len(left)} runs here did and what proved it",
             where=str(place / "ledger.db"),
             kept=f"The target, its receipts and undo journal, and the backups are as they were; so are the reports, the newest of them {left[-1]}.",
-            hint="Put ledger.db back from a copy of the folder: without it no run can be resumed, verified again or undone.",
+            hint="Put ledger.db back from a copy of the folder: without it no run can be resumed, verified again or undone. What target "
+            "and vault have on record shows `migrate report RUN --rebuild MAPPING` (or the target's URL).",
         )
 
 

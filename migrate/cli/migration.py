@@ -224,6 +224,22 @@ def report(
             help="Also write the dossier into this file: report, mapping, manifests, verdicts, signatures, audit chain.",
         ),
     ] = None,
+    rebuild: Annotated[
+        str | None,
+        typer.Option(
+            "--rebuild",
+            metavar="MAPPING|URL",
+            help="The ledger is lost: say what is known from this target (or the mapping's) and the vault.",
+        ),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            metavar="PLACE",
+            help="With --rebuild: the vault, by default the mapping's or backups/.",
+        ),
+    ] = None,
 ) -> None:
     """Show a run's report and where its page is: one HTML file that can be forwarded as it is.
 
@@ -238,8 +254,20 @@ def report(
         migrate report latest --json > report.json
 
         migrate report latest --bundle acme.zip
+
+        migrate report latest --rebuild mappings/acme.yaml
     """
-    document = session.api.report(run, with_samples=with_samples, pdf=pdf, home=session.home)
+    if rebuild is None and store is not None:
+        raise UsageError("--store goes with --rebuild.")
+    if rebuild is None:
+        document = session.api.report(run, with_samples=with_samples, pdf=pdf, home=session.home)
+    elif with_samples or pdf is not None or bundle is not None:
+        raise UsageError(
+            "a rebuilt report has no samples and no dossier.",
+            hint="Give --rebuild without --with-samples, --pdf and --bundle.",
+        )
+    else:
+        document = session.api.rebuild(run, rebuild, store=store, home=session.home)
     if bundle is not None:
         document = {**document, "bundle": session.api.dossier(run, bundle, home=session.home)}
     from migrate.cli import views, views_dossier

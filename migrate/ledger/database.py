@@ -132,7 +132,7 @@ class LedgerDatabase:
         return copy
 
 
-_REBUILD = "Move it away: what is backed up and what is loaded can be told from the vault and the target."
+_REBUILD = "Put it back from a copy. What target and vault have on record shows `migrate report RUN --rebuild MAPPING` (or the target's URL)."
 
 
 def _ledger_error(error: BaseException | None, path: Path) -> MigrateError:

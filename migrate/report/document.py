@@ -21,6 +21,7 @@ from migrate import failpoints
 from migrate.durable import atomic_file, make_private_folder
 from migrate.errors import Corrupt, UsageError
 from migrate.report.gates import lamps
+from migrate.report.rebuilt import sentence_of
 
 FORMAT = 1
 FILE_NAME = "report.json"
@@ -46,7 +47,7 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
     `tables` (source table → what became of its rows, as `migrate.state.accounts` tells it), `joins` (ENTITY.JOIN → rows,
     used, unused), `kept` (rows that a rollback left alone), `replays` (runs that sent corrected rows again: run, state, corrected, loaded, quarantined), `columns` (unmapped, empty, rare: source columns and how far they are filled), `stale` (ENTITY.FIELD → rows, amount, sum), `known_as` (entity → then, rows, rules, shared: rows that are somebody who is known already), `quality` (entity → rows and scores, as `migrate.state.quality` gives them), `archived` (entity → rows and the backup in which retention keeps them), `created` (tables and columns, in words), `gone` (entity → known, gone, left_out, verdict → rows of earlier runs), `conflicts`
     (entity → kept, overwritten, quarantined: rows that changed on both sides), `started`, `ended` (ISO 8601 UTC or datetime), `exit_code`, `plan`,
-    `stopped_by` (message, where, kept, hint of an error), `incomplete` (why parts are missing), `duplicates` (entity → merged, clusters, largest, review, placeholders), `policy` (budgets), `drills` (newest first), `digests`, `dictionary` (as `migrate.report.dictionary.brief` gives it), `glossary`, `checks` (evidence of `migrate.rules.totals`), `quarantine` (dicts of entity, field,
+    `stopped_by` (message, where, kept, hint of an error), `incomplete` (why parts are missing), `rebuilt` (what target and vault say where the ledger is lost, as `migrate.api.rebuilding` gathers it), `duplicates` (entity → merged, clusters, largest, review, placeholders), `policy` (budgets), `drills` (newest first), `digests`, `dictionary` (as `migrate.report.dictionary.brief` gives it), `glossary`, `checks` (evidence of `migrate.rules.totals`), `quarantine` (dicts of entity, field,
     code, count), `review` (entity → pairs that may be one and wait for a person), `events` (name → count), `profile` (masked by whoever made it), `backups`, `timings`
     (name → seconds), `peak_mb`, `environment`. Raises UsageError where the run's shape is incomplete."""
     missing = [key for key in ("run", "mapping", "state") if not facts.get(key)]
@@ -67,7 +68,10 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         "incomplete": str(facts["incomplete"]) if facts.get("incomplete") else None,
         "started": plain(facts.get("started")),
         "ended": plain(facts.get("ended")),
-        "sentence": sentence(
+        "rebuilt": plain(facts["rebuilt"]) if facts.get("rebuilt") else None,
+        "sentence": sentence_of(facts["rebuilt"])
+        if facts.get("rebuilt")
+        else sentence(
             str(facts["state"]), balances, verdicts, edited=sum(_mapping(facts.get("edited")).values())
         ),
         "edited": {str(k): int(v) for k, v in sorted(_mapping(facts.get("edited")).items()) if v},

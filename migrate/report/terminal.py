@@ -46,9 +46,9 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     verdicts: Sequence[Mapping[str, Any]] = known.get("verdicts") or ()
     state = str(known.get("state", ""))
     style = "bold green" if state in _GOOD else "bold red" if state in _BAD else "bold yellow"
-    line(
-        console, sentence(state, balances, verdicts, edited=sum((known.get("edited") or {}).values())), style
-    )
+    edited = sum((known.get("edited") or {}).values())
+    rebuilt = known.get("rebuilt")
+    line(console, known["sentence"] if rebuilt else sentence(state, balances, verdicts, edited=edited), style)
     if known.get("created"):
         line(console, f"Created in the target: {', '.join(map(str, known['created']))}.")
     if known.get("kept"):
@@ -62,6 +62,7 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     _lamps(console, lamps(verdicts))
     _failed_checks(console, verdicts)
     _flow(console, balances)
+    _rebuilt(console, rebuilt or {})
     _before_and_after(console, known.get("checks") or ())
     _quality(console, known.get("quality") or {})
     _columns(console, known.get("columns") or {})
@@ -179,6 +180,19 @@ def _flow(console: Console, balances: Mapping[str, Mapping[str, int]]) -> None:
         made.add_section()
         row(made, "total", *(f"{n:,}" for n in total(balances).values()))
     console.print(made)
+
+
+def _rebuilt(console: Console, rebuilt: Mapping[str, Any]) -> None:
+    """What is on record without the ledger, and what is not."""
+    numbers = ("parts", "rows written", "refused")
+    if rebuilt.get("receipts"):
+        made = table(console, "entity", *numbers, "last written", numbers=numbers)
+        for name, told in rebuilt["receipts"].items():
+            counts = (f"{int(told[k]):,}" for k in ("parts", "rows", "refused"))
+            row(made, name, *counts, str(told.get("last"))[:19].replace("T", " "))
+        console.print(made)
+    for what in rebuilt.get("unknown") or ():
+        line(console, f"Not known: {what}.", "yellow")
 
 
 def _before_and_after(console: Console, checks: Sequence[Mapping[str, Any]]) -> None:

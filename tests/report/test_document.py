@@ -42,7 +42,7 @@ FACTS: dict[str, Any] = RUN | {
     "environment": {"python": "3.11.7", "hostname": "adas-laptop", "home": "/home/ada", "cpus": 2},
 }
 KEYS = [
-    "format", "run", "mapping", "state", "exit_code", "stopped_by", "incomplete", "started", "ended", "sentence", "edited", "gone", "conflicts", "gates", "balances", "replays", "total", "tables", "joins", "kept", "archived", "created", "balanced",
+    "format", "run", "mapping", "state", "exit_code", "stopped_by", "incomplete", "started", "ended", "rebuilt", "sentence", "edited", "gone", "conflicts", "gates", "balances", "replays", "total", "tables", "joins", "kept", "archived", "created", "balanced",
     "columns", "stale", "known_as", "quality", "quarantine", "duplicates", "policy", "review", "verdicts", "checks", "stages", "timings", "peak_mb", "events", "backups", "drills", "digests", "plan", "dictionary", "glossary", "profile", "environment",
 ]  # fmt: skip
 

@@ -38,6 +38,7 @@ _PARTS_OF_A_RUN: dict[str, Any] = {
     "incomplete": None,
     "started": None,
     "ended": None,
+    "rebuilt": None,
 }
 _ENVIRONMENT: dict[str, Any] = dict.fromkeys(("migrate", "python", "system", "machine", "engines"))
 _BACKUP: dict[str, Any] = dict.fromkeys(
@@ -55,6 +56,7 @@ _STATES = {  # state → how the verdict looks, and its word
     "rolled_back": ("calm", "Rolled back"),
     "failed": ("bad", "Not verified"),
     "partial": ("warn", "In part"),
+    "rebuilt": ("warn", "Rebuilt"),
 }
 
 
@@ -336,6 +338,13 @@ def _budgets(document: Document) -> list[dict[str, Any]]:
 
 def _undo(document: Document) -> dict[str, str]:
     """Whether the run can be, or was, taken back: {look, says, command}."""
+    if document.get("rebuilt"):
+        images = int(document["rebuilt"].get("journal") or 0)
+        return {
+            "look": "warn",
+            "says": f"Not by this program as things are: it needs the ledger. The journal with {images:,} rows as they were before this run is in the target.",
+            "command": "",
+        }
     run = str(document.get("run") or "")
     begun = any(s.get("stage") == "load" for s in document.get("stages") or ())
     if document.get("state") == "rolled_back":
