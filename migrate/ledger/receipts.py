@@ -65,7 +65,8 @@ _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
             _column("target_hash", _HASH, nullable=True),
             _column("row_hash", _HASH, nullable=True),
         ),
-        ("system", "entity", "source_key"),
+        # the one that tells rows apart comes first: entries of one load have the others in common
+        ("source_key", "entity", "system"),
     ),
     "merged": (
         (

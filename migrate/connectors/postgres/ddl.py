@@ -79,14 +79,17 @@ def create_table(
     defaults: bool = True,
     key: bool = False,
     sequences: Sequence[SequenceState] = (),
+    fill: int = 100,
 ) -> str:
-    """`trusted`: the schema's own SQL expressions may run. `defaults` False leaves them out all the same."""
+    """`trusted`: the schema's own SQL expressions may run. `defaults` False leaves them out all the same. `fill`: how much
+    of a page, in percent, new rows take."""
     known = {s.name: s for s in sequences}
     lines = [_column(table, c, trusted=trusted, defaults=defaults, sequences=known) for c in table.columns]
     if key and table.primary_key:
         lines.append(f"PRIMARY KEY ({columns(table.primary_key)})")
     head = f"CREATE {'UNLOGGED ' if unlogged else ''}TABLE {'IF NOT EXISTS ' if if_missing else ''}"
-    return f"{head}{quote_table(table.name)} (\n  " + ",\n  ".join(lines) + "\n)"
+    tail = "" if fill == 100 else f" WITH (fillfactor = {fill})"
+    return f"{head}{quote_table(table.name)} (\n  " + ",\n  ".join(lines) + f"\n){tail}"
 
 
 def columns(names: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from migrate.connectors.postgres.catalog import META
 from migrate.connectors.postgres.errors import Locked, SqlError, raised, reject_code
 from migrate.connectors.postgres.locks import name_holders
 from migrate.connectors.postgres.read import read_table, select_list
+from migrate.connectors.postgres.search import search_sql
 from migrate.connectors.postgres.session import (
     Session,
     database_of,
@@ -28,6 +29,7 @@ from migrate.connectors.postgres.session import (
     quote_table,
     split_name,
 )
+from migrate.connectors.postgres.wanted import bounds, in_ranges
 from migrate.connectors.postgres.write import (
     ORDINAL,
     Staged,
@@ -45,54 +47,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 FENCE = f"{META}.fence"
 _SAVEPOINT = "migrate_rows"
-
-# Finds the refused rows on the server: ranges are tried left to right, halved where they fail and doubled
-# where they go in, each under a savepoint of its own (plpgsql's EXCEPTION block). Rows refused for a foreign
-# key are tried again at the end, for their parent may stand later in the batch (last first, so that a chain
-# of them goes in at one pass); until then they do not count towards the limit. One round trip in place of
-# bad · log2(rows / bad); connectors.bisect does the same from outside. Errors that are not about a row are
-# raised again as they are.
-_SEARCH = """
-DECLARE
-  migrate_next bigint := 0; migrate_lo bigint; migrate_hi bigint; migrate_end bigint := {rows};
-  migrate_size bigint := {size}; migrate_bad bigint := {bad}; migrate_again boolean := true; migrate_row record;
-  migrate_state text; migrate_constraint text; migrate_column text;
-BEGIN
-  WHILE migrate_next < migrate_end AND migrate_bad <= {stop_after} LOOP
-    migrate_lo := migrate_next; migrate_hi := least(migrate_lo + migrate_size, migrate_end);
-    BEGIN
-      {statement};
-      migrate_next := migrate_hi; migrate_size := migrate_size * 2;
-    EXCEPTION WHEN OTHERS THEN
-      GET STACKED DIAGNOSTICS migrate_state = RETURNED_SQLSTATE, migrate_constraint = CONSTRAINT_NAME,
-        migrate_column = COLUMN_NAME;
-      IF migrate_state !~ '^(22|23|P0|44|54000)' THEN RAISE; END IF;
-      IF migrate_hi - migrate_lo = 1 THEN
-        INSERT INTO pg_temp.{refused} VALUES (migrate_lo, migrate_state, coalesce(nullif(migrate_constraint, ''), migrate_column));
-        migrate_bad := migrate_bad + (migrate_state <> '23503')::int; migrate_next := migrate_hi; migrate_size := 1;
-      ELSE
-        migrate_size := (migrate_hi - migrate_lo) / 2;
-      END IF;
-    END;
-  END LOOP;
-  WHILE migrate_again AND migrate_bad <= {stop_after} LOOP
-    migrate_again := false;
-    FOR migrate_row IN SELECT ordinal FROM pg_temp.{refused} WHERE state = '23503' ORDER BY ordinal DESC LOOP
-      BEGIN
-        migrate_lo := migrate_row.ordinal; migrate_hi := migrate_lo + 1;
-        {statement};
-        DELETE FROM pg_temp.{refused} WHERE ordinal = migrate_lo;
-        migrate_again := true;
-      EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS migrate_state = RETURNED_SQLSTATE, migrate_constraint = CONSTRAINT_NAME,
-          migrate_column = COLUMN_NAME;
-        IF migrate_state !~ '^(22|23|P0|44|54000)' THEN RAISE; END IF;
-        UPDATE pg_temp.{refused} SET state = migrate_state, place = coalesce(nullif(migrate_constraint, ''), migrate_column)
-        WHERE ordinal = migrate_lo;
-      END;
-    END LOOP;
-  END LOOP;
-END"""
+_FEW = 10_000
 
 
 def _whole(method: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -111,33 +66,6 @@ def _whole(method: Callable[_P, _R]) -> Callable[_P, _R]:
             raise
 
     return guarded
-
-
-def _bounds(key: Sequence[str], rows: pa.Table) -> str:
-    """` AND t.KEY BETWEEN …` for integer keys, which says nothing new, but leads the planner to the index:
-    it would read the whole table once per part otherwise, and a load would take the square of its rows."""
-    found = ""
-    for name in key:
-        if pa.types.is_integer(rows.schema.field(name).type):
-            ends = pc.min_max(rows.column(name)).as_py()
-            if ends["min"] is not None:
-                found += f" AND t.{quote(name)} BETWEEN {ends['min']} AND {ends['max']}"
-    return found
-
-
-def _dense(key: Sequence[str], keys: pa.Table) -> str | None:
-    """The condition on `t` where `keys` are all the integers of one range, none twice: nothing need be sent then."""
-    if len(key) != 1 or not keys.num_rows or not pa.types.is_integer(keys.schema.field(key[0]).type):
-        return None
-    column = keys.column(key[0])
-    ends = pc.min_max(column).as_py()
-    if (
-        column.null_count
-        or ends["max"] - ends["min"] + 1 != len(column)
-        or pc.count_distinct(column).as_py() != len(column)
-    ):
-        return None
-    return f"t.{quote(key[0])} BETWEEN {ends['min']} AND {ends['max']}"
 
 
 class PostgresTransaction:
@@ -193,13 +121,13 @@ class PostgresTransaction:
         if not rows.num_rows or all(c.name in key for c in columns):
             return []
         failpoints.hit("postgres.update.before")
-        bounds = _bounds(key, rows)
+        near = bounds(key, rows)
 
         def statement(stage: str, made: Sequence[Staged]) -> str:
             pairs = list(zip(columns, made, strict=True))
             sets = ", ".join(f"{quote(c.name)} = {s.value}" for c, s in pairs if c.name not in key)
             match = " AND ".join(f"t.{quote(c.name)} = {s.key}" for c, s in pairs if c.name in key)
-            return f"UPDATE {quote_table(table.name)} t SET {sets} FROM {stage} s WHERE {match}{bounds}"
+            return f"UPDATE {quote_table(table.name)} t SET {sets} FROM {stage} s WHERE {match}{near}"
 
         return self._write(table, rows, statement, "UPDATE", False, stop_after)
 
@@ -216,6 +144,8 @@ class PostgresTransaction:
         stage, made, unfit = self._stage(table, rows)
         if len(unfit) > stop_after:
             raise too_many(stop_after, table.name)
+        if right == "UPDATE" and rows.num_rows < _FEW:  # of which the server thinks that they are more
+            self._run(f"ANALYZE pg_temp.{stage}", table)
         sql = statement(f"pg_temp.{stage}", made)
         rejected = [Rejected(ordinal, "db_value") for ordinal in unfit]
         if not known_bad:
@@ -242,13 +172,8 @@ class PostgresTransaction:
             table,
         )
         joint = "AND" if right == "UPDATE" else "WHERE"
-        body = _SEARCH.format(
-            rows=rows,
-            size=max(rows // 2, 1),
-            bad=bad,
-            stop_after=stop_after,
-            refused=refused,
-            statement=f"{sql} {joint} s.{ORDINAL} >= migrate_lo AND s.{ORDINAL} < migrate_hi",
+        body = search_sql(
+            sql, joint=joint, ordinal=ORDINAL, refused=refused, rows=rows, bad=bad, stop_after=stop_after
         )
         failpoints.hit("postgres.search.before")
         self._run(f"DO {literal(body)}", table, right)
@@ -286,7 +211,7 @@ class PostgresTransaction:
         self, table: Table, key: Sequence[str], keys: pa.Table, columns: Sequence[str], *, lock: bool = False
     ) -> pa.Table:
         wanted = [table.column(c) for c in columns]
-        stage, condition = None, _dense(key, keys)
+        stage, condition = None, in_ranges(key, keys)
         if condition is None:
             stage, condition = self._keys(table, key, keys)
         tail = " FOR UPDATE OF t" if lock else ""
@@ -390,7 +315,7 @@ class PostgresTransaction:
         self._run(f"ANALYZE pg_temp.{stage}", table)
         names = ", ".join(f"t.{quote(c)}" for c in distinct.column_names)
         wanted = f"({names}) IN (SELECT {', '.join(s.key for s in made)} FROM pg_temp.{stage} s)"
-        return stage, wanted + _bounds(key, distinct)
+        return stage, wanted + bounds(key, distinct)
 
     def _back(self, error: SqlError, table: Table, right: str) -> None:
         """Back to the savepoint after a refusal; any other error is raised."""
