@@ -16,7 +16,8 @@ from typing import Any
 import pymysql
 import sqlalchemy as sa
 
-from migrate.connectors.mysql.errors import from_driver, raised
+from migrate.connectors.mysql.errors import Locked, from_driver, raised
+from migrate.connectors.mysql.locks import name_holders
 from migrate.connectors.mysql.read import account
 from migrate.connectors.mysql.session import WRITING, Session, literal, quote, server_of
 from migrate.connectors.mysql.types import KEY_BYTES, Server, base_name, is_text, sql_type, type_of
@@ -36,6 +37,9 @@ _FOR_PEOPLE = {"MariaDB": "utf8mb4_unicode_ci", "MySQL": "utf8mb4_0900_ai_ci"}
 _IN_ROW = 255  # characters; longer texts lie outside, for all of a row together may have 65,535 bytes
 _SHOWN = {"smallint": "smallint(6)", "int": "int(11)", "bigint": "bigint(20)"}
 _DIGITS, _SCALE = 65, 30  # of a decimal
+_TABLE = re.compile(
+    r"\b(?:TABLES?|ON)\s+`?((?:[^`\s(]|``)+)`?"
+)  # what a statement makes, changes, drops or locks
 _SAME_NAME = (1050, 1060, 1061, 1826, 121, 1005)
 _NEEDED = (1451, 1217, 1553, 3730, 1829, 1828)
 _USED = """
@@ -157,7 +161,10 @@ def changing(url: str) -> Iterator[sa.Connection]:
         with engine.begin() as connection:
             yield connection
     except sa.exc.DBAPIError as error:
-        raise _refused(error.orig, session, where) from None
+        found = _refused(error.orig, session, where)
+        if isinstance(found, Locked) and (table := _TABLE.search(error.statement or "")):
+            name_holders(found, url, table[1].replace("``", "`"), declaring=True)
+        raise found from None
     finally:
         engine.dispose()
         session.close()

@@ -69,6 +69,10 @@ _PLACES: dict[str, tuple[re.Pattern[str], ...]] = {
 }
 
 
+class Locked(Unreachable):
+    """A lock was waited for in vain; whoever knows the table may say who holds it (`migrate.connectors.mysql.locks`)."""
+
+
 class SqlError(Exception):
     """What one failed statement said, without values. `lost`: the connection itself failed."""
 
@@ -117,6 +121,7 @@ def reject_code(error: SqlError) -> str | None:
     return "db_other" if error.state == "45000" else None
 
 
+LOCK_WAIT = 1205  # of rows and of tables alike
 _PASSING = frozenset({1020, 1040, 1203, 1213})  # the same work may go through in a moment
 _WHOLE = {
     1020: "Another session wrote the same rows: run the same command again.",
@@ -155,7 +160,7 @@ def raised(error: SqlError, doing: str, *, where: str = "", grant: str = "") -> 
             f"{server} does not allow {doing}", where=where, hint=f"Let an administrator run: {right}."
         )
     if number in _WHOLE:
-        kind = Transient if number in _PASSING else Unreachable
+        kind = Transient if number in _PASSING else Locked if number == LOCK_WAIT else Unreachable
         return kind(
             f"{server} could not go on while {doing} ({number} {name})", where=where, hint=_WHOLE[number]
         )

@@ -15,6 +15,7 @@ from migrate.arrow import arrow_schema, layout
 from migrate.connectors.mysql import pieces as dividing
 from migrate.connectors.mysql.catalog import read_schema
 from migrate.connectors.mysql.errors import SqlError, condition, raised
+from migrate.connectors.mysql.locks import holders_named
 from migrate.connectors.mysql.pieces import WHOLE, Together, key_of, mark_sql, pieces_of, within
 from migrate.connectors.mysql.session import Session, literal, quote, translated
 from migrate.connectors.mysql.types import as_text, as_wide, base_name, is_unsigned_big, labels_of
@@ -290,8 +291,11 @@ class Readers:
                     for session in (reader, *(() if refused else beside)):
                         session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
                     for table in tables:
-                        with translated(
-                            f"reading {table}", where=mask(self._url), grant=_grant(reader, table)
+                        with (
+                            holders_named(self._url, table),
+                            translated(
+                                f"reading {table}", where=mask(self._url), grant=_grant(reader, table)
+                            ),
                         ):
                             reader.rows(f"SELECT 1 FROM {quote(table)} LIMIT 0")
             with translated("reading a snapshot", where=mask(self._url)):

@@ -62,6 +62,8 @@ _MYSQL: Mapping[str, str] = {
     "information_schema_stats_expiry": "0",  # AUTO_INCREMENT as it is now
     "default_tmp_storage_engine": "InnoDB",
 }
+_HERE: set[tuple[str, int]] = set()  # sessions that are open: server and number
+_HERE_LOCK = Lock()
 _OLDEST = {"MariaDB": (10, 4), "MySQL": (8, 0, 16)}
 
 
@@ -96,7 +98,7 @@ class Session:
 
     def __init__(self, url: str, settings: Mapping[str, str] = READING) -> None:
         """Raises Unreachable (wrong password, host, database …), UsageError (the URL, a server that is too old)."""
-        self._url, self._arguments = url, parameters(url)
+        self.url, self._arguments = url, parameters(url)
         self._connection = self._connect()
         self.server = server_of(str(self._connection.get_server_info()))
         self.warnings = 0  # of the last statement
@@ -121,6 +123,8 @@ class Session:
             raise raised(error, "pinning the session's settings", where=mask(url)) from None
         self.id, self.max_packet, self.takes_files = int(row[0]), int(row[1]), row[2] in ("1", "ON")
         self.user, self.database = str(row[3]), str(row[4])
+        with _HERE_LOCK:
+            _HERE.add((self._place, self.id))
 
     def _connect(self) -> Any:
         encoders = {k: v for k, v in pymysql.converters.conversions.items() if not isinstance(k, int)}
@@ -250,7 +254,13 @@ class Session:
         connection.server_status = result.server_status
         return result.affected_rows or 0
 
+    @property
+    def _place(self) -> str:
+        return str(self._arguments.get("unix_socket") or (self._arguments["host"], self._arguments["port"]))
+
     def close(self) -> None:
+        with _HERE_LOCK:
+            _HERE.discard((self._place, getattr(self, "id", 0)))
         with suppress(pymysql.MySQLError, OSError, AttributeError):
             if self.broken:
                 self._connection._force_close()
@@ -262,6 +272,12 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def open_here(session: Session) -> list[int]:
+    """The server's numbers of all sessions that this process has with the server of `session`: they are in nobody's way."""
+    with _HERE_LOCK:
+        return sorted(number for place, number in _HERE if place == session._place)
 
 
 def server_of(text: str) -> Server:

@@ -15,7 +15,8 @@ from migrate import failpoints
 from migrate.connectors.bisect import Refusal, bisect, too_many
 from migrate.connectors.declared import checked
 from migrate.connectors.mysql.catalog import META_PREFIX, is_ours
-from migrate.connectors.mysql.errors import SqlError, raised, reject_code
+from migrate.connectors.mysql.errors import Locked, SqlError, raised, reject_code
+from migrate.connectors.mysql.locks import name_holders
 from migrate.connectors.mysql.read import account, read_table, select_list
 from migrate.connectors.mysql.session import Session, literal, quote
 from migrate.connectors.mysql.write import ORDINAL, Stage, clear_away, fill, unstorable
@@ -39,10 +40,12 @@ def _whole(method: Callable[_P, _R]) -> Callable[_P, _R]:
     def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
             return method(*args, **kwargs)
-        except BaseException:
+        except BaseException as error:
             transaction = args[0]
             assert isinstance(transaction, MysqlTransaction)
             transaction.rollback()
+            if isinstance(error, Locked):
+                name_holders(error, transaction.url, error.where)
             raise
 
     return guarded
@@ -53,6 +56,7 @@ class MysqlTransaction:
 
     def __init__(self, session: Session, done: Callable[[Session, bool], None]) -> None:
         self._session, self._done, self._open = session, done, True
+        self.url = session.url
         self._stages: list[str] = []
         try:
             session.execute("START TRANSACTION")
