@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import json
 import os
 import subprocess
@@ -24,6 +25,7 @@ from tests.runs import World, files
 
 pytest.importorskip("openlineage.client")
 pytest.importorskip("opentelemetry.sdk")
+read_back = importlib.import_module("tests.telemetry.read_back")
 
 TARGET = ("CREATE TABLE people(id TEXT PRIMARY KEY, name TEXT NOT NULL, mail TEXT, legacy_id TEXT)",)
 MAPPED = """
@@ -127,6 +129,7 @@ def _check_events(events: list[dict[str, Any]], run: str, stages: list[str]) -> 
     by_run: dict[str, list[str]] = {}
     for event in events:
         assert event.keys() >= {"eventTime", "eventType", "run", "job", "producer", "schemaURL"}
+        read_back.run_event(event)
         by_run.setdefault(event["run"]["runId"], []).append(event["eventType"])
         assert [t["value"] for t in event["run"]["facets"]["tags"]["tags"]].count(run) == 1
         for facet in (
@@ -145,6 +148,23 @@ def _check_events(events: list[dict[str, Any]], run: str, stages: list[str]) -> 
     assert made == {"name": ["full_name"], "mail": ["mail"], "legacy_id": ["id"]}
     named = {(i["namespace"], i["name"]) for f in fields.values() for i in f["inputFields"]}
     assert named == {(i["namespace"], i["name"]) for i in events[-1]["inputs"]}
+
+
+def test_an_event_that_is_not_as_the_specification_says_is_noticed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = world.folder / "events.jsonl"
+    monkeypatch.setenv(
+        "OPENLINEAGE__TRANSPORT", json.dumps({"type": "file", "log_file_path": str(events), "append": True})
+    )
+    api.run(world.mapping, home=world.home)
+    text = events.read_text(encoding="utf-8").splitlines()[-1]
+    read_back.run_event(json.loads(text))
+    for right, wrong in (('"runId": "', '"runId": "x'), ('"inputFields"', '"inputs"'), ('"columnLineage": {"_producer"', '"columnLineage": {"producer"'),
+                         ('"eventTime": "', '"eventTime": "x'), ('"tags": [{"key": ', '"tags": [{"name": ')):  # fmt: skip
+        assert right in text
+        with pytest.raises((AssertionError, TypeError, ValueError)):
+            read_back.run_event(json.loads(text.replace(right, wrong)))
 
 
 def _check_spans(bodies: list[bytes], run: str) -> None:
