@@ -253,7 +253,7 @@ def _verdict(verdict: Any) -> dict[str, Any]:
 
 
 # Values of the columns that a check groups by are in it: the mapping says that they may be shown.
-_CHECK = ("check", "within", "passed", "edited", "unread", "whole", "groups", "more")
+_CHECK = ("check", "within", "passed", "edited", "unread", "merged", "whole", "groups", "more")
 VERDICT = ("check", "passed", "expected", "found", "reason")
 
 

@@ -200,6 +200,9 @@ def _before_and_after(console: Console, checks: Sequence[Mapping[str, Any]]) -> 
     for check in checks:
         whole = check.get("whole") or {}
         said = f"{check.get('check')}: {whole.get('before')} before, {whole.get('after')} after"
+        if (merged := check.get("merged") or {}).get("rows"):
+            rows = "1 row" if merged["rows"] == 1 else f"{merged['rows']:,} rows"
+            said += f"; {merged['amount']} in {rows} that became part of others left out"
         console.print(Text.assemble(mark(console, bool(check.get("passed"))), " ", clean(said, limit=600)))
         apart = [g for g in check.get("groups") or () if not g.get("passed")]
         if not apart:

@@ -2,7 +2,8 @@
 
 Before: every row that came on the entity's road and was not left out by a rule, also those in quarantine; an amount as
 it stands in the source where it stands there as a plain number, else as the mapping's functions read it. After: the
-rows of the target that these rows became. Rows that somebody edited in the target since are on neither side.
+rows of the target that these rows became. Rows that somebody edited in the target since are on neither side, and
+neither are rows that became part of another one (`merged`): what they add is told.
 
 Out of core in DuckDB, over relations whose texts are canonical. Came: rid, key, `c.COLUMN` (the value for the target), and
 where there are such witnesses `w.COLUMN` (its origin) and `a.COLUMN` (its origin, which is an amount as it stands). Lost: rid (in quarantine, or refused by the database). There: key,
@@ -60,12 +61,14 @@ class Group:
 @dataclass(frozen=True)
 class Totals:
     """`edited`: rows of the target left out because somebody changed them there. `unread`: values of the source that
-    are no numbers, so that they are in no sum; `unclear`: values of the target that are none."""
+    are no numbers, so that they are in no sum; `unclear`: values of the target that are none; `merged`: rows that became part
+    of others, which stand for them."""
 
     groups: tuple[Group, ...]
     edited: int = 0
     unread: int = 0
     unclear: int = 0
+    merged: Amount = Amount()
 
     @property
     def whole(self) -> Group:
@@ -85,9 +88,11 @@ def totals(
     lost: str,
     there: str,
     witnessed: Sequence[str],
+    merged: str = "",
 ) -> Totals:
     """Both sides of `check`; `came`, `lost` and `there` are relations in SQL with the columns that the module says.
-    `witnessed`: names of the witnesses that there are. Raises duckdb.OutOfRangeException where a sum has more digits than can be added up exactly."""
+    `witnessed`: names of the witnesses that there are. `merged`: rows that are part of
+    others and those that stand for them, as they were before, in the form of those that came; "" where there is none. Raises duckdb.OutOfRangeException where a sum has more digits than can be added up exactly."""
     by = [f"g{n}" for n in range(len(check.by))]
     origins = [f"o{n}" for n in range(len(check.by))]
     groups = "".join(f", {identifier(f'c.{c}')} AS {g}" for c, g in zip(check.by, by, strict=True))
@@ -124,8 +129,25 @@ def totals(
         ),
         edited=count(db, "SELECT count(*) FROM there WHERE edited"),
         unread=count(db, "SELECT count(*) FROM came WHERE given AND amount IS NULL"),
+        merged=_merged(db, check, came, merged, witnessed) if merged else Amount(),
         unclear=count(db, "SELECT count(*) FROM there WHERE given AND amount IS NULL"),
     )
+
+
+def _merged(
+    db: duckdb.DuckDBPyConnection, check: TableCheck, came: str, merged: str, witnessed: Sequence[str]
+) -> Amount:
+    """What all of them add, less what the rows that stand for them add as they came out."""
+    amount = _amount(check, witnessed)
+    found = db.execute(
+        f"""
+        SELECT coalesce(sum(n * amount), 0), sum(n) FROM (
+            SELECT 1 AS n, {amount} AS amount FROM {merged}
+            UNION ALL SELECT -1, {amount} FROM {came} WHERE rid IN (SELECT rid FROM {merged}))
+        """
+    ).fetchone()
+    assert found is not None, "a sum gives one row"
+    return Amount(found[0], int(found[1] or 0))
 
 
 def _amount(check: TableCheck, witnessed: Sequence[str]) -> str:
@@ -191,6 +213,10 @@ def judged(check: TableCheck, found: Totals) -> Verdict:
         said.append(f"{_counted(found.edited, 'row')} edited there since left out")
     if found.unread:
         said.append(f"{_counted(found.unread, 'value')} of the source no number")
+    if found.merged.rows:
+        said.append(
+            f"{plain(found.merged.amount)} in {_counted(found.merged.rows, 'row')} that became part of others left out"
+        )
     reasons = [f"{_counted(found.unclear, 'value')} of the target no number"] if found.unclear else []
     if apart:
         where = f"apart in {len(apart)} of {_counted(len(found.groups), 'group')}" if check.by else "apart"
@@ -219,7 +245,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def _document(check: TableCheck, found: Totals) -> dict[str, object]:
-    """{check, within, passed, edited, unread, groups, more}; a group: {of, before, after, difference, quarantined (texts
+    """{check, within, passed, edited, unread, merged: {amount, rows}, groups, more}; a group: {of, before, after, difference, quarantined (texts
     of exact numbers), rows: {before, after, quarantined}, from: [{of, amount, rows}], passed}. Groups that are apart
     come first, then the largest; `more` are left out."""
     ordered = sorted(
@@ -231,6 +257,7 @@ def _document(check: TableCheck, found: Totals) -> dict[str, object]:
         "passed": not found.unclear and all(g.within(check.within) for g in found.groups),
         "edited": found.edited,
         "unread": found.unread,
+        "merged": {"amount": plain(found.merged.amount), "rows": found.merged.rows},
         "whole": _group(check, found.whole),
         "groups": [_group(check, g) for g in ordered[:GROUPS_SHOWN]] if check.by else [],
         "more": max(0, len(ordered) - GROUPS_SHOWN) if check.by else 0,

@@ -20,6 +20,7 @@ from migrate.model import Schema, Table, Verdict
 from migrate.parts import stream_rows
 from migrate.rules.totals import judged, totals
 from migrate.state.left_out import left_out_with_parents
+from migrate.state.waiting import UNMERGED
 from migrate.transform.witness import AMOUNT, ORIGIN
 
 
@@ -51,22 +52,26 @@ def verdicts(ctx: Context, declared: Schema, side: Callable[[str, str], Side]) -
     for entity in dict.fromkeys(check.of for check in checks):
         table = declared.table(ctx.mapping.entities[entity].into)
         file = ctx.room("temp") / f"{entity}.came.parquet"
+        others = ctx.room("temp") / f"{entity}.parts.parquet"
         try:
-            witnessed = _came(ctx, entity, table, columns_of(checks, entity), file)
+            columns = columns_of(checks, entity)
+            witnessed = _came(ctx, entity, table, columns, file)
+            merged = parquet([others]) if _parts(ctx, entity, table, columns, others) else ""
             with workspace(ctx.room("temp")) as db:
                 sides = side(entity, came := parquet([file]))
                 db.execute(f"CREATE TABLE lost AS {sides.lost}; CREATE TABLE target AS {sides.there}")
-                found += [_verdict(db, c, came, witnessed) for c in checks if c.of == entity]
+                found += [_verdict(db, c, came, witnessed, merged) for c in checks if c.of == entity]
         finally:
             file.unlink(missing_ok=True)
+            others.unlink(missing_ok=True)
     return found
 
 
 def _verdict(
-    db: duckdb.DuckDBPyConnection, check: TableCheck, came: str, witnessed: Sequence[str]
+    db: duckdb.DuckDBPyConnection, check: TableCheck, came: str, witnessed: Sequence[str], merged: str
 ) -> Verdict:
     try:
-        return judged(check, totals(db, check, came, "lost", "target", witnessed))
+        return judged(check, totals(db, check, came, "lost", "target", witnessed, merged))
     except duckdb.OutOfRangeException:
         return Verdict(
             check.words, False, "a sum", "none", "its numbers are too large to be added up exactly"
@@ -75,13 +80,6 @@ def _verdict(
 
 def _came(ctx: Context, entity: str, table: Table, columns: Sequence[str], path: Path) -> list[str]:
     """Writes the rows that came on the road as `migrate.rules.totals` wants them; gives the names of the witnesses."""
-    files = sorted((ctx.folder / "transform" / entity).glob("rows-*.parquet"))
-    known = set(pq.read_schema(files[0]).names) if files else set()
-    kinds = {"w": ORIGIN, "a": AMOUNT}
-    witnesses = {f"{k}.{c}": p + c for c in columns for k, p in kinds.items() if p + c in known}
-    names = ["rid", "key", *(f"c.{c}" for c in columns), *witnesses]
-    fields: list[pa.Field[Any]] = [pa.field(n, pa.int64() if n == "rid" else pa.string()) for n in names]
-    schema = pa.schema(fields)
     folder = ctx.folder / "transform" / entity
     gone = left_out_with_parents(folder).combine_chunks()
     links = folder / "known.parquet"
@@ -89,17 +87,46 @@ def _came(ctx: Context, entity: str, table: Table, columns: Sequence[str], path:
         linked = pq.read_table(links, columns=["rid", "outcome"])
         linked = linked.filter(pc.equal(linked["outcome"], "link"))
         gone = pa.concat_arrays([gone, linked["rid"].combine_chunks()])
+    files = sorted(folder.glob("rows-*.parquet"))
+    return _laid_down(files, table, columns, path, lambda rids: pc.invert(pc.is_in(rids, gone)))
+
+
+def _parts(ctx: Context, entity: str, table: Table, columns: Sequence[str], path: Path) -> bool:
+    """Writes the rows that became part of others, and those, likewise, as they were before; False where there is none."""
+    folder = ctx.folder / "transform" / entity
+    file = folder / "merged.parquet"
+    merged = pq.read_table(file, columns=["rid", "into"]) if file.exists() else None
+    if merged is None or not merged.num_rows:
+        return False
+    rows = pa.concat_arrays([merged["rid"].combine_chunks(), merged["into"].combine_chunks()])
+    files = sorted(folder.glob(f"{UNMERGED}-*.parquet"))
+    _laid_down(files, table, columns, path, lambda rids: pc.is_in(rids, rows))
+    return True
+
+
+def _laid_down(
+    files: Sequence[Path],
+    table: Table,
+    columns: Sequence[str],
+    path: Path,
+    wanted: Callable[[pa.ChunkedArray[Any]], Any],
+) -> list[str]:
+    known = set(pq.read_schema(files[0]).names) if files else set()
+    kinds = {"w": ORIGIN, "a": AMOUNT}
+    witnesses = {f"{k}.{c}": p + c for c in columns for k, p in kinds.items() if p + c in known}
+    names = ["rid", "key", *(f"c.{c}" for c in columns), *witnesses]
+    fields: list[pa.Field[Any]] = [pa.field(n, pa.int64() if n == "rid" else pa.string()) for n in names]
 
     def tables() -> Iterator[pa.Table]:
         for file in files:
             rows = pq.read_table(file, columns=["__rid", "__key", *columns, *witnesses.values()])
-            rows = rows.filter(pc.invert(pc.is_in(rows["__rid"], gone)))
+            rows = rows.filter(wanted(rows["__rid"]))
             content: list[Any] = [rows["__rid"], rows["__key"]]
             content += [canon.canonical_text(rows[c], table.column(c).type) for c in columns]
             content += [rows[c] for c in witnesses.values()]
             yield pa.table(content, names=names)
 
-    stream_rows(tables(), path, point="totals.came", schema=schema)
+    stream_rows(tables(), path, point="totals.came", schema=pa.schema(fields))
     return list(witnesses)
 
 

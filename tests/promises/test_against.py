@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 
 from tests.runs import ENGINES, World, balance, bare
 
+ROOT = Path(__file__).parents[2]
 MAPPED = """
   contacts:
     from: people
@@ -143,6 +147,23 @@ def test_similar_rows_are_found_too(tmp_path: Path) -> None:
     document = made.run()
     assert document["state"] == "verified"
     assert made.target.one("SELECT count(*) FROM contacts WHERE id LIKE 'u%' AND legacy_id IS NOT NULL") == 20
+
+
+@pytest.mark.parametrize("point", ["transform.in_target.found:1", "load.part.committed:1"])
+def test_a_killed_run_goes_on_and_decides_the_same(tmp_path: Path, point: str) -> None:
+    made = world(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "migrate", "run", str(made.write()), "--home", str(made.home)],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "MIGRATE_FAILPOINT": f"{point}:kill"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -9, done.stderr[-2000:]
+    document = made.run()
+    assert document["state"] == "verified"
+    assert made.codes("contacts") == {'["3"]': ["match_ambiguous"]}
+    assert stands(made, "t1") == ("Ada L", "ada@acme.example", "0113 1", "Leeds")
+    assert made.target.one("SELECT count(*) FROM contacts") == len(THERE) + 3
 
 
 # ------------------------------------------------------------------ what people say of them

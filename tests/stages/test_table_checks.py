@@ -132,3 +132,32 @@ def test_rounding_emptied_values_and_defaults_are_differences_to_the_source(tmp_
     made.more = "checks: [{sum: amount, of: deals, within: 90%}]"
     found = made.run()["verdicts"][-1]
     assert (found["expected"], found["found"]) == ("10211.4", "1218")
+
+
+def test_rows_that_became_part_of_others_are_told_and_the_surviving_value_is_held_to_its_own_row(
+    tmp_path: Path,
+) -> None:
+    """Deal 2 is 1, and what survives of both is the amount of 2: before and after are that, and what 1 had is told."""
+    made = world(tmp_path)
+    made.source.run(
+        "UPDATE opportunities SET phase = 'signed' WHERE id <= 2", "ALTER TABLE opportunities ADD code TEXT",
+        "UPDATE opportunities SET code = CASE WHEN id <= 2 THEN 'A' ELSE 'B' || id END",
+    )  # fmt: skip
+    made.target.run("ALTER TABLE deals ADD code TEXT")
+    made.entities = DEALS.replace(
+        "amount: worth",
+        "amount: {from: worth, do: [{round: 0}], lossy: allow}\n      code: code",
+    )
+    made.entities += "    duplicates: {same: [[code]], survive: {amount: {most_recent: legacy_id}}}\n"
+    made.more = "checks: [{sum: amount, of: deals, by: stage, within: 1%}, {count: deals}]"
+    done = made.run()
+    assert balance(done, "deals")["merged"] == 1
+    total, rows = done["verdicts"][-2:]
+    assert (total["passed"], total["found"]) == (
+        True,
+        "1017, 10.25 in 1 row that became part of others left out",
+    )
+    assert total["expected"] == "1016.5 in 2 groups"
+    assert (rows["expected"], rows["found"]) == ("4", "4, 1 in 1 row that became part of others left out")
+    assert api.report("latest", home=made.home)["checks"][0]["merged"] == {"amount": "10.25", "rows": 1}
+    assert made.command("verify", "latest").code == 0
