@@ -1,8 +1,6 @@
 """`python -m migrate` is the command line."""
 
-import sys
-
-from migrate.cli import main
+from migrate.cli import entry
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from migrate.cli.seam import Api
+
+
+def entry() -> NoReturn:
+    """The process of `migrate`: `main`, and nothing that comes later changes its exit code."""
+    code = main()
+    # All is done or told: Ctrl-C while the interpreter tidies up would only end in a traceback and another code.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def main(arguments: Sequence[str] | None = None, *, api: Api | None = None) -> int:

@@ -208,6 +208,20 @@ def test_the_second_signal_ends_at_once(tmp_path: Path) -> None:
     assert process.returncode == 9
 
 
+def test_ctrl_c_after_the_end_changes_nothing() -> None:
+    """While the interpreter tidies up, which takes a moment on a busy machine."""
+    late = "import atexit, os, signal, sys; atexit.register(os.kill, os.getpid(), signal.SIGINT)"
+    begin = "sys.argv = ['migrate', '--version']; from migrate.cli import entry; entry()"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{late}; {begin}"],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_reader_who_goes_away_is_no_error(tmp_path: Path) -> None:
     many = "runs=[{'run': f'r{n}', 'mapping': 'm', 'state': 'verified'} for n in range(20000)]"
     for option in ([], ["--json"]):
