@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from migrate.connectors.about import about, capabilities
 from migrate.mapping.check_shapes import PLAIN_CHECKS
 from migrate.mapping.check_specs import CHECK_SPECS
 from migrate.mapping.language import FILE
@@ -55,8 +56,51 @@ def reference() -> str:
     return "\n".join([*parts, ""])
 
 
+def connectors() -> str:
+    """What each connector can do, as its classes have it, and what it says of itself."""
+    engines = {engine: about(engine) for engine in ("postgresql", "mysql", "sqlite", "files")}
+    able = {engine: capabilities(engine) for engine in engines}
+    parts = [
+        "# Connectors\n",
+        _MADE,
+        "| | " + " | ".join(a.title for a in engines.values()) + " |",
+        "|---" * (len(engines) + 1) + "|",
+        *(f"| {what} | " + " | ".join("yes" if able[e][what] else "no" for e in engines) + " |" for what in able["files"]),
+        "| its backups are proven in | " + " | ".join(a.restored_in for a in engines.values()) + " |",
+        "| URLs begin with | " + " | ".join(", ".join(f"`{u}`" for u in a.urls) for a in engines.values()) + " |",
+        "",
+        CONNECTORS_SAY,
+    ]  # fmt: skip
+    for one in engines.values():
+        oldest = f" Older than {one.oldest} is refused." if one.oldest else ""
+        kinds = "versions" if one.oldest else "kinds"
+        parts += [
+            f"## {one.title}\n",
+            f"Tried by the tests, these {kinds} and no others: {', '.join(one.tried)}.{oldest} All rows are of one moment: {one.moment}.\n",
+            "| trap | what stands against it |",
+            "|---|---|",
+            *(f"| {_cell(t.what)} | {_cell(t.answer)} |" for t in one.traps),
+            "",
+        ]
+    return "\n".join(parts)
+
+
+CONNECTORS = DOCS / "connectors.md"
+CONNECTORS_SAY = """\
+Which values arrive exactly, which are set aside and what is refused is not promised but tried: [the table of types](fidelity.md) is written
+by a test from what the databases themselves say, for every source and target.
+
+- [Addresses and options of sources](mapping.md#source), [of files](mapping.md#files), [of targets and scratch](mapping.md#target-and-scratch)
+- [Rights that each needs](security.md#rights), tried out by `migrate doctor MAPPING`
+- Vaults: a local folder or an [S3 bucket](backups.md#in-a-bucket)
+
+There are no connectors to cloud CRMs' web interfaces. Their exports are files, and files are sources.
+"""
+
+
 def write() -> None:
     REFERENCE.write_text(reference(), encoding="utf-8")
+    CONNECTORS.write_text(connectors(), encoding="utf-8")
 
 
 def _all() -> Iterator[Record]:

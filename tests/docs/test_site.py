@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 from migrate import errors
+from migrate.connectors.about import capabilities
+from migrate.connectors.registry import MODULES
 from migrate.mapping.language import FILE
 from migrate.mapping.shapes import records
 
@@ -64,6 +66,17 @@ def test_the_reference_is_what_the_program_reads() -> None:
     assert written == pages.reference(), "run: python -m tests.docs"
     for record in records(FILE):
         assert all(f"`{name}`" in written for name in record.keys)
+
+
+def test_the_page_of_the_connectors_is_what_they_say_and_can_do() -> None:
+    """Made anew by `python -m tests.docs`."""
+    written = pages.CONNECTORS.read_text(encoding="utf-8")
+    assert written == pages.connectors(), "run: python -m tests.docs"
+    assert "(fidelity.md)" in written
+    assert capabilities("files") == dict.fromkeys(capabilities("files"), False) | {"read from": True}
+    assert [
+        e for e in MODULES if not capabilities(e)["read large tables in pieces, which outlive a kill"]
+    ] == ["sqlite", "files"]
 
 
 def test_every_exit_code_has_its_section() -> None:

@@ -64,7 +64,7 @@ _MYSQL: Mapping[str, str] = {
 }
 _HERE: set[tuple[str, int]] = set()  # sessions that are open: server and number
 _HERE_LOCK = Lock()
-_OLDEST = {"MariaDB": (10, 4), "MySQL": (8, 0, 16)}
+OLDEST = {"MariaDB": (10, 4), "MySQL": (8, 0, 16)}
 
 
 def quote(name: str) -> str:
@@ -105,7 +105,7 @@ class Session:
         self.broken = False  # the connection must not be used again
         self._number = 0
         self._one_at_a_time = Lock()  # a question and its answer; several threads may look into one catalogue
-        oldest = _OLDEST[self.server.name]
+        oldest = OLDEST[self.server.name]
         if self.server.version < oldest:
             self.close()
             version = ".".join(map(str, oldest))

@@ -164,6 +164,9 @@ def _connect_error(error: psycopg.Error, found: Mapping[str, str]) -> Unreachabl
     return kind(f"cannot connect to PostgreSQL: {text}", where=place, hint=hint)
 
 
+OLDEST = 12  # generated columns, and what the catalogue says of them
+
+
 def connect(url: str, *, extra: Mapping[str, str] | None = None) -> psycopg.Connection[Any]:
     """A psycopg connection in autocommit mode with pinned settings. Raises Unreachable, UsageError."""
     found = parameters(url)
@@ -171,9 +174,9 @@ def connect(url: str, *, extra: Mapping[str, str] | None = None) -> psycopg.Conn
         connection = psycopg.connect(make_conninfo(**found), autocommit=True)
     except psycopg.Error as error:
         raise _connect_error(error, found) from None
-    if connection.info.server_version < 120000:
+    if connection.info.server_version < OLDEST * 10_000:
         connection.close()
-        raise UsageError("PostgreSQL older than 12 is not supported", where=mask(url))
+        raise UsageError(f"PostgreSQL older than {OLDEST} is not supported", where=mask(url))
     with translated("pinning the session's settings"):
         connection.execute(_pin({**SETTINGS, **(extra or {})}))
     return connection
