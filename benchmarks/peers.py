@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psycopg
-from reference_shape import TABLE
+from reference_shape import TABLE, left
 
 
 def fresh(url: str, table: bool = True) -> None:
@@ -38,7 +38,7 @@ def copy_pipe(source: str, target: str) -> float:
 
     def pipe() -> None:
         with subprocess.Popen(read, stdout=subprocess.PIPE) as reader:
-            subprocess.run(write, stdin=reader.stdout, check=True)
+            subprocess.run(write, stdin=reader.stdout, check=True, timeout=left())
         if reader.returncode:
             raise RuntimeError("psql could not read the source")
 
@@ -95,6 +95,7 @@ def run(command: Sequence[str], **environment: str) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
+        timeout=left(),
     )
     if done.returncode:
         raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stdout[-800:]}")

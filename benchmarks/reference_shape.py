@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -116,6 +117,18 @@ def fill(source: str, rows: int) -> None:
 
 # ------------------------------------------------------------------ the migration
 
+_end: list[float] = []
+
+
+def end_by(moment: float) -> None:
+    """No process that is started from here on outlives `moment` (time.monotonic): subprocess.TimeoutExpired."""
+    _end[:] = [moment]
+
+
+def left() -> float | None:
+    """Seconds until then; None: it was not said."""
+    return max(1.0, _end[0] - time.monotonic()) if _end else None
+
 
 def measure(
     source: str,
@@ -125,10 +138,12 @@ def measure(
     keep: Path | None = None,
     write: str = "write: add",
     table: bool = True,
+    scratch: str = "",
 ) -> dict[str, Any]:
     """The whole migration in a process of its own: state, seconds, seconds and peak MB per stage, peak MB.
 
-    `table`: the target's table is not there yet. `write`: what the mapping says in place of `write: add`."""
+    `table`: the target's table is not there yet. `write`: what the mapping says in place of `write: add`.
+    `scratch`: the server where the source's backup is restored, if it is not the target's."""
     import psycopg
 
     if table:
@@ -136,7 +151,10 @@ def measure(
             connection.execute(TABLE)
     place = folder / "mappings"  # backups and home lie beside a mapping's folder: here they go with it
     place.mkdir(exist_ok=True)
-    (place / MAPPING.name).write_text(MAPPING.read_text().replace("write: add\n", f"{write}\n"))
+    text = MAPPING.read_text().replace("write: add\n", f"{write}\n")
+    if scratch:
+        text = text.replace("\npolicy:\n", f"\nscratch: {{source: {json.dumps(scratch)}}}\n\npolicy:\n")
+    (place / MAPPING.name).write_text(text)
     environment = os.environ | {
         "CONTACT_SOURCE_URL": source,
         "CONTACT_TARGET_URL": target,
@@ -149,10 +167,19 @@ def measure(
         "--inside",
         str(folder / "mappings" / MAPPING.name),
     ]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"the migration ended with {done.returncode}; its errors are above")
-    found: dict[str, Any] = json.loads(done.stdout)
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            said, _ = running.communicate(timeout=left())
+        except subprocess.TimeoutExpired:
+            running.send_signal(signal.SIGINT)  # it drops its scratch database
+            try:
+                running.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                running.kill()
+            raise
+    if running.returncode:
+        raise RuntimeError(f"the migration ended with {running.returncode}; its errors are above")
+    found: dict[str, Any] = json.loads(said)
     return found
 
 

@@ -90,9 +90,8 @@ def mariadb_to_postgres(rows: int) -> dict[str, float]:
                 connection.execute(
                     TABLE.replace("timestamptz", "timestamp").replace("opted_in boolean", "opted_in smallint")
                 )
-            return _figures(
-                "from MariaDB", measure(f"mariadb://{netloc}/{database}", target, folder, table=False)
-            )
+            mine = f"mariadb://{netloc}/{database}"
+            return _figures("from MariaDB", measure(mine, target, folder, table=False, scratch=mine))
         finally:
             with server.cursor() as cursor:
                 cursor.execute(f"DROP DATABASE IF EXISTS {database}")
@@ -102,8 +101,8 @@ def mariadb_to_postgres(rows: int) -> dict[str, float]:
 def _figures(name: str, run: Mapping[str, object]) -> dict[str, float]:
     if run["state"] != "verified":
         raise RuntimeError(f"the run ended {run['state']} with {run['balance']}")
-    stages = {f"  {s['stage']}": s["seconds"] for s in run["stages"]}  # type: ignore[attr-defined]
-    return {f"{name}: verified run": run["seconds"], **stages, "peak MB": run["peak_mb"], "600 MB": 600.0}  # type: ignore[dict-item]
+    stages = {f"  {name}: {s['stage']}": s["seconds"] for s in run["stages"]}  # type: ignore[attr-defined]
+    return {f"{name}: verified run": run["seconds"], **stages, f"{name}: peak MB": run["peak_mb"]}  # type: ignore[dict-item]
 
 
 ROUTES: Mapping[str, Callable[[int], dict[str, float]]] = {

@@ -1,13 +1,16 @@
 """Databases at the speed of the wire: ours and the peers on the reference shape, side by side in one run.
 
-    python benchmarks/wire.py                               # PostgreSQL → PostgreSQL, 1,000,000 rows, 3 rounds
-    python benchmarks/wire.py --rows 10000000 --rounds 1    # memory and linearity
-    python benchmarks/wire.py --route sqlite                # SQLite → SQLite; --route mariadb: MariaDB → PostgreSQL
+    python benchmarks/wire.py                               # all routes, 1,000,000 rows, 3 rounds
+    python benchmarks/wire.py --rows 10000000 --rounds 1 --route postgres --minutes 600    # memory and linearity
+    python benchmarks/wire.py --route sqlite                # SQLite → SQLite; mariadb: MariaDB → PostgreSQL
     python benchmarks/wire.py --json figures.json
 
 Every round measures everything once, one after the other; the table shows medians. Seconds are of the machine at
 hand, ratios carry over. What is not installed (pgloader, dlt with connectorx) is left out and named. Servers:
 MIGRATE_TEST_POSTGRES, MIGRATE_TEST_MARIADB, else local ones. Databases and files go when it ends.
+
+It ends within --minutes (90): a round that would take longer than what is left is not begun, one that does is cut
+off, and the table is of the rounds that are whole; with fewer than asked for the exit code is 1.
 """
 
 from __future__ import annotations
@@ -16,8 +19,10 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
@@ -28,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import bare
 import peers
 import routes
-from reference_shape import LOCAL, databases, fill, measure
+from reference_shape import LOCAL, databases, end_by, fill, measure
 
 # name → (what, measured by what, at most)
 TARGETS: Mapping[str, tuple[str, str, float]] = {
@@ -50,13 +55,29 @@ UPSERT = "write: add_or_update\n    match: [id]"
 
 def main(words: list[str] | None = None) -> int:
     arguments = _arguments(words)
-    rounds = []
+    began = time.monotonic()
+    end_by(began + 60 * arguments.minutes)
+    rounds: list[dict[str, float]] = []
+    longest = 0.0
     for number in range(arguments.rounds):
-        sys.stderr.write(f"round {number + 1} of {arguments.rounds}\n")
-        if arguments.route == "postgres":
-            rounds.append(_round(arguments.server, arguments.rows, peers_too=not arguments.no_peers))
-        else:
-            rounds.append(routes.ROUTES[arguments.route](arguments.rows))
+        started = time.monotonic()
+        if started - began + longest > 60 * arguments.minutes:
+            break
+        sys.stderr.write(
+            f"round {number + 1} of {arguments.rounds}, load of the machine {os.getloadavg()[0]:.1f}\n"
+        )
+        busy = os.getloadavg()[0]
+        try:
+            found = _one_round(arguments)
+        except subprocess.TimeoutExpired as late:
+            sys.stderr.write(
+                f"round {number + 1} was cut off after {arguments.minutes:.0f} minutes in all: {late.cmd[0]}\n"
+            )
+            break
+        rounds.append({**found, "load before": busy})
+        longest = max(longest, time.monotonic() - started)
+    if not rounds:
+        return 1
     figures = {
         name: median(r[name] for r in rounds if name in r)
         for name in dict.fromkeys(k for r in rounds for k in r)
@@ -66,19 +87,32 @@ def main(words: list[str] | None = None) -> int:
         for name, (one, other, _) in TARGETS.items()
         if figures.get(one) and figures.get(other)
     }
-    sys.stdout.write(table(figures, ratios, arguments.rows) + "\n")
+    took = (time.monotonic() - began) / 60
+    whole = f"{len(rounds)} of {arguments.rounds} rounds in {took:.0f} minutes"
+    sys.stdout.write(f"{whole}\n{table(figures, ratios, arguments.rows)}\n")
     if arguments.json:
-        Path(arguments.json).write_text(
-            json.dumps(document(figures, ratios, arguments.rows), indent=1) + "\n"
-        )
-    return 0
+        written = {**document(figures, ratios, arguments.rows), "rounds": len(rounds)}
+        Path(arguments.json).write_text(json.dumps(written, indent=1) + "\n")
+    return 0 if len(rounds) == arguments.rounds else 1
+
+
+def _one_round(arguments: argparse.Namespace) -> dict[str, float]:
+    """Everything of the route or routes that were asked for."""
+    found: dict[str, float] = {}
+    if arguments.route in ("all", "postgres"):
+        found |= _round(arguments.server, arguments.rows, peers_too=not arguments.no_peers)
+    for name, measured in routes.ROUTES.items():
+        if arguments.route in ("all", name):
+            found |= measured(arguments.rows)
+    return found
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--route", choices=["postgres", *routes.ROUTES], default="postgres")
+    parser.add_argument("--route", choices=["all", "postgres", *routes.ROUTES], default="all")
+    parser.add_argument("--minutes", type=float, default=90.0, help="it ends by then")
     parser.add_argument("--no-peers", action="store_true", help="only ours and the floor")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--server", default=os.environ.get("MIGRATE_TEST_POSTGRES") or LOCAL)
@@ -159,7 +193,7 @@ def _demand(run: Mapping[str, Any], *, loaded: bool) -> None:
 
 
 def document(figures: Mapping[str, float], ratios: Mapping[str, float], rows: int) -> dict[str, Any]:
-    kept = {k: round(v, 3) for k, v in figures.items() if "MB" not in k and "bytes" not in k}
+    kept = {k: round(v, 3) for k, v in figures.items() if _is_seconds(k)}
     return {
         "rows": rows,
         "ratios": {k: round(v, 3) for k, v in ratios.items()},
@@ -167,8 +201,13 @@ def document(figures: Mapping[str, float], ratios: Mapping[str, float], rows: in
         "seconds": {k.strip(): v for k, v in kept.items()},
         "bytes": {k: int(v) for k, v in figures.items() if "bytes" in k},
         "peak_mb": figures.get("peak MB"),
-        "machine": machine(),
+        "peaks_mb": {k: v for k, v in figures.items() if "peak MB" in k},
+        "machine": {**machine(), "load_before": figures["load before"]},
     }
+
+
+def _is_seconds(name: str) -> bool:
+    return not any(word in name for word in ("MB", "bytes", "load before"))
 
 
 def machine() -> dict[str, Any]:
@@ -176,22 +215,23 @@ def machine() -> dict[str, Any]:
 
 
 def table(figures: Mapping[str, float], ratios: Mapping[str, float], rows: int) -> str:
-    lines = [f"{rows:,} rows, {os.cpu_count()} cores", "", f"{'':<32}{'seconds':>10}{'rows/s':>14}"]
+    busy = f"load {figures['load before']:.1f} before a round"
+    lines = [f"{rows:,} rows, {os.cpu_count()} cores, {busy}", "", f"{'':<32}{'seconds':>10}{'rows/s':>14}"]
     for name, value in figures.items():
-        if "MB" in name or "bytes" in name:
-            continue
-        lines.append(f"{name:<32}{value:>10.2f}{rows / max(value, 0.01):>14,.0f}")
+        if _is_seconds(name):
+            lines.append(f"{name:<32}{value:>10.2f}{rows / max(value, 0.01):>14,.0f}")
     for name, value in figures.items():
         if "bytes" in name:
             lines.append(f"{name:<32}{value / 1e6:>9.1f} MB")
         elif "MB" in name and name != "600 MB":
             lines.append(f"{name:<32}{value:>9.0f} MB")
-    lines += ["", f"{'':<40}{'ratio':>8}{'target':>9}"]
+    if ratios:
+        lines += ["", f"{'':<40}{'ratio':>8}{'target':>9}"]
     for name, ratio in ratios.items():
         most = TARGETS[name][2]
         lines.append(f"{name:<40}{ratio:>8.2f}{most:>9.2f}{'' if ratio <= most else '  missed'}")
     absent = [name for name in ("pgloader", "dlt") if name not in figures]
-    if absent and not any(name.startswith("from ") for name in figures):
+    if absent and "verified run" in figures:
         lines.append(f"not measured, for not installed or not asked for: {', '.join(absent)}")
     return "\n".join(lines)
 
