@@ -12,10 +12,12 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow.parquet as pq
 
 from migrate.api.databases import place_of_source
@@ -32,7 +34,7 @@ from migrate.rules.profiling import TableProfile, orphans, profile_table
 from migrate.rules.scores import DIMENSIONS, finding, share
 from migrate.transform.convert import DATES, TEXTS
 from migrate.transform.quality import About, broken_rows
-from migrate.transform.values import values_of
+from migrate.transform.values import Values, values_of
 from migrate.vault.capture import Capture, capture
 
 FORMAT = 1
@@ -186,7 +188,7 @@ def _count(
     worst: dict[str, Any] = {}
     for name, checks in asked.items():
         column = table.column(name)
-        values = values_of(rows[name].combine_chunks(), column.type)
+        values = _filled(values_of(rows[name].combine_chunks(), column.type))
         for check in checks:
             for one in broken_rows(check, values, about):
                 if one.code == "email_unknown":
@@ -197,6 +199,15 @@ def _count(
                     seen = worst.get(said.dimension)
                     worst[said.dimension] = one.mask if seen is None else seen | one.mask
     rows_with.update({dimension: int(mask.sum()) for dimension, mask in worst.items()})
+
+
+def _filled(values: Values) -> Values:
+    """Blank texts are no values: nobody has said what stands for nothing here, and rules ask what is filled."""
+    texts = values.series
+    if texts.dtype != pl.String:
+        return values
+    filled = (texts.str.strip_chars() != "").fill_null(False)
+    return replace(values, series=texts.zip_with(filled, pl.Series([None], dtype=pl.String)))
 
 
 def _lost(table: Table, files: dict[str, list[Path]], temp: Path) -> dict[str, int]:

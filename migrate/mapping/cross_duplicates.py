@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrate.mapping.duplicates import DEFAULT
+from migrate.mapping.duplicates import DEFAULT, Survive
 from migrate.mapping.model import Entity
 from migrate.mapping.references import list_values
 from migrate.mapping.shapes import Reading, did_you_mean, one_line
-from migrate.mapping.tree import Path_
+from migrate.mapping.tree import Path_, Position
 from migrate.mapping.usage import consented_fields
 
 
@@ -75,6 +75,8 @@ def _survive(entity: Entity, here: Path_, reading: Reading) -> None:
                     "`most_restrictive` is about consent, and no channel of `consent` holds it in this field",
                     "name the field as opt_out or opt_in of a channel; it is the rule for those anyway",
                 )
+        elif stated.rule == "with":
+            _with(entity, name, stated, place, reading)
         elif stated.rule in ("target_wins", "source_wins"):
             says = entity.existing.get(name)
             meant = "fill_empty" if stated.rule == "target_wins" else "overwrite"
@@ -84,6 +86,36 @@ def _survive(entity: Entity, here: Path_, reading: Reading) -> None:
             elif says is not None and says != meant:
                 message = f"`{stated.rule}` is `{meant}`, and `existing` says {says} of this field"
                 reading.wrong("conflict", place, message, "say one of the two")
+
+
+def _with(entity: Entity, name: str, stated: Survive, place: Position, reading: Reading) -> None:
+    """A value that goes with another one, in the target too."""
+    rules = entity.duplicates
+    assert rules is not None
+    assert stated.by is not None, "the language asks for it"
+    other = entity.fields.get(stated.by)
+    own = entity.fields.get(name)
+    if name == DEFAULT:
+        reading.wrong("conflict", place, "`with` is about one field", "name the field")
+    elif other is None or own is None:
+        return  # told already
+    elif (further := rules.surviving(stated.by)) is not None and further.rule == "with":
+        message = f"`{one_line(stated.by)}` goes with another field itself"
+        reading.wrong("conflict", place, message, "name the field that both go with")
+    elif own.list is not None or own.ref or own.find or other.list is not None:
+        message = f"`{one_line(name)}` and `{one_line(stated.by)}` are not both plain values"
+        reading.wrong(
+            "conflict", place, message, "`with` is about a plain value and the field that it goes with"
+        )
+    elif entity.updates:
+        mine, theirs = entity.on_existing(name), entity.on_existing(stated.by)
+        if mine != theirs or mine == "fill_empty":
+            reading.wrong(
+                "conflict",
+                place,
+                f"in rows that are there `{one_line(stated.by)}` is `{theirs}` and `{one_line(name)}` is `{mine}`: one could be written without the other",
+                "say `keep` or `overwrite` of both under `existing`",
+            )
 
 
 def _against(entity: Entity, here: Path_, reading: Reading) -> None:

@@ -17,6 +17,7 @@ Choosing = Literal[
     "concat",
     "union",
     "trust",
+    "with",
     "target_wins",
     "source_wins",
     "most_restrictive",
@@ -40,7 +41,8 @@ class Decide(Strict):
 
 class Survive(Strict):
     """How one value is chosen out of those of a merged group. `by`: the column whose latest value wins (most_recent), or
-    that says whom the row comes from (trust); `order`: whom to trust most, first.
+    that says whom the row comes from (trust), or the field whose row gives this value too (with); `order`: whom to trust
+    most, first.
 
     `target_wins`, `source_wins`: also of a row that the target has, as `existing` has them (fill_empty, overwrite); among
     rows of the source the first that is filled."""

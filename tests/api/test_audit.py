@@ -81,6 +81,17 @@ def test_files_and_an_audit_that_cannot_be_read(tmp_path: Path) -> None:
     assert api.audit(str(tmp_path / "people.csv"), home=tmp_path)["since"] is None
 
 
+def test_blank_texts_are_empty_and_not_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "blank.db"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE people(id INTEGER PRIMARY KEY, mail TEXT, fax TEXT)")
+        database.execute("INSERT INTO people VALUES (1, '', '  '), (2, 'ada@gmail.com', NULL), (3, 'x', '')")
+    database.close()
+    people = api.audit(str(path), region="GB", home=tmp_path)["tables"]["people"]
+    assert people["findings"] == [{"column": "mail", "code": "email_syntax", "rows": 1}]
+    assert people["scores"]["validity"] == 0.6667
+
+
 def test_empty_tables_have_no_scores(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "e.db") as database:
         database.execute("CREATE TABLE people(id INTEGER PRIMARY KEY, email TEXT)")

@@ -275,3 +275,27 @@ def test_a_killed_run_merges_the_same(tmp_path: Path, monkeypatch: pytest.Monkey
     document = small.run()
     assert balance(document, "accounts")["merged"] == 2
     assert small.target.one("SELECT count(*) FROM accounts") == 3
+
+
+@ENGINES
+@pytest.mark.promise(24)
+def test_every_value_says_on_request_which_record_it_came_from(tmp_path: Path, target_url: str) -> None:
+    """`with` brings a field of the row that gave another one: where a value comes from, per value."""
+    entities = MAPPED.replace(
+        "changed: updated}",
+        'changed: updated, phone_from: {text: "acme companies {id}"}, notes_from: {text: "acme companies {id}"}}',
+    ).replace("notes: concat}", "notes: concat, phone_from: {with: phone}, notes_from: {with: notes}}")
+    small = world(tmp_path, entities, target_url=target_url)
+    small.target.run(
+        f"ALTER TABLE accounts ADD COLUMN phone_from {'VARCHAR(200)' if small.target.is_mysql else 'TEXT'}",
+        f"ALTER TABLE accounts ADD COLUMN notes_from {'VARCHAR(200)' if small.target.is_mysql else 'TEXT'}",
+    )
+    small.source.run(
+        "UPDATE companies SET tel = '0113 2', town = 'Leeds', company_name = 'Acme' WHERE id = '2'"
+    )
+    assert small.run()["state"] == "verified"
+    # 2 changed last, so its number survives; the notes are those of 1 and 2, for 3 has none.
+    assert small.target.rows("SELECT name, phone, phone_from, notes, notes_from FROM accounts ORDER BY name")[0] == (
+        "Acme", "0113 2", "acme companies 2", "first; second", "acme companies 1; acme companies 2",
+    )  # fmt: skip
+    assert balance(small.run(), "accounts")["unchanged"] == 3

@@ -66,9 +66,11 @@ def _by_column(values: dict[str, Any], node: Pairs, reading: Reading, path: Path
         return Survive(rule="most_recent", by=values["most_recent"])
     if given == {"trust", "order"}:
         return Survive(rule="trust", by=values["trust"], order=values["order"])
+    if given == {"with"}:
+        return Survive(rule="with", by=values["with"])
     if not given:
         return BAD
-    hint = "write {most_recent: FIELD}, or {trust: FIELD, order: [VALUE, …]}"
+    hint = "write {most_recent: FIELD}, {with: FIELD}, or {trust: FIELD, order: [VALUE, …]}"
     return reading.wrong("missing_key", node.at, "this says not how a value is chosen", hint)
 
 
@@ -79,11 +81,12 @@ _SURVIVE = ByKind(
         {
             "most_recent": Key(COLUMN, "The column whose latest value wins."),
             "trust": Key(COLUMN, "The column that says whom a row comes from."),
+            "with": Key(COLUMN, "The field whose value brings its row's value of this one along: where it comes from, or when it was said."),
             "order": Key(Many(Words("whom to trust", raw=True)), "Whom to trust, the most first; rows of others come last."),
         },
         finish=_by_column,
     ),
-    words="first_filled, longest, concat, union, target_wins, source_wins, most_restrictive, {most_recent: FIELD}, or {trust: FIELD, order: [VALUE, …]}",
+    words="first_filled, longest, concat, union, target_wins, source_wins, most_restrictive, {most_recent: FIELD}, {with: FIELD}, or {trust: FIELD, order: [VALUE, …]}",
 )  # fmt: skip
 _FOUND = Choice(("update", "link", "skip", "quarantine"))
 _OTHER_NAMES = MapOf(

@@ -39,7 +39,8 @@ def survive(
     lineage: dict[str, list[int]] = {}
     together: dict[str, pa.Array[Any]] = {}
     orders: dict[str, list[list[int]]] = {}
-    for fld in fields:
+    brought = [f for f in fields if f in rules.survive and rules.survive[f].rule == "with"]
+    for fld in (f for f in fields if f not in brought):
         rule = rules.surviving(fld) or FIRST
         values = _values(rows, fld)
         if rule.rule == "concat" and fld in rules.survive:
@@ -73,6 +74,8 @@ def survive(
             ordered = orders[told]
         choose = _longest(values) if rule.rule == "longest" else _first(values)
         lineage[fld] = [choose(group) for group in ordered]
+    for fld in brought:
+        together[fld], lineage[fld] = _brought(rows, fld, str(rules.survive[fld].by), groups, lineage)
     columns: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {}
     for name in rows.column_names:
         fld = next((name.removeprefix(p) for p in WITH_FIELD if name.startswith(p)), name)
@@ -82,6 +85,30 @@ def survive(
         else:
             columns[name] = rows[name].take(pa.array(np.where(places < 0, own, places)))
     return Survived(pa.table(columns), lineage)
+
+
+def _brought(
+    rows: pa.Table, fld: str, by: str, groups: Sequence[Sequence[int]], lineage: dict[str, list[int]]
+) -> tuple[pa.Array[Any], list[int]]:
+    """Values of the rows that gave `by`; of several that gave it together, all of theirs, where they are texts. Nothing, where
+    no row has a value of `by`."""
+    given, values = _values(rows, by), rows[fld].to_pylist()
+    is_text = pa.types.is_string(rows[fld].type) or pa.types.is_large_string(rows[fld].type)
+    made: list[Any] = []
+    gave: list[int] = []
+    for group, place in zip(groups, lineage[by], strict=True):
+        if place >= 0:
+            made.append(values[place] if _filled(given[place]) else None)
+            gave.append(place)
+            continue
+        first: dict[Any, int] = {}
+        for i in group:
+            if _filled(given[i]):
+                first.setdefault(str(given[i]), i)
+        theirs = list(dict.fromkeys(str(values[i]) for i in first.values() if _filled(values[i])))
+        made.append(_BETWEEN.join(theirs) if theirs and is_text else None)
+        gave.append(-1)
+    return pa.array(made, rows[fld].type), gave
 
 
 def _values(rows: pa.Table, fld: str) -> list[Any]:
