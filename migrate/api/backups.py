@@ -72,6 +72,7 @@ def backup_show(
                 "at": s.at,
                 "signed_by": s.signer(keys_of(place)),
                 **{k: v for k, v in asdict(s.verdict).items() if k != "evidence"},
+                "table": s.verdict.evidence.get("table", ""),
             }
             for s in verdicts(place, backup.manifest.id)
         ],

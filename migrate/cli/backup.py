@@ -51,9 +51,9 @@ def show(
         session.answer({"ddl": text}, lambda console: console.out(text, end="", highlight=False))
         return
     document = session.api.backup_show(backup, store=store, home=session.home, keys=keys)
-    from migrate.cli import views
+    from migrate.cli import views_vault
 
-    session.answer(document, lambda console: views.anything(console, document))
+    session.answer(document, lambda console: views_vault.shown(console, document))
 
 
 @command(app, "check")

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from migrate.cli.views import count, moment, verdicts
 from migrate.report.clean import clean
-from migrate.report.terminal import line, path
+from migrate.report.terminal import line, path, row, table
 
 Document = Mapping[str, Any]
 
@@ -109,6 +109,55 @@ def pruned(console: Console, document: Document) -> None:
             console,
             f"{count(document['waiting'])} objects that nobody needs then go with the first prune after {minutes} minutes.",
         )
+
+
+def shown(console: Console, document: Document) -> None:
+    """One backup: of what and when, what is in it, and the newest outcome of every check."""
+    tables = document.get("tables") or ()
+    rows = sum(int(t.get("rows") or 0) for t in tables)
+    line(console, f"Backup {document.get('id')}: {count(tables)} tables, {count(rows)} rows.", "bold")
+    line(
+        console,
+        f"Of {document.get('role')} {document.get('system')} ({document.get('engine')}), as it was {moment(document.get('snapshot_at'))}",
+    )
+    by = f"Written {moment(document.get('created_at'))} by version {document.get('code_version')}"
+    line(console, by + (f", in run {document['run']}" if document.get("run") else ""))
+    closed = "encrypted" if document.get("seal") else "not encrypted"
+    signer = f"signed by {document['signed_by']}" if document.get("signed_by") else "not signed"
+    line(console, f"It is {closed} and {signer}.")
+    if document.get("locked"):
+        line(console, f"It does not open here: {document['locked']}", "bold yellow")
+    made = table(console, "table", "rows", "parts", "columns", numbers=("rows", "parts", "columns"))
+    for one in tables:
+        row(made, one.get("table"), *(count(one.get(n)) for n in ("rows", "parts", "columns")))
+    console.print(made)
+    for one in tables:
+        for note in one.get("not_carried") or ():
+            line(console, f"  not carried: {one.get('table')}: {note}")
+    for note in document.get("not_carried") or ():
+        line(console, f"  not carried: {note}")
+    for note in document.get("violations") or ():
+        line(console, f"  broken at the source already: {note}")
+    native = document.get("native") or {}
+    if native.get("bytes"):
+        path(console, "DDL text", f"migrate backup show {document.get('id')} --ddl")
+    elif native.get("problem"):
+        line(console, f"No DDL text: {native['problem']}", "yellow")
+    _newest(console, document.get("verdicts") or ())
+    line(console, f"SHA-256 {document.get('manifest_sha256')}")
+
+
+def _newest(console: Console, found: Sequence[Document]) -> None:
+    """Each check as it came out last, of every table that it is about; what passed stands in one line."""
+    if not found:
+        line(console, "No check was made of it: migrate backup check ID --level 5", "bold yellow")
+    last = {(str(one.get("check")), str(one.get("table") or "")): one for one in found}
+    for check in dict.fromkeys(name for name, _ in last):
+        mine = [(about, one) for (name, about), one in last.items() if name == check]
+        bad = [{**one, "check": f"{check} {about}".strip()} for about, one in mine if not one.get("passed")]
+        about = f"{count(len(mine))} tables, " if len(mine) > 1 else ""
+        good = {"check": check, "passed": True, "found": about + moment(mine[-1][1].get("at"))}
+        verdicts(console, bad or [good])
 
 
 def backups(console: Console, found: Sequence[Document]) -> None:

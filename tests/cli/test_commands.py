@@ -128,6 +128,18 @@ def test_a_key_of_several_columns_is_previewed_part_by_part() -> None:
     assert main(["preview", "m.yaml", "phones"], api=api) == 2  # type: ignore[arg-type]
 
 
+def test_a_backup_is_shown_with_every_check_as_it_came_out_last(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["backup", "show", "b1"], api=RecordedApi()) == 0  # type: ignore[arg-type]
+    said = capsys.readouterr().out
+    assert "Backup b1: 2 tables, 2,020 rows." in said
+    assert "not encrypted and not signed" in said
+    assert "not carried: people: trigger stamp" in said
+    assert "not carried: view everybody" in said
+    assert "L5 values: 2 tables, 2026-11-02 00:00:00" in said
+    assert "L2 bytes: expected x, found y. torn" in said
+    assert "expected a, found b" not in said
+
+
 @pytest.mark.parametrize("typed", ["000017", '["000017"]'])
 def test_quarantine_show_finds_a_key_as_people_type_it(
     typed: str, capsys: pytest.CaptureFixture[str]
