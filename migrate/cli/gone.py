@@ -28,6 +28,6 @@ def gone(
         migrate gone latest --entity contacts --json
     """
     found = session.api.gone(run, entity=entity, home=session.home)
-    from migrate.cli import views
+    from migrate.cli import views_rows
 
-    session.answer(found, lambda console: views.gone(console, found, limit=limit))
+    session.answer(found, lambda console: views_rows.gone(console, found, limit=limit))

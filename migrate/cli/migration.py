@@ -90,9 +90,9 @@ def plan(
             out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise UsageError("the plan cannot be written there.", where=str(out)) from error
-    from migrate.cli import views
+    from migrate.cli import views_plan
 
-    view = views.ddl if ddl else views.plan
+    view = views_plan.ddl if ddl else views_plan.plan
     session.answer(document, lambda console: view(console, document))
     finish(int(document.get("exit_code", 0)))
 

@@ -30,9 +30,9 @@ def list_(
         migrate quarantine list latest --entity contacts
     """
     found = session.api.quarantine(run, entity=entity, home=session.home)
-    from migrate.cli import views
+    from migrate.cli import views_rows
 
-    session.answer(found, lambda console: views.quarantine(console, found, limit=limit))
+    session.answer(found, lambda console: views_rows.quarantine(console, found, limit=limit))
 
 
 @command(app, "show")
@@ -55,7 +55,7 @@ def show(
 
         migrate quarantine show latest line:101
     """
-    from migrate.cli import views
+    from migrate.cli import views_rows
     from migrate.cli.keys import line_of, same_key
 
     found = [
@@ -67,7 +67,7 @@ def show(
         raise UsageError(
             "no quarantined row has this key.", where=key, hint=f"See: migrate quarantine list {run}"
         )
-    session.answer(found, lambda console: views.quarantined_rows(console, found))
+    session.answer(found, lambda console: views_rows.quarantined_rows(console, found))
 
 
 @command(app, "cells")
@@ -109,9 +109,9 @@ def export(
         migrate quarantine export latest to-fix/
     """
     paths = session.api.quarantine_export(run, folder, format=format, home=session.home)
-    from migrate.cli import views
+    from migrate.cli import views_rows
 
-    session.answer(paths, lambda console: views.exported(console, run, paths))
+    session.answer(paths, lambda console: views_rows.exported(console, run, paths))
 
 
 @command(app, "replay")

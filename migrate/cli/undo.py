@@ -70,9 +70,9 @@ def trace(
     """
     one_key = key[0] if len(key) == 1 else json.dumps(key, separators=(",", ":"), ensure_ascii=False)
     document = session.api.trace(run, entity, one_key, home=session.home)
-    from migrate.cli import views
+    from migrate.cli import views_rows
 
-    session.answer(document, lambda console: views.trace(console, document))
+    session.answer(document, lambda console: views_rows.trace(console, document))
 
 
 def _ask(session: Session, run: str, chosen: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from migrate import parts
-from migrate.cli import views
+from migrate.cli import views_plan
 from migrate.report.terminal import console_on
 
 from tests.runs import World, at_point, balance, bare, files, is_one_clear_paragraph
@@ -247,7 +247,7 @@ def test_p5_every_table_of_the_source_is_accounted_for(done: tuple[World, dict[s
     world, document = done
     planned = world.command("plan", str(world.mapping), "--json").document
     said = StringIO()
-    views.plan(console_on(said, width=200), planned)
+    views_plan.plan(console_on(said, width=200), planned)
     for words in (
         "people: phones leaves out 4 (empty)",
         "addr: contacts.home uses 2 of 4 rows",
