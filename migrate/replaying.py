@@ -22,6 +22,7 @@ from migrate.opening import MAPPING_COPY, MAPS_COPY, STAGED
 from migrate.parts import write_rows
 from migrate.plan_model import Plan
 from migrate.planning import entity_digest, identity_of, schema_digest, shapes_of
+from migrate.state.deciding import DECIDED
 from migrate.state.fixed_rows import fixes_file
 from migrate.state.fixes import SCHEMA
 from migrate.state.identity import first_names
@@ -193,7 +194,9 @@ def begin_replay(
     write_bytes(folder / "plan.json", json.dumps(plan.as_json(), indent=1).encode(), point="replay.plan")
     failpoints.hit("replay.prepared")
     known = ctx.ledger.run_facts(ctx.run)
-    facts: dict[str, JSON] = {name: known.get(name) for name in ("only", "source", "base")}
+    facts: dict[str, JSON] = {
+        name: known.get(name) for name in ("only", "source", "base", DECIDED) if name in known
+    }
     counts: dict[str, JSON] = dict(Counter(c.entity for c in corrections))
     columns: dict[str, JSON] = dict(Counter(f"{c.entity}.{name}" for c in corrections for name in c.cells))
     ctx.ledger.begin_run(

@@ -20,10 +20,11 @@ from migrate.errors import Corrupt
 from migrate.ledger.decisions import Decision, copy_decisions, decisions_on, newest
 from migrate.ledger.ledger import Ledger
 from migrate.state.records import written_parts
+from migrate.state.replays import replay_of
 
 _FILE = "decisions.key"
 _BYTES = 32
-_FACT = "decisions"  # of a run: the newest decision that it knows of
+DECIDED = "decisions"  # of a run: the newest decision that it knows of
 
 
 def key_of(ledger: Ledger, *, make: bool = False) -> bytes | None:
@@ -72,24 +73,30 @@ def content_id(
 
 def decided_for(ctx: Context, identity: tuple[str, str]) -> dict[str, Decision]:
     """Pair → what was said of it before this run looked first: a resumed run decides as it did."""
-    until = ctx.ledger.run_facts(ctx.run).get(_FACT)
+    until = ctx.ledger.run_facts(ctx.run).get(DECIDED)
     if not isinstance(until, int):
         until = newest(ctx.ledger)
-        ctx.ledger.put_run_facts(ctx.run, {_FACT: until})
+        ctx.ledger.put_run_facts(ctx.run, {DECIDED: until})
     return decisions_on(ctx.ledger, *identity, until=until)
 
 
 def decided_since(ctx: Context) -> bool:
-    """Has somebody decided anything since this run looked, and may it look again? Only while it has written nothing."""
-    until = ctx.ledger.run_facts(ctx.run).get(_FACT)
-    return isinstance(until, int) and newest(ctx.ledger) > until and not written_parts(ctx)
+    """Has somebody decided anything since this run looked, and may it look again? Only while it has written nothing; a replay goes by
+    what its run knew."""
+    until = ctx.ledger.run_facts(ctx.run).get(DECIDED)
+    return (
+        replay_of(ctx.run) is None
+        and isinstance(until, int)
+        and newest(ctx.ledger) > until
+        and not written_parts(ctx)
+    )
 
 
 def look_again(ctx: Context) -> None:
     """The run knows what was decided until now; what it made of its rows for the load is made anew."""
     ctx.ledger.forget(ctx.run, "load")
     ctx.ledger.forget(ctx.run, "transform", "settled")
-    ctx.ledger.put_run_facts(ctx.run, {_FACT: newest(ctx.ledger)})
+    ctx.ledger.put_run_facts(ctx.run, {DECIDED: newest(ctx.ledger)})
 
 
 def lend(home: Path, to: Path) -> None:

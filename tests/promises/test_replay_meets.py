@@ -11,6 +11,7 @@ from tests.promises.test_known_as import leads
 from tests.promises.test_known_as import world as leads_world
 from tests.promises.test_merging import world as merging_world
 from tests.promises.test_replay import CONTACTS, Fixing, crm
+from tests.promises.test_reviewing import world as reviewing_world
 from tests.runs import balance, bare, is_one_clear_paragraph
 
 SOURCE = [
@@ -130,6 +131,24 @@ def test_where_loaded_rows_are_not_updated_only_the_corrected_row_stays_behind(t
     }  # fmt: skip
     assert small.target.rows("SELECT * FROM accounts ORDER BY id") == before
     assert small.command("verify", fixing.run).code == 0
+
+
+def test_what_people_decided_since_about_loaded_rows_is_for_the_next_run(tmp_path: Path) -> None:
+    small = reviewing_world(tmp_path)
+    small.entities = small.entities.replace(
+        "name: company_name", "name: {from: company_name, check: required}"
+    )
+    small.source.fill("companies", [("5", None, "0113 5", None)])
+    fixing = Fixing(small)
+    (pair,) = small.command("duplicates", "list", fixing.run, "--json").document["pairs"]
+    assert small.command("duplicates", "accept", fixing.run, pair["pair"]).code == 0
+    fixing.set("accounts", 5, company_name="Cog")
+    document = fixing.replayed()
+    assert balance(document, "accounts") == {
+        "in": 5, "loaded": 4, "unchanged": 0, "merged": 1, "quarantined": 0, "excluded": 0,
+    }  # fmt: skip
+    assert small.command("verify", fixing.run).code == 0
+    assert balance(small.run(), "accounts")["merged"] == 2
 
 
 def test_a_corrected_lead_who_is_a_customer_is_linked(tmp_path: Path) -> None:
