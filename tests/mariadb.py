@@ -69,6 +69,25 @@ def query(url: str, text: str, *, plain: bool = False) -> list[dict[str, Any]]:
         connection.close()
 
 
+def is_mysql(url: str) -> bool:
+    """MySQL, which is not MariaDB: it has no uuid, inet6 or sequences, and keeps JSON as values."""
+    return "mariadb" not in str(query(url, "SELECT VERSION() AS v")[0]["v"]).lower()
+
+
+def bytewise(url: str) -> str:
+    """The collation of utf8mb4 that compares bytes, blanks at the end among them."""
+    return "utf8mb4_0900_bin" if is_mysql(url) else "utf8mb4_nopad_bin"
+
+
+def numbers(count: int) -> str:
+    """A table for FROM, of 1 … `count` as n: of tens, for MySQL has no sequences and stops recursion at 1,000."""
+    ten = f"({' UNION ALL '.join(f'SELECT {n} AS d' for n in range(10))})"
+    power = len(str(count))
+    value = " + ".join(f"{10**i} * t{i}.d" for i in range(power))
+    tens = ", ".join(f"{ten} t{i}" for i in range(power))
+    return f"(SELECT 1 + {value} AS n FROM {tens}) numbers WHERE n <= {count}"
+
+
 def answers(url: str) -> bool:
     try:
         connect(url).close()

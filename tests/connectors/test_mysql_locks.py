@@ -73,7 +73,7 @@ def deleting(target: MysqlTarget) -> str:
 def test_who_holds_a_row_is_named(url: str) -> None:
     with telling(url), opened(url) as target, busy(url, "BEGIN", "UPDATE t SET v = 9") as number:
         hint = deleting(target)
-    assert hint.startswith(f"t is held by connection {number} (root@")
+    assert hint.startswith(f"t is locked by connection {number} (root@")
     assert "SHARED_WRITE, idle for " in hint
     assert "9" not in hint.replace(str(number), "")
 
@@ -82,14 +82,14 @@ def test_who_holds_a_table_is_named_to_its_reader(url: str) -> None:
     with telling(url), opened(url) as target, busy(url, "LOCK TABLES t WRITE") as number:
         with pytest.raises(Locked) as caught, target.snapshot(["t"]):
             raise AssertionError("a snapshot of a table that is locked")
-        assert caught.value.hint.startswith(f"t is held by connection {number} (root@")
+        assert caught.value.hint.startswith(f"t is locked by connection {number} (root@")
 
 
 def test_a_reader_is_in_the_way_of_who_changes_the_table_and_of_nobody_else(url: str) -> None:
     with telling(url), opened(url) as target, busy(url, "BEGIN", "SELECT * FROM t") as number:
         with pytest.raises(Locked) as caught, target.changing() as connection:
             connection.execute(sa.text("ALTER TABLE `t` ADD COLUMN w int"))
-        assert caught.value.hint.startswith(f"t is held by connection {number} (root@")
+        assert caught.value.hint.startswith(f"t is locked by connection {number} (root@")
         assert "SHARED_READ" in caught.value.hint
         with busy(url, "BEGIN", "UPDATE t SET v = 9") as writer:
             hint = deleting(target)

@@ -22,7 +22,7 @@ from tests.connectors.mysql_world import filled, opened
 
 T = (
     "CREATE TABLE t (id int PRIMARY KEY, v text)",
-    "INSERT INTO t SELECT seq, REPEAT('x', 200) FROM seq_1_to_30000",
+    f"INSERT INTO t SELECT n, REPEAT('x', 200) FROM {mariadb.numbers(30_000)}",
 )
 
 
@@ -156,7 +156,7 @@ def test_a_connection_that_ends_while_rows_come_is_an_error(my_database: str) ->
     filled(
         my_database,
         "CREATE TABLE t (id int PRIMARY KEY, v longtext)",
-        "INSERT INTO t SELECT seq, REPEAT('x', 1000000) FROM seq_1_to_40",
+        f"INSERT INTO t SELECT n, REPEAT('x', 1000000) FROM {mariadb.numbers(40)}",
     )
     with opened(my_database) as target, target.snapshot(["t"]) as snapshot:
         rows = snapshot.read("t")

@@ -22,7 +22,7 @@ SHOP = (
          region char(2) CHARACTER SET ascii COLLATE ascii_bin, parent_id bigint unsigned, note text,
          made datetime(3) NOT NULL DEFAULT current_timestamp(3) ON UPDATE current_timestamp(3),
          seen timestamp NULL DEFAULT NULL ON UPDATE current_timestamp(), flags bit(3) DEFAULT b'101',
-         level enum('low','it''s') NOT NULL DEFAULT 'it''s', old date DEFAULT '0000-00-00', token varchar(36) DEFAULT uuid(),
+         level enum('low','it''s') NOT NULL DEFAULT 'it''s', old date DEFAULT '0000-00-00', token varchar(36) DEFAULT (uuid()),
          price decimal(10,2) DEFAULT 1.50 CHECK (price > 0), extra json,
          whole decimal(12,2) GENERATED ALWAYS AS (price * 2) STORED, half decimal(12,4) GENERATED ALWAYS AS (price / 2) VIRTUAL,
          PRIMARY KEY (id), UNIQUE KEY once (email, region), KEY pre (note(10), made DESC), FULLTEXT KEY words (note),
@@ -40,6 +40,7 @@ SHOP = (
     "INSERT INTO heap VALUES (1, 'x'), (1, 'x'), (NULL, NULL)",
 )
 TABLES = ["counted", "customer", "region"]
+_OWN = " CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci"
 
 
 @pytest.mark.promise(30)
@@ -58,25 +59,26 @@ def test_p30_every_part_of_a_schema_is_restored(my_database: str) -> None:
             for u in (my_database, scratch._url)
         ]
         for before, after in zip(shown[::2], shown[1::2], strict=True):
+            # MySQL shows a character set that was stated, though it is the table's own
+            before, after = (text.replace(_OWN, "") for text in (before, after))
             assert sorted(before.split("\n")[:-1]) == sorted(after.split("\n")[:-1])
 
 
 @pytest.mark.fineprint(25)
 def test_f25_a_copy_keeps_what_its_source_breaks(my_database: str) -> None:
+    enforced = mariadb.is_mysql(my_database)  # there is no way around a check there
+    broken = "NULL, 1" if enforced else "'', -1"
     filled(
         my_database,
         *SHOP,
-        "SET SESSION foreign_key_checks = 0, check_constraint_checks = 0",
-        "INSERT INTO customer (id, email, region, note, price) VALUES (8, 'c@x', 'XX', '', -1), (9, 'd@x', 'YY', 'n', 1)",
+        f"SET SESSION foreign_key_checks = 0{'' if enforced else ', check_constraint_checks = 0'}",
+        f"INSERT INTO customer (id, email, region, note, price) VALUES (8, 'c@x', 'XX', {broken}), (9, 'd@x', 'YY', 'n', 1)",
     )
     with opened(my_database) as source, scratch_of(my_database) as scratch:
         with source.snapshot(TABLES) as snapshot:
             found = list(snapshot.violations() or ())
-        assert found == [
-            "customer: either or: 1 row",
-            "customer: price: 1 row",
-            "customer: region_fk: 2 rows",
-        ]
+        checks = [] if enforced else ["customer: either or: 1 row", "customer: price: 1 row"]
+        assert found == [*checks, "customer: region_fk: 2 rows"]
         with source.snapshot(TABLES) as snapshot:
             scratch.restore_schema(snapshot.schema)
             for table in snapshot.schema.tables:
@@ -199,3 +201,32 @@ def test_f27_a_user_without_rights_is_told_the_grant(my_database: str) -> None:
 def test_a_scratch_needs_a_server() -> None:
     with pytest.raises(UsageError, match="needs a server"):
         open_scratch(None, folder=Path(), name="x", run="run")
+
+
+def test_expressions_with_quotes_and_backslashes_are_restored(my_database: str) -> None:
+    """MySQL's catalogue has them in another spelling than its SQL, MariaDB's has not."""
+    functional = ", KEY f ((concat(n, 'x''y\\\\')))" if mariadb.is_mysql(my_database) else ""
+    filled(
+        my_database,
+        "CREATE TABLE q (id int PRIMARY KEY, n varchar(20), d varchar(20) DEFAULT (concat('a''b', '\\\\')), "
+        "g varchar(50) GENERATED ALWAYS AS (concat(n, 'it''s \\\\ \\n \"q\"')) STORED, "
+        f"CONSTRAINT c CHECK (n <> 'it''s \\\\ \"x\"' OR n = ''){functional})",
+        "INSERT INTO q (id, n) VALUES (1, 'it''s'), (2, '')",
+    )
+    with opened(my_database) as source, scratch_of(my_database) as scratch:
+        assert_restored(source, scratch, ["q"])
+        found = mariadb.query(scratch._url, "SELECT d, g FROM q WHERE id = 1")
+    assert found == [{"d": "a'b\\", "g": "it'sit's \\ \n \"q\""}]
+
+
+def test_an_invisible_column_is_carried_and_listed(my_database: str) -> None:
+    filled(
+        my_database,
+        "CREATE TABLE q (id int PRIMARY KEY, a int INVISIBLE DEFAULT 5)",
+        "INSERT INTO q (id) VALUES (1)",
+    )
+    with opened(my_database) as source, source.snapshot(["q"]) as snapshot:
+        assert [r for b in snapshot.read("q") for r in b.to_pylist()] == [{"id": 1, "a": 5}]
+        assert snapshot.schema.table("q").not_carried == (
+            "column a is invisible (it is restored as a visible one)",
+        )

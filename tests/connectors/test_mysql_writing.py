@@ -138,7 +138,7 @@ def test_f08_keys_follow_the_equality_of_their_column(my_database: str) -> None:
     the column's collation."""
     filled(
         my_database,
-        "CREATE TABLE t (id int PRIMARY KEY, v varchar(9) CHARACTER SET latin1, w varchar(9) COLLATE utf8mb4_nopad_bin)",
+        f"CREATE TABLE t (id int PRIMARY KEY, v varchar(9) CHARACTER SET latin1, w varchar(9) COLLATE {mariadb.bytewise(my_database)})",
         "INSERT INTO t VALUES (1, 'Ab', 'x'), (2, '?', 'x '), (3, 'cd', 'X')",
     )
     with opened(my_database) as target:

@@ -19,6 +19,7 @@ import psycopg
 import pytest
 from migrate.connectors import registry
 from migrate.connectors.protocol import Scratch, Target
+from migrate.model import Kind
 
 from tests import mariadb
 
@@ -30,6 +31,9 @@ class Engine(Protocol):
     url: str
     indexes: tuple[str, ...]  # more than columns: statements that make such indexes on `child`
     first_instant: dt.datetime  # the earliest that a column which holds instants takes
+    kinds: Mapping[
+        str, Kind
+    ]  # columns of `every_kind` for whose type it has none of its own: what they are read as
     deferrable: bool  # foreign keys may be checked at the end of a transaction
     whole_statements: bool  # foreign keys are checked at the end of a statement, not row by row
 
@@ -62,6 +66,7 @@ _INDEXES = (
 class SqliteEngine:
     name = "sqlite"
     indexes, first_instant = _INDEXES, _EARLY
+    kinds: Mapping[str, Kind] = {}
     deferrable = whole_statements = True
 
     def __init__(self, folder: Path) -> None:
@@ -93,6 +98,7 @@ class SqliteEngine:
 class PostgresEngine:
     name = "postgresql"
     indexes, first_instant = _INDEXES, _EARLY
+    kinds: Mapping[str, Kind] = {}
     deferrable = whole_statements = True
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -132,6 +138,7 @@ class MysqlEngine:
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url, self._folder, self._names = url, folder, itertools.count()
+        self.kinds: Mapping[str, Kind] = {"token": Kind.TEXT} if mariadb.is_mysql(url) else {}
 
     def open(self) -> Target:
         return registry.open_target(self.url, base=self._folder, work=self._folder / "work")

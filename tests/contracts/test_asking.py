@@ -125,7 +125,7 @@ def test_values_are_never_in_an_error(copy: Scratch, engine: Engine) -> None:
 
 def test_an_endless_question_ends(copy: Scratch) -> None:
     began = time.monotonic()
-    sql = f"SELECT count(*) FROM {', '.join(f'people p{n}' for n in range(36))}"
+    sql = f"SELECT sum(p0.id + p35.id) FROM {', '.join(f'people p{n}' for n in range(36))}"
     with pytest.raises(UsageError, match="did not end within 1 seconds"):
         ask(copy, sql, seconds=1)
     assert time.monotonic() - began < 15

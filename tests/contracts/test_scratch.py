@@ -13,10 +13,10 @@ from tests.contracts.conftest import Engine
 from tests.contracts.rows import EVERY_KIND, digest_of, sample, write
 
 DDL = (
-    "CREATE TABLE parent (id bigint PRIMARY KEY, name text DEFAULT 'x')",
+    "CREATE TABLE parent (id bigint PRIMARY KEY, name varchar(40) DEFAULT 'x')",
     """CREATE TABLE child (
          id bigint PRIMARY KEY, code varchar(20) NOT NULL UNIQUE, amount numeric(12, 2),
-         parent_id bigint REFERENCES parent (id) ON DELETE CASCADE,
+         parent_id bigint, FOREIGN KEY (parent_id) REFERENCES parent (id) ON DELETE CASCADE,
          CONSTRAINT amount_ok CHECK (amount >= 0))""",
     "CREATE INDEX child_amount ON child (amount)",
     "INSERT INTO parent VALUES (1, NULL), (2, '')",

@@ -24,9 +24,9 @@ DDL = (
     "INSERT INTO parent VALUES (1, 'one'), (2, 'two')",
     """CREATE TABLE child (
          id bigint PRIMARY KEY, code varchar(20) NOT NULL, amount bigint,
-         parent_id bigint CONSTRAINT child_parent_id_fkey REFERENCES parent (id),
-         boss_id bigint REFERENCES child (id),
-         CONSTRAINT amount_ok CHECK (amount >= 0), CONSTRAINT code_once UNIQUE (code))""",
+         parent_id bigint, boss_id bigint,
+         CONSTRAINT child_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES parent (id),
+         FOREIGN KEY (boss_id) REFERENCES child (id), CONSTRAINT amount_ok CHECK (amount >= 0), CONSTRAINT code_once UNIQUE (code))""",
 )
 
 
@@ -255,7 +255,8 @@ def test_p14_delete_counts_what_is_gone_and_names_what_forbids_it(
 @pytest.mark.fineprint(32)
 def test_f32_references_to_finds_every_referring_row(engine: Engine, target: Target, child: Table) -> None:
     engine.execute(
-        "CREATE TABLE note (a bigint, b varchar(40), child_id bigint REFERENCES child (id) ON DELETE CASCADE, PRIMARY KEY (a, b))"
+        "CREATE TABLE note (a bigint, b varchar(40), child_id bigint, PRIMARY KEY (a, b), "
+        "FOREIGN KEY (child_id) REFERENCES child (id) ON DELETE CASCADE)"
     )
     write(target, child, [*good(3), {"id": 7, "code": "seven", "boss_id": 1}])
     note = target.schema(["note"]).table("note")

@@ -186,7 +186,7 @@ def _columns(name: str, parts: _Parts, maria: bool) -> tuple[list[Column], list[
                 type_,
                 nullable=nullable == "YES",
                 default=None if computed else _default(default, extra, declared, maria),
-                generated=f"({expression}) {'VIRTUAL' if 'virtual' in lowered else 'STORED'}"
+                generated=f"({expression if maria else _unescaped(expression)}) {'VIRTUAL' if 'virtual' in lowered else 'STORED'}"
                 if computed
                 else None,
                 identity="by default" if "auto_increment" in lowered else None,
@@ -197,12 +197,18 @@ def _columns(name: str, parts: _Parts, maria: bool) -> tuple[list[Column], list[
     return columns, bad
 
 
+def _unescaped(expression: str) -> str:
+    """MySQL's catalogue escapes expressions once more than SQL does: every quote follows a backslash there, also the
+    first one, where in SQL none can."""
+    return expression if re.search(r"(?<!\\)'", expression) else re.sub(r"\\(.)", r"\1", expression)
+
+
 def _default(value: str | None, extra: str, declared: str, maria: bool) -> str | None:
     """The default as SQL, with what an update sets. MariaDB gives SQL already, MySQL a literal's bare text."""
     update = re.search(r"on update \S+", extra, re.IGNORECASE)
     if value is not None and not maria:
         if "DEFAULT_GENERATED" in extra:
-            value = value if re.match(r"(?i)current_timestamp", value) else f"({value})"
+            value = value if re.match(r"(?i)current_timestamp", value) else f"({_unescaped(value)})"
         elif not (declared.startswith("bit") and value.startswith("b'")):
             value = literal(value)
     value = None if value == "NULL" else value
@@ -220,6 +226,11 @@ def _table(session: Session, row: Row, columns: list[Column], parts: _Parts) -> 
         f"column {c.name} is computed when read"
         for c in columns
         if c.generated and c.generated.endswith("VIRTUAL")
+    ]
+    notes += [
+        f"column {row[1]} is invisible (it is restored as a visible one)"
+        for row in parts.columns[name]
+        if "invisible" in row[5].lower()
     ]
     if not parts.sees_triggers and not is_ours(name):
         notes.append("triggers, if there are any: this user is not shown them (GRANT TRIGGER)")
@@ -263,7 +274,7 @@ def _index_sql(parts: list[Row]) -> str:
     kind = f"{special} " if special else "UNIQUE " if first[2] == "0" else ""
     listed = []
     for part in parts:
-        text = quote(part[3]) if part[3] else f"({part[8]})"
+        text = quote(part[3]) if part[3] else f"({_unescaped(part[8])})"
         if part[4] is not None and not special:
             text += f"({part[4]})"
         listed.append(text + (" DESC" if part[5] == "D" else ""))
@@ -297,4 +308,4 @@ def _check(row: Row, maria: bool) -> Check:
     _, name, clause, last = row
     if maria:
         return Check(name, f"{OF_COLUMN if last == 'Column' else ''}CHECK ({clause})")
-    return Check(name, f"CHECK {clause}" + ("" if last == "YES" else " NOT ENFORCED"))
+    return Check(name, f"CHECK {_unescaped(clause)}" + ("" if last == "YES" else " NOT ENFORCED"))

@@ -49,7 +49,7 @@ def _hint(session: Session, table: str, declaring: bool) -> str:
     reading = ", ".join(literal(mode) for mode in (() if declaring else _READING)) or "''"
     told = _locks(session, table=literal(table), reading=reading, ours=ours)
     if told:
-        return f"{table} is held by {'; '.join(map(_said, told))}. {_UNTIL}"
+        return f"{table} is locked by {'; '.join(map(_said, told))}. {_UNTIL}"
     processes = ("information_schema" if session.server.maria else "performance_schema") + ".PROCESSLIST"
     may = _answer(session, _TRANSACTIONS.format(processes=processes, ours=ours)) or []
     if told is None and may:

@@ -29,7 +29,14 @@ from migrate.model import Column, Schema, Table
 MARKER = f"{META_PREFIX}marker"
 _AS_TEXT = "CONVERT({} USING utf8mb4)"
 _AS_NUMBER = "CAST({} AS UNSIGNED)"
-_FROM_FILES = {"bit": _AS_NUMBER, "year": _AS_NUMBER, "uuid": _AS_TEXT, "inet4": _AS_TEXT, "inet6": _AS_TEXT}
+_FROM_FILES = {
+    "bit": _AS_NUMBER,
+    "year": _AS_NUMBER,
+    "uuid": _AS_TEXT,
+    "inet4": _AS_TEXT,
+    "inet6": _AS_TEXT,
+    "json": _AS_TEXT,  # MySQL's; MariaDB's is a longtext
+}
 _OUR_NAME = re.compile(r"migrate_scratch_[0-9a-f]{12}")
 # A faithful copy keeps what its source broke (F25); what is broken is counted on both sides.
 _COPYING = (

@@ -15,7 +15,7 @@ from migrate import failpoints
 from migrate.arrow import layout
 from migrate.connectors.mysql import ddl, references
 from migrate.connectors.mysql.catalog import META_PREFIX, read_schema, table_names
-from migrate.connectors.mysql.errors import SqlError, busy
+from migrate.connectors.mysql.errors import SqlError, busy, raised
 from migrate.connectors.mysql.read import MysqlSnapshot, Readers, account
 from migrate.connectors.mysql.session import WRITING, Session, literal, quote, translated
 from migrate.connectors.mysql.transaction import FENCE, MysqlTransaction
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 KEYS = f"{META_PREFIX}keys"
 _LARGEST = 2**63 - 1
+_SETTING_SECONDS = 2
 _NO_RIGHT = (1142, 1143)
 
 
@@ -266,9 +267,18 @@ class MysqlTarget:
         return upto
 
     def _push(self, table: Table, column: str, upto: int) -> None:
-        """The row is refused or rolled back; either way it is not there. Where a trigger or a check refuses it before
-        InnoDB sees it, AUTO_INCREMENT stays: a clash with a row that somebody inserts meanwhile is then a reject."""
+        """The row is refused or rolled back; either way it is not there. Where a trigger or a check (MySQL has no way
+        around those) refuses it before InnoDB sees it, AUTO_INCREMENT is set as a part of the table, if there is a
+        right to do so, and nobody works with it just now; else it stays, and a clash with a row that somebody inserts
+        meanwhile is a reject."""
+        if self._pushed_by_row(table, column, upto):
+            return
         with Session(self._url) as session, suppress(SqlError):
+            session.execute(f"SET SESSION lock_wait_timeout = {_SETTING_SECONDS}")
+            session.execute(f"ALTER TABLE {quote(table.name)} AUTO_INCREMENT = {upto + 1}")
+
+    def _pushed_by_row(self, table: Table, column: str, upto: int) -> bool:
+        with Session(self._url) as session:
             session.execute(
                 "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'"
             )  # columns without a default get one
@@ -277,8 +287,14 @@ class MysqlTarget:
             session.execute("START TRANSACTION")
             # the rows that it refers to are of no account, for it never stays
             session.execute("SET SESSION foreign_key_checks = 0")
-            session.execute(f"INSERT INTO {quote(table.name)} ({quote(column)}) VALUES ({upto})")
+            try:
+                session.execute(f"INSERT INTO {quote(table.name)} ({quote(column)}) VALUES ({upto})")
+            except SqlError as error:
+                if error.lost:
+                    raise raised(error, "reserving keys", where=table.name) from None
+                return False
             session.execute("ROLLBACK")
+            return True
 
     # -- undo -------------------------------------------------------------------------------------
 
