@@ -80,7 +80,8 @@ class SqliteEngine:
         return registry.open_target(self.url, base=self._folder, work=self._folder / "work")
 
     def holds(self, row: Mapping[str, object]) -> bool:
-        return True
+        """No -0.0: whole numbers are kept as integers there, which have one zero."""
+        return str(row.get("ratio")) != "-0.0"
 
     def execute(self, *statements: str) -> None:
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
