@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from migrate import failpoints
+from migrate.connectors.ahead import rows_of
 from migrate.connectors.protocol import Database, Divided, Snapshot
 from migrate.durable import make_private_folder, write_bytes
 from migrate.errors import Corrupt, GateClosed, UsageError
@@ -180,16 +181,17 @@ def _table(
         )
     else:
         shutil.rmtree(folder / name, ignore_errors=True)
-        written = write_parts(
-            snapshot.read(table.name),
-            table=table.name,
-            columns=table.columns,
-            folder=folder / name,
-            key=table.primary_key,
-            snapshot=snapshot.id,
-            point=point,
-            on_part=lambda ref: advance(ref.rows),
-        )
+        with rows_of(snapshot, table.name) as batches:
+            written = write_parts(
+                batches,
+                table=table.name,
+                columns=table.columns,
+                folder=folder / name,
+                key=table.primary_key,
+                snapshot=snapshot.id,
+                point=point,
+                on_part=lambda ref: advance(ref.rows),
+            )
     _refuse_other_count(table.name, written.rows, snapshot.count(table.name))
     return PartsWritten(tuple(replace(p, path=f"{name}/{p.path}") for p in written.parts), written.digest)
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from migrate import canon, durable, failpoints
 from migrate.compare import compare_digests, compare_schemas
+from migrate.connectors.ahead import rows_of
 from migrate.connectors.protocol import Scratch, Snapshot
 from migrate.errors import Corrupt, GateClosed, Unfit
 from migrate.model import Schema, Table, Verdict
@@ -223,8 +224,8 @@ def _values(backup: Backup, scratch: Scratch, snapshot: Snapshot, table: Table) 
     wanted = {c.name: c.type for c in table.columns}
     same = all(stored.column(n).type == t for n, t in wanted.items() if n in stored.column_names)
 
-    def batches() -> Iterator[pa.RecordBatch]:
-        for batch in snapshot.read(table.name, table.column_names):
+    def as_stated(read: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in read:
             if same:
                 yield batch
             else:
@@ -232,7 +233,8 @@ def _values(backup: Backup, scratch: Scratch, snapshot: Snapshot, table: Table) 
                 yield from scratch.as_declared(rows, stored, table).to_batches()
 
     try:
-        found = canon.digest(batches(), table.types, table.primary_key)
+        with rows_of(snapshot, table.name, table.column_names) as read:
+            found = canon.digest(as_stated(read), table.types, table.primary_key)
     except (GateClosed, Corrupt, KeyError) as error:
         return _failed("L5 values", f"{table.name} could not be read back as it was: {error}")
     return compare_digests("L5 values", _expected(backup, table), found, table=table.name)

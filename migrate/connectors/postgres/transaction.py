@@ -300,9 +300,8 @@ class PostgresTransaction:
         )
         if rows.num_rows:
             try:
-                self._session.ingest(
-                    None, name, pa.table([a for _, _, a in sent], names=[n for n, _, _ in sent])
-                )
+                to_send = pa.table([a for _, _, a in sent], names=[n for n, _, _ in sent])
+                self._session.ingest(None, name, in_pieces(to_send))
             except SqlError as error:
                 raise self._raised(error, table, "TEMPORARY") from None
         failpoints.hit("postgres.stage.filled")

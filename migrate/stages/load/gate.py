@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from migrate import canon, failpoints
+from migrate.connectors.ahead import rows_of
 from migrate.context import Context
 from migrate.errors import Corrupt, Drift, GateClosed
 from migrate.model import Schema, Verdict
@@ -82,7 +83,8 @@ def check_target(ctx: Context, backup: Backup) -> Verdict:
             table = snapshot.schema.table(name)
             columns = [c for c in before.column_names if c in table.column_names]
             types = {c: table.column(c).type for c in columns}
-            found = canon.digest(snapshot.read(name, columns), types)
+            with rows_of(snapshot, name, columns) as batches:
+                found = canon.digest(batches, types)
             expected = canon.Digest.parse(backup.manifest.digests[name])
             if found != expected:
                 changed.append(name)

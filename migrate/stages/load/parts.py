@@ -169,6 +169,7 @@ def _update(
     rejects += rejects_of(lane, rows.filter(pc.invert(same)), "target_changed")
     rows = rows.filter(same)
     before = found.take(place.filter(same))
+    del found, hashes, now  # a part's rows are in memory often enough
     names = [c for c in lane.table.column_names if c in rows.column_names and c not in lane.key]
     names = written_to_existing(lane.entity, names)
     if names and rows.num_rows:

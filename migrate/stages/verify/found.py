@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from migrate import canon, failpoints
+from migrate.connectors.ahead import rows_of
 from migrate.connectors.protocol import Target
 from migrate.context import Context
 from migrate.model import Schema, Table
@@ -39,8 +40,9 @@ def read_now(ctx: Context, target: Target, declared: Schema) -> None:
         for name, entity in ctx.entities.items():
             table = declared.table(entity.into)
             stored = snapshot.schema.table(table.name)
-            batches = (pa.Table.from_batches([b]) for b in snapshot.read(table.name))
-            _write(ctx, name, table, (target.as_declared(b, stored, table) for b in batches))
+            with rows_of(snapshot, table.name) as read:
+                batches = (target.as_declared(pa.Table.from_batches([b]), stored, table) for b in read)
+                _write(ctx, name, table, batches)
             failpoints.hit("verify.entity_read")
 
 
