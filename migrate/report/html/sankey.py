@@ -74,7 +74,7 @@ def _words(
         for name, rows in sources.items()
     )
     said = f"{whole} By entity: {by_entity}."
-    return said if len(said) <= _LISTENED_TO else f"{whole} The list that follows tells it by entity."
+    return said if len(said) <= _LISTENED_TO else f"{whole} “Entity by entity”, after it, tells the rest."
 
 
 def _fewer(
