@@ -101,6 +101,23 @@ def drill() -> dict[str, Any]:
     return build_drill_report(told, DRILLS, {"code": "0.1.0", "audit": {"head": "78" * 32}})
 
 
+def rebuilt() -> dict[str, Any]:
+    """Of a run whose ledger is lost."""
+    one = facts()
+    told = {
+        "parts": 3,
+        "rows": 374,
+        "refused": 2,
+        "first": "2026-11-22T10:15:03.123+00:00",
+        "last": "2026-11-22T10:15:04.123+00:00",
+    }
+    return build_report({
+        "run": one["run"], "mapping": "demo", "state": "rebuilt", "started": one["started"], "incomplete": "backup b3: damaged", "backups": one["backups"],
+        "rebuilt": {"target": "sqlite:///crm.db", "receipts": {"accounts": told, "contacts": told}, "crosswalk": {"accounts": {"insert": 370, "update": 4}},
+                    "merged": {"accounts": 2}, "refused": {"db_unique": 4}, "gone": 5, "journal": 4, "rolled_back": False, "unknown": ["whether it was verified"]},
+    })  # fmt: skip
+
+
 def spoiled(document: Any, harm: Callable[[], str]) -> Any:
     """The same document with every text in it, keys too where they are names from outside, followed by harm."""
     if isinstance(document, dict):

@@ -50,6 +50,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {
         "full": documents.full(),
         "drill": documents.drill(),
+        "rebuilt": documents.rebuilt(),
         "hostile": documents.spoiled(documents.full(), lambda: next(harm)),
         "large": documents.large(),
     }
@@ -83,7 +84,7 @@ class Opened:
         self.page.close()
 
 
-@pytest.mark.parametrize("name", ["full", "drill", "hostile", "large"])
+@pytest.mark.parametrize("name", ["full", "drill", "rebuilt", "hostile", "large"])
 def test_it_opens_on_a_phone_without_a_word_a_fetch_or_a_sideways_scroll(
     browser: Browser, pages: dict[str, Path], name: str
 ) -> None:
@@ -135,7 +136,14 @@ def _brightness(colour: str) -> float:
 
 @pytest.mark.parametrize(
     ("name", "scheme"),
-    [("full", "light"), ("full", "dark"), ("drill", "light"), ("hostile", "light"), ("large", "dark")],
+    [
+        ("full", "light"),
+        ("full", "dark"),
+        ("drill", "light"),
+        ("rebuilt", "dark"),
+        ("hostile", "light"),
+        ("large", "dark"),
+    ],
 )
 def test_axe_finds_no_serious_fault(browser: Browser, pages: dict[str, Path], name: str, scheme: str) -> None:
     # Contrast and sizes of thousands of texts take minutes; both are those of the other pages, the structure is not.

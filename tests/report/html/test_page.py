@@ -243,6 +243,23 @@ def test_a_run_of_a_hundred_entities_fits_into_a_mail() -> None:
     assert "more kinds, in report.json" in text
 
 
+def test_a_rebuilt_report_shows_what_is_on_record_and_what_is_not() -> None:
+    document = documents.rebuilt()
+    tree = read(document)
+    told = document["rebuilt"]["receipts"]["accounts"]
+    assert rows(tree, "Receipts by entity")[0][:4] == [
+        "accounts",
+        *(str(told[k]) for k in ("parts", "rows", "refused")),
+    ]
+    text = " ".join(tree.body.text().split()) if tree.body else ""
+    for said in ("748 rows of 2 entities", "370 inserted, 4 updated, and 2 source rows merged", "4 rows were refused: db_unique", "5 rows were flagged or deleted",
+                 "whether it was verified", "Not all of the vault could be read: backup b3: damaged", "with 4 rows as they were"):  # fmt: skip
+        assert said in text
+    assert not tree.css("svg.sankey")
+    harm = itertools.cycle(documents.HARM)
+    assert _shape(page(documents.spoiled(document, lambda: next(harm)))) == _shape(page(document))
+
+
 def test_a_huge_cell_is_cut() -> None:
     document = documents.facts() | {"glossary": {"lead": "x" * 10_000}}
     assert "x" * 1_000 not in page(build_report(document))
