@@ -16,6 +16,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,3 +76,7 @@ def use_frugal_memory() -> None:
 def give_back_memory() -> None:
     """What a stage used and no longer needs goes back to the system before the next one begins."""
     pa.default_memory_pool().release_unused()
+    if sys.platform == "linux":  # drivers and DuckDB use the C library's memory; not every one has this
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
