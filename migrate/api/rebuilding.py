@@ -20,6 +20,7 @@ from migrate.connectors.registry import open_target
 from migrate.durable import make_private_folder
 from migrate.errors import Corrupt, MigrateError, UsageError
 from migrate.ledger.ledger import Ledger
+from migrate.ledger.receipts import LAYOUT
 from migrate.mapping.load import load_mapping
 from migrate.opening import home_of, vault_of
 from migrate.report.document import build_report, write_report
@@ -47,6 +48,7 @@ def rebuild(
     which names the vault too. Raises UsageError where the ledger is there and knows the run, or where neither target nor
     vault do; Unreachable where the target is. A vault that cannot be read is told in the report (`incomplete`)."""
     with _places(target, store, home, keys) as (database, vault, place):
+        _refuse_newer(database)
         known = [row for rows in meta_rows(database, "run") for row in rows.to_pylist()]
         backups, problem = _backups(vault)
         began: dict[str, str] = {}
@@ -107,6 +109,16 @@ def _named(given: str, began: dict[str, str], url: str) -> str:
         if whole
         else "Is this the target, and --store the vault?",
     )
+
+
+def _refuse_newer(database: Target) -> None:
+    versions = [v for rows in meta_rows(database, "layout") for v in rows["version"].to_pylist()]
+    if any(v is not None and v > LAYOUT for v in versions):
+        raise UsageError(
+            f"our tables in the target are of a newer version of this program (layout {max(versions)}, this one knows {LAYOUT})",
+            where=database.url,
+            hint="Use the version that wrote them, or a newer one.",
+        )
 
 
 def _refuse_known(place: Path, run: str) -> None:

@@ -49,7 +49,8 @@ def sentence_of(rebuilt: Mapping[str, Any]) -> str:
     if not entities:
         return "Rebuilt without the ledger: no row of this run is on record in the target."
     rows = sum(int(e["rows"]) for e in entities.values())
+    what = f"{rows:,} {'row' if rows == 1 else 'rows'} of {len(entities)} {'entity' if len(entities) == 1 else 'entities'}"
     return (
-        f"Rebuilt without the ledger: {rows:,} rows of {len(entities)} {'entity is' if len(entities) == 1 else 'entities are'} "
-        "on record in the target as written by this run. Whether they were verified is not on record."
+        f"Rebuilt without the ledger: {what} {'is' if rows == 1 else 'are'} on record in the target as written by this run. "
+        "Whether they were verified is not on record."
     )

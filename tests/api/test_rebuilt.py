@@ -113,6 +113,10 @@ def test_it_is_refused_where_there_is_nothing_to_rebuild_from_or_no_need_to(tmp_
     nowhere = world.command("report", "latest", "--rebuild", f"sqlite:///{tmp_path}/nowhere.db")
     assert nowhere.code in (2, 5)
     assert not (tmp_path / "nowhere.db").exists()
+    world.target.run("UPDATE _migrate_layout SET version = 99")
+    newer = world.command("report", "latest", "--rebuild", str(world.mapping))
+    assert newer.code == 2
+    is_one_clear_paragraph(newer.err, "newer version", "layout 99")
     for option in (["--with-samples"], ["--pdf", "x.pdf"], ["--bundle", "x.zip"]):
         assert world.command("report", "latest", "--rebuild", str(world.mapping), *option).code == 2
     assert world.command("report", "latest", "--store", "x").code == 2
