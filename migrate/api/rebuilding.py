@@ -112,8 +112,8 @@ def _named(given: str, began: dict[str, str], url: str) -> str:
 
 
 def _refuse_newer(database: Target) -> None:
-    versions = [v for rows in meta_rows(database, "layout") for v in rows["version"].to_pylist()]
-    if any(v is not None and v > LAYOUT for v in versions):
+    versions = [int(v or 0) for rows in meta_rows(database, "layout") for v in rows["version"].to_pylist()]
+    if any(v > LAYOUT for v in versions):
         raise UsageError(
             f"our tables in the target are of a newer version of this program (layout {max(versions)}, this one knows {LAYOUT})",
             where=database.url,
