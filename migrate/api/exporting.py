@@ -91,7 +91,7 @@ def _refuse_others(ledger: Ledger, folder: Path) -> list[Path]:
     ours = [path for path in kept if is_export(path)]
     if ours:
         raise _in_the_way(
-            "rows in an earlier export were changed and not replayed yet",
+            "files of an earlier export are not as they were written, and not replayed yet",
             ours,
             "Replay them first (migrate quarantine replay RUN --from FILE), move them away, or export into an empty folder.",
         )

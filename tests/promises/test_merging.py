@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from migrate import api
 
 from tests.runs import ENGINES, World, balance, bare
 
@@ -275,6 +277,24 @@ def test_a_killed_run_merges_the_same(tmp_path: Path, monkeypatch: pytest.Monkey
     document = small.run()
     assert balance(document, "accounts")["merged"] == 2
     assert small.target.one("SELECT count(*) FROM accounts") == 3
+
+
+@pytest.mark.promise(26)
+def test_a_value_that_thousands_share_is_named_as_a_placeholder_and_merges_nobody(tmp_path: Path) -> None:
+    """A word for nothing, and a real number that everybody has: nobody is taken for somebody else."""
+    small = world(tmp_path, MAPPED.replace("[[phone], [name, city]]", "[[phone]]"))
+    small.source.fill(
+        "companies",
+        [(f"m{n}", f"Firm {n}", None, ("0000000", "0113 4960000")[n % 2], None, None) for n in range(2000)],
+    )
+    document = small.run()
+    assert balance(document, "accounts")["merged"] == 1  # 1 and 2, as without them
+    told = api.report("latest", home=small.home)["duplicates"]["accounts"]
+    assert (told["placeholders"], told["largest"]) == (2, 2)
+    named = json.loads(
+        (small.run_folder(document["run"]) / "transform" / "accounts" / "placeholders.json").read_text()
+    )
+    assert {(p["values"][0], p["rows"]) for p in named} == {("0000000", 1000), ("0113 4960000", 1000)}
 
 
 @ENGINES
