@@ -71,6 +71,11 @@ class Db:
     def is_mysql(self) -> bool:
         return self.url.startswith("mysql:")
 
+    @property
+    def engine(self) -> str:
+        """sqlite, postgresql or mysql"""
+        return self.url.partition(":")[0]
+
     def run(self, *statements: str) -> None:
         """All statements, committed together."""
         if self.is_sqlite:
@@ -265,10 +270,15 @@ def small(folder: Path, target_url: str = "", source_url: str = "") -> World:
     return world
 
 
+def keyed(database: Db, statement: str) -> str:
+    """MariaDB has no keys over TEXT."""
+    return statement.replace(" TEXT", " VARCHAR(200)") if database.is_mysql else statement
+
+
 def empty(folder: Path, source: Db, target: Db) -> World:
     """The same tables without a row."""
-    source.run(COMPANIES, PEOPLE)
-    target.run(ACCOUNTS, CONTACTS)
+    source.run(*(keyed(source, s) for s in (COMPANIES, PEOPLE)))
+    target.run(*(keyed(target, s) for s in (ACCOUNTS, CONTACTS)))
     return World(folder, source, target)
 
 
@@ -282,8 +292,7 @@ def bare(folder: Path, source: Sequence[str], target: Sequence[str], entities: s
         **more,
     )
     world.source.run(*source)
-    # MariaDB has no keys over TEXT
-    world.target.run(*(s.replace(" TEXT", " VARCHAR(200)") if world.target.is_mysql else s for s in target))
+    world.target.run(*(keyed(world.target, s) for s in target))
     return world
 
 

@@ -51,6 +51,37 @@ def test_every_built_sentence_of_the_fine_print_has_a_test(number: int) -> None:
     assert marked("fineprint").get(number)
 
 
+# Sentences about what a database does. 4 is of PostgreSQL's driver, 22 of SQLite; 16 and 18 are of what is decided on
+# backups, where no engine takes part.
+OF_DATABASES = {"mysql": {*range(1, 4), *range(5, 16), 17, 19, 20, 21, 23, 25, 26, 27}}
+WORDS = {"mysql": ("mysql", "mariadb", "my_database")}
+
+
+def tried_on(engine: str) -> set[int]:
+    """Numbers of the fine print with a test whose file, parameters or fixtures name the engine, or that is of all."""
+    found: set[int] = set()
+    for path in sorted(TESTS.rglob("test_*.py")):
+        text = path.read_text(encoding="utf-8")
+        # a module's own list of engines, or the one that it imports, which has all of them
+        own = next((line for line in text.splitlines() if line.startswith("ENGINES =")), "mysql")
+        everywhere = path.parent.name == "contracts" or any(word in path.name for word in WORDS[engine])
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and (
+                numbers := set(_numbers(node.decorator_list, "fineprint"))
+            ):
+                said = " ".join(ast.unparse(part) for part in (*node.decorator_list, node.args))
+                said = said.replace("ENGINES", own)
+                fixed = "fixture(params=ENGINES)" in text and "world" in ast.unparse(node.args)
+                if everywhere or fixed or any(word in said for word in WORDS[engine]):
+                    found |= numbers
+    return found
+
+
+@pytest.mark.parametrize("engine", sorted(OF_DATABASES))
+def test_what_is_said_of_databases_is_tried_on_each(engine: str) -> None:
+    assert OF_DATABASES[engine] - tried_on(engine) == set()
+
+
 def test_what_is_called_not_built_has_no_test_that_says_otherwise() -> None:
     """When one of these is built, its test takes it off the list."""
     assert set(NOT_BUILT) <= FINE_PRINT

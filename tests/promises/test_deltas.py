@@ -572,6 +572,7 @@ CITIES = "SELECT city FROM accounts ORDER BY legacy_id"
         ("sqlite", "keep", "by hand", {"loaded": 1, "unchanged": 1, "quarantined": 0}),
         ("sqlite", "overwrite", "York", {"loaded": 2, "unchanged": 0, "quarantined": 0}),
         ("postgresql", "overwrite", "York", {"loaded": 2, "unchanged": 0, "quarantined": 0}),
+        ("mariadb", "overwrite", "York", {"loaded": 2, "unchanged": 0, "quarantined": 0}),
     ],
 )
 def test_f9_rows_changed_on_both_sides_obey_on_conflict(

@@ -54,14 +54,14 @@ def restored_rows(document: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.fineprint(17)
-@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql", "mariadb"])
 def test_f17_a_second_run_with_nothing_changed_restores_nothing(
     tmp_path: Path, engine: str, request: pytest.FixtureRequest
 ) -> None:
     """The source's proof stands, the target's is not needed; that every byte is there is looked at again."""
     urls = []
-    if engine == "postgresql":
-        make = request.getfixturevalue("make_pg_database")
+    if engine != "sqlite":
+        make = request.getfixturevalue(f"make_{'pg' if engine == 'postgresql' else 'my'}_database")
         urls = [make(), make()]
     world = matched(tmp_path, *urls)
     objects = set(world.objects())

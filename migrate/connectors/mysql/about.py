@@ -13,7 +13,7 @@ ABOUT = About(
     moment="transactions that begin together under `FLUSH TABLES WITH READ LOCK`, which is waited for at most two seconds; without it, one connection",
     restored_in="a database that is made and dropped on the target's server, or where `scratch` says",
     traps=(
-        Trap("MySQL's catalogue differs from MariaDB's (defaults, checks, functional indexes)", "every expression is read as the server's own SQL has it; the connector's tests, not those of whole migrations, have also been run against MySQL 9.7 by hand, and not against 8.0 or 8.4: try it first"),
+        Trap("MySQL's catalogue differs from MariaDB's (defaults, checks, functional indexes)", "every expression is read as the server's own SQL has it; the connector's tests, a few whole runs among them, have also been run against MySQL 9.7 by hand, and not against 8.0 or 8.4: try it first"),
         Trap("a statement that fails does not end the transaction, and DDL commits it", "every error rolls the whole part back, and COMMIT is sent only where the transaction is the one that began"),
         Trap("without strict mode values are cut or become zero", "strict mode is set, and what it lets pass (other spellings of enum labels, blanks beyond a length, two-digit years) is refused before it is sent"),
         Trap("zero dates, February 30, times below zero", "they travel as text: backups hold them exactly, `nulls` or a function of the mapping says what becomes of them"),
