@@ -6,9 +6,13 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from functools import cache
+from typing import TYPE_CHECKING, NoReturn
 
 from migrate.cli.seam import Api
+
+if TYPE_CHECKING:
+    from typer.core import TyperGroup
 
 
 def entry() -> NoReturn:
@@ -44,19 +48,27 @@ def main(arguments: Sequence[str] | None = None, *, api: Api | None = None) -> i
 
 def _carry_out(given: list[str], api: Api | None) -> int:
     import typer
-    from typer.main import get_command
 
-    from migrate.cli.app import app
     from migrate.cli.session import Session
 
     session = Session() if api is None else Session(load=lambda: api)
-    program = get_command(app)
+    program = _program()
     try:
         with program.make_context("migrate", given or ["--help"], obj=session) as context:
             program.invoke(context)
     except typer.Exit as end:
         return end.exit_code
     return 0
+
+
+@cache
+def _program() -> TyperGroup:
+    """All commands with their options: made of the functions' signatures once per process."""
+    from typer.main import get_group
+
+    from migrate.cli.app import app
+
+    return get_group(app)
 
 
 def _fail(error: BaseException, given: list[str]) -> int:
