@@ -20,7 +20,7 @@ from migrate.durable import make_private_folder, write_bytes
 from migrate.errors import UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.replaying import FILES
-from migrate.state.replays import replay_of
+from migrate.state.replays import ENDED, replay_of
 
 _EXPORTED = "exported.json"  # in the run's folder: the digests of all files that were written of it
 _NAMED = 5  # files named in one message
@@ -119,7 +119,8 @@ def _known(ledger: Ledger) -> set[str]:
     for info in ledger.runs():
         path = ledger.root / info.run / _EXPORTED
         found |= set(json.loads(path.read_text())) if path.exists() else set()
-        replayed: Any = ledger.run_facts(info.run).get(FILES) or []
+        # What a replay that has not ended was given is nowhere else yet: it is a person's work, and stays.
+        replayed: Any = (ledger.run_facts(info.run).get(FILES) or []) if info.state in ENDED else []
         found |= set(replayed)
     return found
 

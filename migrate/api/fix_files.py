@@ -169,6 +169,7 @@ def _csv(path: Path) -> tuple[list[str], list[list[str | None]], list[int]]:
     head = text.partition("\n")[0]
     delimiter = next((d for d in ",;\t" if ROW in _split(head, d)), ",")
     before = csv.field_size_limit(_CELL)
+    start = 1
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         names = [_unsafe(c) for c in next(reader, [])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -39,6 +40,9 @@ REBUILT = (
 )
 
 
+_A_RUN = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}(-r[0-9]+)?")
+
+
 def rebuild(
     run: str, target: str, *, store: str | None = None, home: Path | None = None, keys: Keys | None = None
 ) -> dict[str, Any]:
@@ -53,7 +57,10 @@ def rebuild(
         backups, problem = _backups(vault)
         began: dict[str, str] = {}
         for name, at in [*((b["run"], b["created_at"]) for b in backups), *((r["run"], r["started"]) for r in known)]:  # fmt: skip
-            began[name] = max(str(at), began.get(name, ""))
+            if _A_RUN.fullmatch(
+                name
+            ):  # a backup of no run; or what somebody wrote there, and would be a path here
+                began[name] = max(str(at), began.get(name, ""))
         name = _named(run, began, database.url)
         _refuse_known(place, name)
         mine = next((row for row in known if row["run"] == name), None)

@@ -62,9 +62,11 @@ def known(schedule: Schedule, newest: Sequence[JobRow], record: Record, now: dat
             record(_row(schedule, job, now, "known"))
             done[name] = now
             continue
-        if row.state == "running":
+        if last.state == "running":
             record(
-                replace(row, state="interrupted", exit_code=Interrupted.exit_code, reason="the process ended")
+                replace(
+                    last, state="interrupted", exit_code=Interrupted.exit_code, reason="the process ended"
+                )
             )
         done[name] = datetime.fromisoformat(last.due)
     return done

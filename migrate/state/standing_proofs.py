@@ -47,9 +47,11 @@ def standing(ctx: Context, part: str, backup: Backup, violations: object) -> Sta
     days = ctx.mapping.policy.proof_days
     if not days or violations:
         return Standing({}, scratch)
-    oldest = datetime.now(UTC) - timedelta(days=days)
+    now = datetime.now(UTC)
+    oldest = now - timedelta(days=days)
     for other, proven in _earlier(ctx, backup, scratch):
-        recent = {t: at for t, at in proven.items() if datetime.fromisoformat(at) >= oldest}
+        # One of a clock that was ahead would stand for longer than it may.
+        recent = {t: at for t, at in proven.items() if oldest <= datetime.fromisoformat(at) <= now}
         kept = _same(backup, other, recent)
         if kept:
             return Standing(kept, scratch)

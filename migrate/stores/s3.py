@@ -120,7 +120,7 @@ class S3Store:
                 )
             except ClientError as error:
                 if refused(error, 412):
-                    return False
+                    return _sent_again(error) and self._holds(name, data)
                 if refused(error, 409):  # somebody else is at it in this moment: whoever is first wins
                     continue
                 with speaking(self._where(name), "s3:PutObject"):
@@ -133,6 +133,13 @@ class S3Store:
             where=self._where(name),
             hint="Run the same command again.",
         )
+
+    def _holds(self, name: str, data: bytes) -> bool:
+        """Whether what is there is what was sent: an answer was lost, and the request that did it was sent again."""
+        try:
+            return self.read_bytes(name, limit=len(data)) == data
+        except Corrupt:  # longer, or not there any more: somebody else's
+            return False
 
     def _demand_conditions(self) -> None:
         """Raises UsageError unless the server refuses to write over what is there when it is asked to; asked once."""
@@ -364,3 +371,9 @@ def _clock(answer: Mapping[str, Any]) -> datetime | None:
     """The store's own time, as it said it with an answer."""
     date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
     return parsedate_to_datetime(date) if date else None
+
+
+def _sent_again(error: Any) -> bool:
+    """Whether boto3 tried more than once, as it does after a lost answer."""
+    metadata = error.response.get("ResponseMetadata") or {}
+    return int(metadata.get("RetryAttempts") or 0) > 0

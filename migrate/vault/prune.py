@@ -305,7 +305,8 @@ def _tidy(store: Store, stones: Sequence[_Tombstone], grace: float) -> None:
         if stone.name and not stone.objects & there:
             store.delete(stone.name)
     lease.forget_those_that_ran_out(store)
-    store.tidy(older_than=grace)
+    if not _held_up(store):  # an upload that is still sending may have begun long ago
+        store.tidy(older_than=grace)
 
 
 def _age(store: Store, name: str) -> float | None:

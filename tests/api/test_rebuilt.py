@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,23 @@ def test_what_is_broken_in_the_vault_is_said_and_proves_nothing(tmp_path: Path) 
     assert found["gates"]["restore test"] is None  # one of two is proven
     assert target.name in found["incomplete"]
     assert "Not all of the vault could be read" in Path(found["page"]).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["zz/../../../evil", "../evil", ""])
+def test_a_name_that_is_no_runs_is_passed_over(name: str, tmp_path: Path) -> None:
+    """Whoever can write into the target must not choose where this machine writes; a backup of no run has no name."""
+    world = small(tmp_path)
+    ran = world.run()
+    (world.home / "ledger.db").unlink()
+    target = sqlite3.connect(world.target.path)
+    with closing(target), target:
+        columns = [row[1] for row in target.execute("PRAGMA table_info(_migrate_run)")]
+        wanted = ", ".join({"run": "?", "started": "'2999-01-01T00:00:00+00:00'"}.get(c, c) for c in columns)
+        target.execute(f"INSERT INTO _migrate_run SELECT {wanted} FROM _migrate_run LIMIT 1", [name])
+    done = world.command("report", "latest", "--rebuild", str(world.mapping), "--json")
+    assert done.code == 0, done.err
+    assert done.document["run"] == ran["run"]
+    assert not list(tmp_path.rglob("evil*"))
 
 
 def test_it_is_refused_where_there_is_nothing_to_rebuild_from_or_no_need_to(tmp_path: Path) -> None:

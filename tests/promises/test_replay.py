@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from migrate import failpoints
 
 from tests.runs import ENGINES, Done, World, balance, bare, is_one_clear_paragraph
 
@@ -231,6 +232,8 @@ def test_f14_what_does_not_fit_is_refused_before_anything_is_written(fixing: Fix
         path.write_text(exported.decode().replace(old, new), encoding="utf-8")
 
     refused("no value was changed")
+    path.write_text('"_run"x,_row\n', encoding="utf-8")
+    refused("the file is no CSV", "line 1")
     fixing.edit("contacts", lambda row: row.update(_run="20200101-000000-abcd"))
     refused("run 20200101-000000-abcd", "line 2")
     fixing.edit("contacts", lambda row: row.update(_row=""))
@@ -260,6 +263,21 @@ def test_f14_what_does_not_fit_is_refused_before_anything_is_written(fixing: Fix
     is_one_clear_paragraph(fixing.replay(files="nobody.csv").err, "nobody.csv", "cannot be read")
     assert world.target.one("SELECT count(*) FROM contacts") == 1
     assert len(world.command("runs", "--json").document) == 1
+
+
+@pytest.mark.fineprint(14)
+def test_f14_what_an_unfinished_replay_was_given_is_not_exported_over(fixing: Fixing) -> None:
+    """The corrections are a person's work: until the replay has ended they lie nowhere else."""
+    fixing.set("contacts", 5, mail="eve@acme.io")
+    path = fixing.folder / "contacts.csv"
+    edited = path.read_bytes()
+    failpoints.arm("replay.begun:1:raise")
+    assert fixing.replay().code == 1
+    failpoints.arm()
+    again = fixing.world.command("quarantine", "export", fixing.run, str(fixing.folder))
+    assert again.code == 2, again.out
+    assert path.read_bytes() == edited
+    assert fixing.replayed()["state"] in ("verified", "partial")
 
 
 @pytest.mark.fineprint(14)

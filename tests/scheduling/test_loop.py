@@ -160,6 +160,17 @@ def test_one_that_a_kill_broke_off_is_said_to_be() -> None:
     assert (day.rows[-1].state, day.rows[-1].exit_code) == ("interrupted", 9)
 
 
+def test_of_several_jobs_the_one_that_a_kill_broke_off_is_said_to_be() -> None:
+    day = Day({"a": "0 2 * * *", "b": "0 3 * * *", "c": "0 4 * * *"})
+    day.run(1)
+    first = next(row for row in day.rows if row.job == "a")
+    day.record(replace(first, seq=0, state="running", due=(START + timedelta(hours=2)).isoformat()))
+    day.now = START + timedelta(hours=2, minutes=30)
+    assert day.run(2.75) == []
+    known = [("a", "known"), ("b", "known"), ("c", "known")]
+    assert [(row.job, row.state) for row in day.rows] == [*known, ("a", "interrupted")]
+
+
 def test_interrupted_at_work_it_is_on_record() -> None:
     day = Day({"nightly": "0 2 * * *"}, fails={"nightly": lambda: (_ for _ in ()).throw(KeyboardInterrupt)})
     with pytest.raises(KeyboardInterrupt):

@@ -193,6 +193,32 @@ def test_a_store_that_ignores_conditions_is_refused_and_left_clean() -> None:
     assert store.list() == []
 
 
+@pytest.mark.parametrize(
+    ("stands", "expected"), [(b"mine", True), (b"mine, and more", False), (b"othr", False)]
+)
+def test_a_request_that_was_sent_again_after_a_lost_answer_is_told_from_somebody_elses(
+    stands: bytes, expected: bool
+) -> None:
+    """The server has it from the first try, and refuses the second: boto3 sees only the refusal."""
+    from botocore.exceptions import ClientError
+
+    def lost(real: Callable[..., Any], **given: Any) -> Any:
+        if not given["Key"].endswith("manifest.json"):
+            return real(**given)
+        real(**{n: v for n, v in given.items() if not n.startswith("Checksum")} | {"Body": stands})
+        told = {"HTTPStatusCode": 412, "RetryAttempts": 1}
+        raise ClientError({"Error": {"Code": "PreconditionFailed"}, "ResponseMetadata": told}, "PutObject")  # type: ignore[typeddict-item]
+
+    store = around(put_object=lost)
+    assert store.put_if_absent("a/manifest.json", b"mine") is expected
+
+
+def test_what_is_there_with_the_same_bytes_is_not_ours() -> None:
+    store = S3Store(s3_location())
+    assert store.put_if_absent("a", b"1")
+    assert not store.put_if_absent("a", b"1")
+
+
 def test_a_server_that_ignores_conditions_is_refused_and_left_clean() -> None:
     store = S3Store(rclone_location())
     with pytest.raises(UsageError, match="If-None-Match"):

@@ -208,6 +208,20 @@ def test_f30_no_object_goes_while_somebody_works_with_the_vault(clocked: Clocked
 
 
 @pytest.mark.fineprint(30)
+def test_f30_what_a_backup_is_still_sending_is_not_tidied_away(
+    clocked: Clocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On S3 an upload counts from its beginning, and a large one takes longer than the grace."""
+    tidied: list[float] = []
+    monkeypatch.setattr(Clocked, "tidy", lambda self, *, older_than: tidied.append(older_than))
+    with lease.shared(clocked, lease.BACKUP, "e", required=True):
+        really(clocked)
+    assert tidied == []
+    really(clocked)
+    assert tidied == [GRACE_SECONDS]
+
+
+@pytest.mark.fineprint(30)
 def test_f30_the_lease_of_a_killed_backup_runs_out(clocked: Clocked) -> None:
     really(clocked)
     clocked.now = 2 * GRACE_SECONDS
