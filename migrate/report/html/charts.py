@@ -34,7 +34,7 @@ def columns(said: str, labels: Sequence[str], series: Series, *, unit: str = "")
     import pygal
 
     chart = pygal.Bar(**_config(series, unit), height=220, range=_range(series, None), show_minor_x_labels=False,
-                      x_labels_major_count=min(8, len(labels)))  # fmt: skip
+                      x_labels_major_count=min(12, len(labels)))  # fmt: skip
     return _drawn(chart, said, labels, series)
 
 
