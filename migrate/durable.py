@@ -8,10 +8,12 @@ and would report success the second time (https://wiki.postgresql.org/wiki/Fsync
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -200,3 +202,48 @@ def fsync_folder(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+WORK = ("create-", "replace-")  # what `work_folder` makes and sweeps
+
+
+@contextmanager
+def work_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """A private folder in `parent` that goes at the end. Those that a killed process left (rows on their way to a vault,
+    the password file of an engine's own program) go when the next one begins: a living process holds its own locked."""
+    assert prefix in WORK
+    with _locked(
+        make_private_folder(parent), wait=True
+    ):  # between making a folder and locking it nobody sweeps
+        for left in list(parent.iterdir()):
+            if left.name.startswith(WORK) and left.is_dir() and not left.is_symlink():
+                with (
+                    suppress(FileNotFoundError),
+                    _locked(left, wait=False) as free,
+                ):  # its owner ends just now
+                    if free:
+                        shutil.rmtree(left)
+        made = tempfile.TemporaryDirectory(prefix=prefix, dir=parent)
+        alive = os.open(made.name, os.O_RDONLY)
+        fcntl.flock(alive, fcntl.LOCK_EX)
+    try:
+        with made as name:
+            failpoints.hit("durable.work_folder")
+            yield Path(name)
+    finally:
+        os.close(alive)
+
+
+@contextmanager
+def _locked(folder: Path, *, wait: bool) -> Iterator[bool]:
+    """Is it ours until the end? False where another process holds it and we do not wait."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            free = True
+        except BlockingIOError:
+            free = False
+        yield free
+    finally:
+        os.close(handle)

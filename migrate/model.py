@@ -246,6 +246,8 @@ class Manifest:
     violations: tuple[str, ...] | None = None
     seal: Seal | None = None  # None: nothing is encrypted
     native: NativeText | None = None  # None: there is no such text of files, nor in older backups
+    # how many erasures by request the vault knew then, and the SHA-256 of the last: "17:9f86d0…"; "": none, or not on record
+    erasures: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -14,7 +13,7 @@ from migrate.api.places import home_to_be
 from migrate.api.proofs import named, on_record, place_of, prove
 from migrate.connectors.registry import SERVERS, engine_of, open_restore_place, open_target
 from migrate.context import Progress, Silent
-from migrate.durable import make_private_folder
+from migrate.durable import make_private_folder, work_folder
 from migrate.errors import GateClosed, UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.stores.protocol import Store
@@ -114,15 +113,15 @@ def _save(vault: Store, url: str, scratch: str | None, home: Path | None, tables
     """A backup of what is to be replaced, made and proven. Whether it is still what is there is asked when nobody can
     write there any more (`restore_into`)."""
     root = make_private_folder(home_to_be(home))
-    with tempfile.TemporaryDirectory(prefix="replace-", dir=make_private_folder(root / "work")) as folder:
-        database = open_target(url, base=Path.cwd(), work=Path(folder))
+    with work_folder(root / "work", "replace-") as folder:
+        database = open_target(url, base=Path.cwd(), work=folder)
         try:
             made = create(
                 database,
                 vault,
                 system="replaced",
                 tables=tables,
-                folder=Path(folder),
+                folder=folder,
                 advance=lambda _: None,
             )
             failpoints.hit("restore.saved")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import tempfile
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from migrate.api.proofs import place_of, prove
 from migrate.connectors.protocol import Database
 from migrate.connectors.registry import engine_of, open_source, open_target
 from migrate.context import Progress, Silent
-from migrate.durable import make_private_folder, write_bytes_if_absent
+from migrate.durable import make_private_folder, work_folder, write_bytes_if_absent
 from migrate.errors import Unreachable, UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.records import UNFINISHED
@@ -156,10 +155,9 @@ class _Work:
         mapping: tuple[str, str] = ("", ""),
     ) -> dict[str, Any]:
         """Made, on record, and (where that is wanted) proven."""
-        folder = make_private_folder(self.home / "work")
-        with tempfile.TemporaryDirectory(prefix="create-", dir=folder) as name:
+        with work_folder(self.home / "work", "create-") as folder:
             self.told.stage("backup", None)
-            database = opened(Path(name))
+            database = opened(folder)
             try:
                 if missing_ok:
                     there = database.schema(list(tables)).table_names
@@ -169,7 +167,7 @@ class _Work:
                     self.vault,
                     system=system,
                     tables=tables,
-                    folder=Path(name),
+                    folder=folder,
                     advance=self.told.advance,
                     role=role,
                     mapping=mapping,

@@ -164,6 +164,16 @@ class Transaction(Protocol):
     def rollback(self) -> None: ...
 
 
+@runtime_checkable
+class Taking(Protocol):
+    """What a `Transaction` has besides where the engine hands out the rows that it deletes, and where another session
+    can be asked meanwhile."""
+
+    def take(self, table: Table, key: Sequence[str], keys: pa.Table, columns: Sequence[str]) -> pa.Table:
+        """As `delete`; the rows that went, `columns` in layout, any order, as they stood when they went."""
+        ...
+
+
 class Target(Database, Protocol):
     """A database that can be written."""
 

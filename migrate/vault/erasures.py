@@ -1,6 +1,6 @@
 """Erasure requests of a vault (F31): which rows no restore brings back, as keyed hashes that say nothing of whose they are.
 
-    erasures/000000.json   append-only; each names the one before it
+    erasures/000000.json   append-only; each names the one before it; every manifest names the last one of its time
 
 A request names a system and a table in the open, and the key of a row by HMAC under a secret that is kept elsewhere. The
 secret also seals every record, so that nobody else makes one; where a signing key is configured it is signed, too.
@@ -21,10 +21,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from migrate import canon, failpoints
-from migrate.errors import Busy, Corrupt, GateClosed
+from migrate.errors import Busy, Corrupt, GateClosed, UsageError
 from migrate.model import Table
 from migrate.stores.protocol import Store
-from migrate.vault import signature, strict_json
+from migrate.vault import layout, signature, strict_json
 from migrate.vault.keyed import keys_of
 from migrate.vault.keys import Keys
 
@@ -89,6 +89,7 @@ def record(
     held = keys_of(store)
     secret = _secret(held)
     known = _read(store, secret)
+    _refuse_cut(store, [data for data, _ in known])
     there = {e.keyed for _, e in known}
     added = []
     for key in keys:
@@ -119,14 +120,52 @@ def requests(store: Store, system: str) -> Requests:
     """All that is recorded of a system. Raises GateClosed where there is something and the secret is missing or another
     one, Corrupt where the records are not whole, or not signed though that is required."""
     if not store.list(PREFIX):
+        _refuse_cut(store, [])
         return Requests()
     secret = _secret(keys_of(store))
+    known = _read(store, secret)
+    _refuse_cut(store, [data for data, _ in known])
     found: defaultdict[str, defaultdict[tuple[str, ...], set[str]]] = defaultdict(lambda: defaultdict(set))
-    for _, erasure in _read(store, secret):
+    for _, erasure in known:
         if erasure.system == system:
             found[erasure.table][erasure.columns].add(erasure.keyed)
     frozen = {t: {c: frozenset(k) for c, k in by.items()} for t, by in found.items()}
     return Requests(secret, system, frozen)
+
+
+def head(store: Store) -> str:
+    """What a manifest keeps of the erasures that are recorded now: their number and the SHA-256 of the last; "" for none.
+    Needs no secret."""
+    names = list(store.list(PREFIX))
+    return (
+        f"{len(names)}:{hashlib.sha256(store.read_bytes(names[-1], limit=_LIMIT)).hexdigest()}"
+        if names
+        else ""
+    )
+
+
+def _refuse_cut(store: Store, known: Sequence[bytes]) -> None:
+    """Raises Corrupt where a manifest of this vault was written after erasures that are not here any more: the end of
+    the chain is missing, or it is another one. A vault that was put back as a whole, manifests and all, shows nothing: that is
+    what the ledger's audit trail is for."""
+    heads = {str(n): hashlib.sha256(data).hexdigest() for n, data in enumerate(known, 1)}
+    for name in store.list():
+        id_, _, rest = name.partition("/")
+        if rest != "manifest.json" or not layout.is_id(id_):
+            continue
+        try:
+            said = layout.load_manifest(store.read_bytes(name, limit=layout.MANIFEST_LIMIT), id_).erasures
+        except (Corrupt, UsageError):
+            continue  # damaged, or a newer program's: whoever opens it hears of that
+        number, _, last = said.partition(":")
+        if said and heads.get(number) != last:
+            raise Corrupt(
+                f"erasures by request are missing from this vault, or were replaced: backup {id_} was made when there were "
+                f"{number}, and the {len(known)} that are here are not these and later ones.",
+                kept="Nothing was restored or recorded: rows that were to be forgotten would come back.",
+                hint="Bring the objects under erasures/ back from a copy of the vault.",
+                where=f"{store.location}/{PREFIX}",
+            )
 
 
 def _name(number: int) -> str:

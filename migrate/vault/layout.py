@@ -39,6 +39,7 @@ PART_LIMIT = 1 << 30  # a part is decoded in memory; the writer's own bound is f
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}")
 _OURS = ("objects", "erasures", "leases", "tombstones")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_ERASURES = re.compile(r"[1-9][0-9]{0,9}:[0-9a-f]{64}")
 _KEY = re.compile(r"[0-9a-f]{32}")
 _MAX_PARTS = 1_000_000
 _MAX_RECIPIENTS = 1_000
@@ -154,6 +155,8 @@ def contradictions(manifest: Manifest) -> list[str]:
         problems.append("its role is neither source nor target nor archive")
     if not _SHA256.fullmatch(manifest.schema_digest):
         problems.append("the schema's digest is no SHA-256")
+    if manifest.erasures and not _ERASURES.fullmatch(manifest.erasures):
+        problems.append("what it says of erasures is no number and SHA-256")
     if len(manifest.parts) > _MAX_PARTS or len(manifest.files) > _MAX_PARTS:
         return [*problems, "it names too many parts"]
     sizes: dict[str, int] = {}

@@ -1,14 +1,15 @@
 """A restore for good, into a place that a user named: proven empty, or cleared once a proven backup of it exists.
 
 The place carries a mark from before the first table is made until every value was compared. Broken off anywhere, the
-same command finds the mark, clears what the broken one made, and restores again: nothing is ever doubled.
+same command finds the mark, proves what the broken one made, keeps that, and goes on: nothing is ever doubled.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 
 from migrate import canon, failpoints
 from migrate.compare import compare_schemas
@@ -20,6 +21,7 @@ from migrate.vault.check import check
 from migrate.vault.clock import Clock
 from migrate.vault.reader import Backup, open_backup, sequences_of
 from migrate.vault.restore import any_failed, compared, restored_and_compared, summary, within
+from migrate.vault.standing import NOTHING, Standing, standing, told
 
 Save = Callable[[Sequence[str]], str]  # makes and proves a backup of these tables; its id
 
@@ -36,6 +38,8 @@ class Intent:
     cleared: bool = (
         False  # what lies there now is ours; before that it may be what the backup `replaced` holds
     )
+    again: bool = False  # what lies there did not come out equal: the next one begins from the start
+    done: dict[str, int] = field(default_factory=dict)  # parts that are in, by table
 
     def text(self) -> str:
         return json.dumps(asdict(self))
@@ -51,6 +55,8 @@ class Intent:
                 str(found["replaced"]),
                 tuple(found["around"]),
                 bool(found.get("cleared", True)),
+                bool(found.get("again", False)),
+                {str(k): int(v) for k, v in dict(found.get("done", {})).items()},
             )
         except (ValueError, TypeError, KeyError):
             raise Corrupt("the mark of a restore in this database cannot be read.", where=where) from None
@@ -125,17 +131,12 @@ def _restore_into(
         if begun is None:
             place.put_mark(intent.text())
         failpoints.hit("vault.place.marked")
-        try:
-            place.clear(
-                chosen.schema, _still(backup, intent) if intent.replaced and not intent.cleared else None
-            )
-        except (GateClosed, Drift):
-            if not intent.cleared:  # nothing was begun
-                place.remove_mark()
-            raise
-        failpoints.hit("vault.place.cleared")
-        if not intent.cleared:
-            place.put_mark(replace(intent, cleared=True).text())
+        here = _what_stands(backup, chosen, intent, place)
+        if not intent.cleared or intent.again or here.parts != intent.done:
+            intent = replace(intent, cleared=True, again=False, done=dict(here.parts))
+            place.put_mark(intent.text())
+        if state == "resumed" and here.parts:
+            verdicts.append(told(chosen, here))
         alone = not tables and not intent.around
         verdicts += restored_and_compared(
             chosen,
@@ -145,10 +146,14 @@ def _restore_into(
             violations=chosen.manifest.violations if alone else None,
             alone=alone,
             around=place.around,
+            found=here,
+            note=partial(_note, place, intent),
         )
         if not any_failed(verdicts):
             place.remove_mark()
             failpoints.hit("vault.place.unmarked")
+        else:  # what did not come out equal is no beginning to go on from
+            place.put_mark(replace(intent, done={}, again=True).text())
     verdicts.append(summary(chosen, verdicts, clock))
     return Restored(
         tuple(verdicts), chosen.schema, _rows(chosen), state, intent.replaced, tuple(place.not_restored)
@@ -173,6 +178,34 @@ def chosen_of(backup: Backup, tables: Collection[str]) -> Backup:
         enums={n: labels for n, labels in view.schema.enums.items() if n in types or f'"{n}"' in types},
     )
     return replace(view, typed=schema)
+
+
+def _what_stands(backup: Backup, chosen: Backup, intent: Intent, place: Place) -> Standing:
+    """What an earlier restore left here and is proven; all else of the backup's tables is cleared away."""
+    schema, _ = within(chosen.schema, place.around)
+    here = NOTHING
+    if intent.cleared and not intent.again:
+        here = standing(chosen, place, schema, intent.done)
+        failpoints.hit("vault.place.examined")
+    try:
+        unchanged = _still(backup, intent) if intent.replaced and not intent.cleared else None
+        place.clear(here.missing(chosen.schema) if here.parts else chosen.schema, unchanged)
+    except (GateClosed, Drift):
+        if here.parts:  # a table that stays refers to one that must go: then all of them
+            here = Standing(changed=here.changed)
+            place.clear(chosen.schema)
+        else:
+            if not intent.cleared:  # nothing was begun
+                place.remove_mark()
+            raise
+    failpoints.hit("vault.place.cleared")
+    return here
+
+
+def _note(place: Place, intent: Intent, table: str, parts: int) -> None:
+    """Durable before the next part begins."""
+    intent.done[table] = parts
+    place.put_mark(intent.text())
 
 
 def _resumed(found: Intent, wanted: Intent, place: Place) -> Intent:

@@ -7,7 +7,7 @@ The rows come from the vault, part by part, each hashed against the manifest bef
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,15 +18,17 @@ from migrate.compare import compare_digests, compare_schemas
 from migrate.connectors.ahead import rows_of
 from migrate.connectors.protocol import Scratch, Snapshot
 from migrate.errors import Corrupt, GateClosed, Unfit
-from migrate.model import Schema, Table, Verdict
+from migrate.model import PartRef, Schema, Table, Verdict
 from migrate.vault import lease
 from migrate.vault.check import check
 from migrate.vault.clock import Clock
 from migrate.vault.expressions import without_expressions
 from migrate.vault.reader import Backup
+from migrate.vault.standing import NOTHING, Standing, declared
 from migrate.vault.verdicts import PROVEN
 
 FILES = "files"
+Note = Callable[[str, int], None]  # this table holds so many of its parts
 
 
 def restore_test(
@@ -82,16 +84,19 @@ def restored_and_compared(
     violations: Sequence[str] | None,
     alone: bool = True,
     around: Collection[str] = (),
+    found: Standing = NOTHING,
+    note: Note | None = None,
 ) -> list[Verdict]:
     """L4 and L5 of a backup whose objects are there. `alone`: there is nothing else in the database;
-    `around`: tables besides, which foreign keys may refer to."""
+    `around`: tables besides, which foreign keys may refer to; `found`: what an earlier restore of it left there;
+    `note`: told of every part that is in, each then in a transaction of its own."""
     schema, left_out = (backup.schema, ()) if trusted else without_expressions(backup.schema)
     schema, outside = within(schema, around)
     verdicts: list[Verdict] = []
     try:
         with clock.phase("decode"):
             backup.effects  # noqa: B018 - what cannot be told of erasures is said before anything is restored
-        verdicts += _restore(backup, scratch, schema, clock)
+        verdicts += _restore(backup, scratch, schema, clock, found, note)
     except Corrupt as error:
         verdicts.append(_failed("L4 restored", str(error)))
     if any_failed(verdicts):
@@ -169,10 +174,12 @@ def _of(found: Schema, expected: Schema) -> Schema:
     )
 
 
-def _restore(backup: Backup, scratch: Scratch, schema: Schema, clock: Clock) -> list[Verdict]:
+def _restore(
+    backup: Backup, scratch: Scratch, schema: Schema, clock: Clock, there: Standing, note: Note | None
+) -> list[Verdict]:
     with clock.phase("schema"):
         try:
-            scratch.restore_schema(schema)
+            scratch.restore_schema(there.missing(schema))
         except Unfit as error:
             return [_failed("L4 restored", f"what the schema declares cannot be made: {error}")]
         failpoints.hit("vault.restore.schema_restored")
@@ -180,13 +187,13 @@ def _restore(backup: Backup, scratch: Scratch, schema: Schema, clock: Clock) -> 
     for table in schema.tables:
         try:
             with clock.phase("load"):
-                written[table.name] = scratch.restore_rows(table, _batches(backup, table, clock))
+                written[table.name] = _rows_of(backup, scratch, table, clock, there, note)
         except GateClosed as error:
             return [_failed("L4 restored", f"the rows of {table.name} do not go in: {error}")]
         failpoints.hit("vault.restore.table_restored")
     with clock.phase("index"):
         try:
-            scratch.restore_constraints(schema)
+            scratch.restore_constraints(there.left(schema))
         except GateClosed as error:
             return [_failed("L4 restored", f"the data do not satisfy what the schema declares: {error}")]
     with clock.phase("verify"), scratch.snapshot(schema.table_names) as snapshot:
@@ -206,9 +213,25 @@ def _restore(backup: Backup, scratch: Scratch, schema: Schema, clock: Clock) -> 
     ]
 
 
-def _batches(backup: Backup, table: Table, clock: Clock) -> Iterator[pa.RecordBatch]:
+def _rows_of(
+    backup: Backup, scratch: Scratch, table: Table, clock: Clock, there: Standing, note: Note | None
+) -> int:
+    """All of a table in one go, or part by part from the first that is not there; how many rows it has then."""
+    refs = backup.parts_by_table[table.name]
+    if note is None:
+        return scratch.restore_rows(table, _batches(backup, refs, clock))
+    begin = there.parts.get(table.name, 0)
+    written = sum(ref.rows - backup.effects.rows_in(ref) for ref in refs[:begin])
+    for i in range(begin, len(refs)):
+        written += scratch.restore_rows(table, _batches(backup, refs[i : i + 1], clock))
+        failpoints.hit("vault.restore.part_restored")
+        note(table.name, i + 1)
+    return written
+
+
+def _batches(backup: Backup, refs: Sequence[PartRef], clock: Clock) -> Iterator[pa.RecordBatch]:
     """As `Backup.batches`; what it takes to get at the rows is no part of loading them."""
-    for ref in backup.parts_by_table[table.name]:
+    for ref in refs:
         with clock.phase("fetch", outside="load"):
             data = backup.stored(ref)
         with clock.phase("decrypt", outside="load"):
@@ -221,20 +244,9 @@ def _batches(backup: Backup, table: Table, clock: Clock) -> Iterator[pa.RecordBa
 def _values(backup: Backup, scratch: Scratch, snapshot: Snapshot, table: Table) -> Verdict:
     """Every value of a table, by the digest of all rows under the types of the manifest."""
     stored = snapshot.schema.table(table.name)
-    wanted = {c.name: c.type for c in table.columns}
-    same = all(stored.column(n).type == t for n, t in wanted.items() if n in stored.column_names)
-
-    def as_stated(read: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in read:
-            if same:
-                yield batch
-            else:
-                rows = pa.Table.from_batches([batch])
-                yield from scratch.as_declared(rows, stored, table).to_batches()
-
     try:
         with rows_of(snapshot, table.name, table.column_names) as read:
-            found = canon.digest(as_stated(read), table.types, table.primary_key)
+            found = canon.digest(declared(scratch, read, stored, table), table.types, table.primary_key)
     except (GateClosed, Corrupt, KeyError) as error:
         return _failed("L5 values", f"{table.name} could not be read back as it was: {error}")
     return compare_digests("L5 values", _expected(backup, table), found, table=table.name)

@@ -14,7 +14,7 @@ from migrate.connectors.protocol import DdlText
 from migrate.errors import Corrupt, UsageError
 from migrate.model import FileRef, Manifest, PartRef, Schema
 from migrate.stores.protocol import Store
-from migrate.vault import layout, lease, schema_json, sealing, signature
+from migrate.vault import erasures, layout, lease, schema_json, sealing, signature
 from migrate.vault.keyed import keys_of
 from migrate.vault.native import to_store
 from migrate.vault.reader import hash_key_of, list_backups, object_sha256
@@ -102,7 +102,7 @@ def _written(
     failpoints.hit("vault.checksums.stored")
     # parts that two tables share are stored once, so what counts is asked for once more, by name
     _check_sizes(store, complete)
-    complete = replace(complete, versions=_versions(store, complete))
+    complete = replace(complete, versions=_versions(store, complete), erasures=erasures.head(store))
     held.must_hold()
     written = layout.dump_manifest(complete)
     if keys.signing:  # before the manifest: from its first moment on it is signed
@@ -180,6 +180,7 @@ def _there_already(store: Store, complete: Manifest) -> Manifest | None:
             "audit_head": complete.audit_head,
             "versions": {},
             "native": None,
+            "erasures": "",
         }
         same = replace(there, **facts) == complete  # type: ignore[arg-type]
     if not same:
@@ -194,7 +195,7 @@ def _in_the_open(manifest: Manifest) -> Manifest:
     nothing = dict.fromkeys(manifest.digests, "")
     return replace(
         manifest, parts=tuple(parts), files=tuple(files), digests=nothing, schema_digest="", seal=None,
-        versions={}, native=None, format=layout.FORMAT, created_at="", audit_head="",
+        versions={}, native=None, format=layout.FORMAT, created_at="", audit_head="", erasures="",
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,30 @@ def test_records_that_somebody_touched_are_found(
         second.write_text(one)
     done = vault(tmp_path, "backup", "restore", "latest", "--into", f"sqlite:///{tmp_path}/r.db")
     assert done.code == code, done.out
+
+
+@pytest.mark.fineprint(31)
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_chain_without_its_end_is_seen_in_the_vault_alone(
+    crm: Db, secret: str, tmp_path: Path, left: int
+) -> None:
+    """A manifest says how many there were; the ledger is not asked. What is appended to a cut chain does not heal it."""
+    assert vault(tmp_path, "backup", "create", crm.path).code == 0
+    old = vault(tmp_path, "backup", "list").document[0]["id"]
+    erased(tmp_path, "--table", "people", "--key", "1", "--key", "2")
+    assert vault(tmp_path, "backup", "create", crm.path).code == 0
+    shutil.rmtree(tmp_path / ".migrate")
+    records = sorted((tmp_path / "vault" / "erasures").iterdir())
+    assert len(records) == 2
+    for record in records[left:]:
+        record.unlink()
+    for _ in range(2):
+        done = vault(tmp_path, "backup", "restore", old, "--into", f"sqlite:///{tmp_path}/again.db")
+        assert done.code == 6, done.out
+        assert "erasures by request are missing from this vault" in done.error["message"]
+        assert not (tmp_path / "again.db").exists()
+        again = vault(tmp_path, "erase", "--system", "crm", "--table", "people", "--key", "3")
+        assert again.code == 6, "nor is anything appended"
 
 
 def test_unsigned_records_are_refused_where_signatures_are_required(

@@ -1,6 +1,7 @@
 """What docs/backups.md says of reading a backup without this program, followed line by line.
 
-Tools that are not here are stood in for by their libraries: `age` by pyrage, `duckdb` by its module."""
+Once with the real `age`, where it is installed, and once with its library in its place; `duckdb` is stood in for by its
+module where the program is not here."""
 
 from __future__ import annotations
 
@@ -33,13 +34,16 @@ for row in duckdb.sql(sys.argv[2]).fetchall():
 """
 
 
-@pytest.fixture
-def tools(tmp_path: Path) -> str:
+@pytest.fixture(params=["the real age", "its library"])
+def tools(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A PATH on which age and duckdb are found."""
+    real = request.param == "the real age"
+    if real and shutil.which("age") is None:
+        pytest.skip("age is not installed here (Debian: apt-get install age): read with its library only")
     folder = tmp_path / "bin"
     folder.mkdir()
     for name, text in (("age", AGE), ("duckdb", DUCKDB)):
-        if shutil.which(name) is None:
+        if (name == "age" and not real) or shutil.which(name) is None:
             (folder / name).write_text(text.format(python=sys.executable))
             (folder / name).chmod(0o755)
     return f"{folder}{os.pathsep}{os.environ['PATH']}"

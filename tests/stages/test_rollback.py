@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from migrate import failpoints
 
 from tests.runs import World, bare
 
@@ -144,6 +145,35 @@ def test_what_somebody_changed_since_is_kept(world: World) -> None:
     assert {c["reason"] for c in done["conflicts"]} >= {"changed since the load"}
     assert len(done["conflicts"]) == 4
     assert done["proof"]["passed"] is False
+
+
+@pytest.mark.fineprint(32)
+@pytest.mark.parametrize("what", ["an edit", "a reference"])
+def test_f32_what_happens_between_the_decision_and_the_deletion_is_seen(
+    world: World, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Rows are looked at again as they go: an edit, and a row of a user that would cascade, come too late to be decided."""
+    world.run()
+    bob, hit = contact(world, "Bob"), failpoints.hit
+    statement = (
+        f"INSERT INTO invoices VALUES (1, '{bob}')"
+        if what == "a reference"
+        else "UPDATE contacts SET name = 'Bobby' WHERE name = 'Bob'"
+    )
+
+    def meanwhile(point: str) -> None:
+        if point == "rollback.fence_raised":
+            world.target.run(statement)
+        hit(point)
+
+    monkeypatch.setattr(failpoints, "hit", meanwhile)
+    done = undo(world, code=3)
+    invoices = [(1, bob)] if what == "a reference" else []
+    assert world.target.rows("SELECT id, contact_id FROM invoices") == invoices
+    assert {r[2] for r in state(world)["contacts"]} == {"Bob" if what == "a reference" else "Bobby"}
+    reasons = {c["key"]: c["reason"] for c in done["conflicts"] if c["entity"] == "contacts"}
+    said = "a row of invoices that stays refers to it" if what == "a reference" else "changed since the load"
+    assert reasons == {f'["{bob}"]': said}
 
 
 def test_force_names_the_table_whose_changes_go_too(world: World) -> None:

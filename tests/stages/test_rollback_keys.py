@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 from migrate.model import Column, Kind, Table, Type
-from migrate.stages.rollback.victims import in_order, key_table
+from migrate.stages.rollback.victims import key_table, sorted_entries
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"])) | st.text(alphabet='a",[]\\')
 
@@ -19,6 +20,13 @@ def a_table(kind: Kind, width: int) -> Table:
 
 def as_json(*values: object) -> str:
     return json.dumps([str(v) for v in values], ensure_ascii=False, separators=(",", ":"))
+
+
+def in_order(table: Table, texts: list[str]) -> list[str]:
+    entries = pa.table({"target_key": pa.array(texts, pa.string()), "at": list(range(len(texts)))})
+    found = sorted_entries(table, entries)
+    assert [texts[i] for i in found["at"].to_pylist()] == found["target_key"].to_pylist()
+    return [str(k) for k in found["target_key"].to_pylist()]
 
 
 @given(st.integers(1, 3).flatmap(lambda n: st.lists(st.lists(VALUES, min_size=n, max_size=n), min_size=1)))

@@ -15,6 +15,7 @@ import pytest
 from migrate import api, failpoints
 from migrate.connectors.native import private_file, without_secrets
 from migrate.connectors.protocol import DdlText
+from migrate.durable import work_folder
 from migrate.errors import Corrupt, GateClosed, UsageError
 from migrate.failpoints import FailpointError
 from migrate.stores.local import LocalStore
@@ -72,7 +73,7 @@ def test_postgres_tables_as_pg_dump_writes_them(
     head, _, tail = pg_database.rpartition("@")
     user = head.rpartition("/")[2].partition(":")[0]
     url = f"postgresql://{user}:{quote(PASSWORD, safe='')}@{tail}"
-    backup = create(url, tmp_path)
+    backup = create(file, tmp_path)
     text = api.backup_ddl(backup, store=str(tmp_path / "vault"), home=tmp_path / "home")
     assert 'CREATE TABLE public."Odd.name"' in text
     assert "CREATE TABLE public.other" in text
@@ -187,6 +188,24 @@ def test_a_damaged_text_is_refused_and_the_rows_can_be_read_all_the_same(tmp_pat
     assert sum(b.num_rows for b in backup.batches("contact")) == 250
     with pytest.raises(Corrupt):
         ddl_of(backup)
+
+
+def test_what_a_killed_backup_left_goes_with_the_next_one_and_a_living_ones_stays(
+    file: str, tmp_path: Path
+) -> None:
+    work = tmp_path / "home" / "work"
+    dead = work / "create-dead"
+    dead.mkdir(parents=True, mode=0o700)
+    with private_file(dead / "ddl", "pgpass", PASSWORD) as left:
+        os.link(left, dead / "ddl" / "copy")  # a kill leaves it
+    (work / "other").mkdir()
+    with work_folder(work, "create-") as living:  # takes the dead one's away
+        assert not dead.exists()
+        dead.mkdir()
+        create(file, tmp_path)
+        assert living.is_dir()
+    assert [p.name for p in work.iterdir() if p.name.startswith(("create-", "replace-"))] == []
+    assert (work / "other").is_dir()
 
 
 def test_the_password_file_is_private_and_goes_also_when_what_follows_fails(tmp_path: Path) -> None:

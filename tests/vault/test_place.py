@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from migrate import api as migrate
-from migrate import failpoints
+from migrate import failpoints, parts
 from migrate.errors import Busy, Drift, GateClosed, MigrateError, Unreachable, UsageError
 
 from tests.runs import Db
@@ -184,14 +184,7 @@ def test_p28_broken_off_anywhere_the_same_command_ends_it(world: World, tmp_path
 @pytest.mark.promise(28)
 def test_p28_killed_in_the_middle(world: World) -> None:
     backup, place = world.back_up(), world.fresh()
-    command = ["backup", "restore", backup, "--into", place.url, "--store", str(world.folder / "vault")]
-    died = subprocess.run(
-        [sys.executable, "-m", "migrate", *command],
-        env={**os.environ, "MIGRATE_FAILPOINT": "vault.restore.table_restored:2:kill",
-             "MIGRATE_HOME": str(world.folder / ".migrate")},
-        capture_output=True,
-    )  # fmt: skip
-    assert died.returncode == -9
+    killed(world, backup, place, "vault.restore.table_restored:2")
     other = world.back_up()
     with pytest.raises(
         UsageError, match="broken off"
@@ -201,6 +194,78 @@ def test_p28_killed_in_the_middle(world: World) -> None:
     done = world.restore(backup, place)
     assert (done["state"], done["passed"]) == ("resumed", True), done["verdicts"]
     assert_same(world, place)
+
+
+@pytest.fixture
+def two_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    keywords = {**parts.write_parts.__kwdefaults__, "max_rows": 2}
+    monkeypatch.setattr(parts.write_parts, "__kwdefaults__", keywords)
+
+
+@pytest.mark.promise(28)
+@pytest.mark.parametrize(
+    ("point", "how", "people", "towns"),
+    [  # the third row of people is a part of its own
+        ("vault.restore.schema_restored:1", "raise", 0, 0),
+        ("vault.restore.part_restored:1", "kill", 1, 0),
+        ("vault.restore.part_restored:2", "raise", 2, 0),
+        ("vault.restore.part_restored:3", "raise", 2, 1),
+        ("vault.restore.rows_restored:1", "kill", 2, 1),  # keys and indexes are there
+        ("vault.restore.compared:1", "raise", 2, 1),
+    ],
+)
+def test_p28_broken_off_anywhere_what_is_proven_is_kept(
+    world: World, two_parts: None, point: str, how: str, people: int, towns: int
+) -> None:
+    backup, place = world.back_up(), world.fresh()
+    broken_off(world, backup, place, point, how)
+    done = world.restore(backup, place)
+    assert (done["state"], done["passed"]) == ("resumed", True), done["verdicts"]
+    assert_same(world, place)
+    gone_on = [v["evidence"] for v in done["verdicts"] if v["check"] == "L4 gone on"]
+    assert gone_on[0]["parts"] == {"people": people, "towns": towns}
+    assert gone_on[0]["changed"] == []
+
+
+@pytest.mark.promise(28)
+def test_p28_what_somebody_changed_after_the_kill_is_noticed(world: World, two_parts: None) -> None:
+    for statement in (
+        "UPDATE people SET name = 'Eve' WHERE id = 1",
+        "DELETE FROM people",
+        "INSERT INTO people VALUES (9, 'Eve', NULL)",
+        "DROP TABLE people",
+    ):
+        backup, place = world.back_up(), world.fresh()
+        broken_off(world, backup, place, "vault.restore.rows_restored:1", "raise")
+        place.run(statement)
+        done = world.restore(backup, place)
+        assert (done["state"], done["passed"]) == ("resumed", True), (statement, done["verdicts"])
+        assert_same(world, place)
+        told = [v for v in done["verdicts"] if v["check"] == "L4 gone on"]
+        assert told[0]["evidence"]["changed"] == ["people"], statement
+        assert "people" in told[0]["found"]
+
+
+def broken_off(world: World, backup: str, place: Db, point: str, how: str) -> None:
+    if how == "raise":
+        failpoints.arm(f"{point}:raise")
+        with pytest.raises(failpoints.FailpointError):
+            world.restore(backup, place)
+        failpoints.arm()
+    else:
+        killed(world, backup, place, point)
+
+
+def killed(world: World, backup: str, place: Db, point: str) -> None:
+    """A restore in a process of its own, which dies there."""
+    command = ["backup", "restore", backup, "--into", place.url, "--store", str(world.folder / "vault")]
+    died = subprocess.run(
+        [sys.executable, "-m", "migrate", *command],
+        env={**os.environ, "MIGRATE_FAILPOINT": f"{point}:kill",
+             "MIGRATE_HOME": str(world.folder / ".migrate")},
+        capture_output=True,
+    )  # fmt: skip
+    assert died.returncode == -9, died.stderr
 
 
 def test_two_at_once_and_rows_that_change_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

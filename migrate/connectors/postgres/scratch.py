@@ -147,6 +147,9 @@ def _drop(url: str, name: str) -> bool:
     return True
 
 
+_HAS_KEY = "SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(%s) AND contype = 'p')"
+
+
 class PostgresScratch(PostgresTarget):
     """`migrate.connectors.protocol.Scratch`. `not_restored` names what was left out, and why it could not be made."""
 
@@ -303,7 +306,7 @@ class PostgresScratch(PostgresTarget):
         inside = {*schema.table_names, *self.around}
         for table in schema.tables:
             name = quote_table(table.name)
-            if table.primary_key:
+            if table.primary_key and not self._asked(_HAS_KEY, name):
                 self._run_ddl(
                     f"ALTER TABLE {name} ADD PRIMARY KEY ({ddl.columns(table.primary_key)})",
                     f"{table.name}: primary key",

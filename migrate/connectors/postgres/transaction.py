@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.compute
 
 from migrate import failpoints
+from migrate.arrow import arrow_schema
 from migrate.connectors.bisect import too_many
 from migrate.connectors.declared import checked
+from migrate.connectors.postgres.by_key import found_by_index, is_ours
 from migrate.connectors.postgres.catalog import META
 from migrate.connectors.postgres.errors import Locked, SqlError, raised, reject_code
 from migrate.connectors.postgres.locks import name_holders
@@ -191,11 +193,29 @@ class PostgresTransaction:
         if not keys.num_rows:
             return 0
         failpoints.hit("postgres.delete.before")
-        stage, condition = self._keys(table, key, keys)
+        stage, condition = self._among(table, key, keys)
         count = self._run(f"DELETE FROM {quote_table(table.name)} t WHERE {condition}", table, "DELETE")
         failpoints.hit("postgres.delete.done")
-        self._run(f"DROP TABLE pg_temp.{stage}", table)
+        if stage is not None:
+            self._run(f"DROP TABLE pg_temp.{stage}", table)
         return count
+
+    @_whole
+    def take(self, table: Table, key: Sequence[str], keys: pa.Table, columns: Sequence[str]) -> pa.Table:
+        wanted = [table.column(c) for c in columns]
+        if not keys.num_rows:
+            return arrow_schema(wanted).empty_table()
+        failpoints.hit("postgres.take.before")
+        stage, condition = self._among(table, key, keys)
+        sql = f"DELETE FROM {quote_table(table.name)} t WHERE {condition} RETURNING {select_list(wanted, prefix='t.')}"
+        try:
+            found = read_table(self._session, sql, wanted, table.name)
+        except SqlError as error:
+            raise self._raised(error, table, "SELECT, DELETE") from None
+        failpoints.hit("postgres.take.done")
+        if stage is not None:
+            self._run(f"DROP TABLE pg_temp.{stage}", table)
+        return found
 
     @_whole
     def rewrite(self, table: Table, where: Mapping[str, str], values: Mapping[str, str]) -> int:
@@ -211,9 +231,7 @@ class PostgresTransaction:
         self, table: Table, key: Sequence[str], keys: pa.Table, columns: Sequence[str], *, lock: bool = False
     ) -> pa.Table:
         wanted = [table.column(c) for c in columns]
-        stage, condition = None, in_ranges(key, keys)
-        if condition is None:
-            stage, condition = self._keys(table, key, keys)
+        stage, condition = self._among(table, key, keys)
         tail = " FOR UPDATE OF t" if lock else ""
         sql = f"SELECT {select_list(wanted, prefix='t.')} FROM {quote_table(table.name)} t WHERE {condition}{tail}"
         try:
@@ -307,10 +325,14 @@ class PostgresTransaction:
         failpoints.hit("postgres.stage.filled")
         return name, made, unfit
 
-    def _keys(self, table: Table, key: Sequence[str], keys: pa.Table) -> tuple[str, str]:
-        """A staging table of keys and the condition on `t` that its row is among them."""
+    def _among(self, table: Table, key: Sequence[str], keys: pa.Table) -> tuple[str | None, str]:
+        """The condition on `t` that its key is one of `keys`, and the staging table that it needs, if any."""
+        if (ranges := in_ranges(key, keys)) is not None:
+            return None, ranges
         distinct = keys.select(list(key)).group_by(list(key)).aggregate([])
         stage, made, _ = self._stage(table, distinct)
+        if is_ours(table, key):
+            return stage, f"t.ctid IN ({found_by_index(table, distinct.column_names, made, stage, 't.ctid')})"
         self._run(f"ANALYZE pg_temp.{stage}", table)
         names = ", ".join(f"t.{quote(c)}" for c in distinct.column_names)
         wanted = f"({names}) IN (SELECT {', '.join(s.key for s in made)} FROM pg_temp.{stage} s)"

@@ -95,7 +95,7 @@ def rollback(
         preview=preview,
         entities={
             u.entity: {
-                "delete": len(u.deletes),
+                "delete": u.deleted(),
                 "restore": len(u.restores),
                 "bring_back": len(u.returns),
                 "conflicts": len(u.conflicts),

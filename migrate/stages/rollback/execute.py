@@ -10,13 +10,23 @@ import pyarrow.compute as pc
 
 from migrate import canon, failpoints
 from migrate.arrow import arrow_schema
-from migrate.connectors.protocol import Transaction
+from migrate.connectors.protocol import Taking, Transaction
 from migrate.context import Context
 from migrate.errors import GateClosed
+from migrate.planning import state_columns
 from migrate.stages.rollback.records import restore_crosswalk, restore_merged
 from migrate.stages.rollback.returned import bring_back, close_cycles, deleted, still_missing
-from migrate.stages.rollback.steps import Steps, committed, forget, stands_so, still_ours
-from migrate.stages.rollback.victims import Conflict, Undo, chunks, images, key_table
+from migrate.stages.rollback.steps import Steps, begun, committed, ended, forget, stands_so, still_ours
+from migrate.stages.rollback.victims import (
+    Undo,
+    changed,
+    chunks,
+    images,
+    key_table,
+    one_array,
+    referred_to,
+    staying,
+)
 
 
 def execute(ctx: Context, undos: Sequence[Undo]) -> None:
@@ -25,9 +35,10 @@ def execute(ctx: Context, undos: Sequence[Undo]) -> None:
     waiting = _restore(work)
     open_cycles(work)
     for undo in undos:
-        for keys in chunks(undo.deletes):
-            committed(work, lambda t, undo=undo, keys=keys: delete(work, t, undo, keys))
-            ctx.progress.advance(len(keys))
+        for entries in undo.deletes():
+            if not _at_once(work, undo, entries):
+                committed(work, lambda t, undo=undo, entries=entries: delete(work, t, undo, entries))
+            ctx.progress.advance(entries.num_rows)
         for keys in chunks(sorted(undo.linked)):
             committed(work, lambda t, undo=undo, keys=keys: forget(ctx, t, undo, keys))
     waiting += _bring_back(work)
@@ -87,13 +98,19 @@ def _give_back(steps: Steps, transaction: Transaction, undo: Undo, rows: pa.Tabl
     """Before-images of one part; how many the database refused."""
     keys = canon.source_keys(rows, undo.table.primary_key, undo.table.types)
     names = [str(k) for k in keys.to_pylist()]
-    still = still_ours(steps, transaction, undo, names, undo.updated)
-    rows = rows.filter(pc.is_in(keys, pa.array(still, pa.string())))
+    entries = pa.table(
+        {
+            "target_key": pa.chunked_array([keys]),
+            "source_key": pa.array([undo.updated[k] for k in names], pa.string()),
+        }
+    )
+    still = still_ours(steps, transaction, undo, entries)
+    rows = rows.filter(pc.is_in(keys, one_array(still["target_key"])))
     if not rows.num_rows:
         return 0
     refused = transaction.update(undo.table, undo.table.primary_key, rows, stop_after=rows.num_rows)
     left = np.setdiff1d(np.arange(rows.num_rows), [r.ordinal for r in refused])
-    stands_so(steps.ctx, transaction, undo, rows.take(pa.array(left, pa.int64())), undo.updated)
+    stands_so(steps.ctx, transaction, undo, rows.take(pa.array(left, pa.int64())), entries)
     return len(refused)
 
 
@@ -103,44 +120,80 @@ def open_cycles(steps: Steps) -> None:
         deferred = steps.ctx.plan.entities[undo.entity].deferred
         if not deferred:
             continue
-        for keys in chunks(undo.deletes):
-            fields = [f for f in deferred if f not in undo.table.primary_key]
+        fields = [f for f in deferred if f not in undo.table.primary_key]
+        for entries in undo.deletes():
             committed(
-                steps, lambda t, undo=undo, keys=keys, fields=fields: _empty(steps, t, undo, keys, fields)
+                steps,
+                lambda t, undo=undo, entries=entries, fields=fields: _empty(steps, t, undo, entries, fields),
             )
 
 
 def _empty(
-    steps: Steps, transaction: Transaction, undo: Undo, keys: Sequence[str], fields: Sequence[str]
+    steps: Steps, transaction: Transaction, undo: Undo, entries: pa.Table, fields: Sequence[str]
 ) -> None:
-    still = still_ours(steps, transaction, undo, keys, undo.inserted)
-    if not still or not fields:
+    still = still_ours(steps, transaction, undo, entries)
+    if not still.num_rows or not fields:
         return
-    rows = key_table(undo.table, still)
+    rows = key_table(undo.table, still["target_key"])
     for name in fields:
         layout = arrow_schema([undo.table.column(name)]).field(0).type
         rows = rows.append_column(name, pa.nulls(rows.num_rows, layout))
     transaction.update(undo.table, undo.table.primary_key, rows, stop_after=0)
-    stands_so(steps.ctx, transaction, undo, rows, undo.inserted)
+    stands_so(steps.ctx, transaction, undo, rows, still)
 
 
-def delete(steps: Steps, transaction: Transaction, undo: Undo, keys: Sequence[str]) -> None:
-    still = still_ours(steps, transaction, undo, keys, undo.inserted)
-    still = _unreferenced(steps, undo, still) if still else []
-    if not still:
-        return
-    transaction.delete(undo.table, undo.table.primary_key, key_table(undo.table, still))
-    failpoints.hit("rollback.deleted")
-    forget(steps.ctx, transaction, undo, [undo.inserted[k] for k in still])
+def _at_once(steps: Steps, undo: Undo, entries: pa.Table) -> bool:
+    """The rows of one chunk and their entries, looked at as they go: one way through the table in place of two. Where
+    one of them is not ours to take any more nothing happens, and False says that they must be looked at one by one.
+
+    Of rows whose cycles were opened only the crosswalk knows how they stand."""
+    if steps.ctx.plan.entities[undo.entity].deferred:
+        return False
+    transaction = begun(steps)
+    try:
+        if not isinstance(transaction, Taking) or not _all_taken(steps, transaction, undo, entries):
+            transaction.rollback()
+            return False
+        failpoints.hit("rollback.deleted")
+        forget(steps.ctx, transaction, undo, entries["source_key"])
+        ended(transaction)
+    except BaseException:
+        transaction.rollback()
+        raise
+    return True
 
 
-def _unreferenced(steps: Steps, undo: Undo, keys: Sequence[str]) -> list[str]:
-    """Those of `keys` that no row refers to which stays; asked while their rows are locked (F32)."""
+def _all_taken(steps: Steps, transaction: Taking, undo: Undo, entries: pa.Table) -> bool:
+    """Asked for references once the rows are gone for this transaction, and no new ones can appear: every other
+    session still sees the rows, and those that refer to them, also the ones that went along with them (F32)."""
     table = undo.table
-    rows = steps.ctx.target.references_to(table, table.primary_key, key_table(table, keys))
-    if rows.num_rows:
-        for row in rows.to_pylist():
-            if not any(u.undoes(row["table"], row["row_key"]) for u in steps.undos):
-                reason = f"a row of {row['table']} that stays refers to it"
-                undo.conflicts[row["ref_key"]] = Conflict(undo.entity, table.name, row["ref_key"], reason)
-    return [k for k in keys if k not in undo.conflicts]
+    keys = key_table(table, entries["target_key"])
+    if not undo.forced:
+        found = transaction.take(table, table.primary_key, keys, list(table.column_names))
+        state = state_columns(steps.ctx.mapping, table)
+        if changed(table, found, entries, state, unknown=False):
+            return False
+    else:
+        transaction.take(table, table.primary_key, keys, list(table.primary_key))
+    rows = steps.ctx.target.references_to(table, table.primary_key, keys)
+    return not pc.any(staying(rows, steps.undos)).as_py()
+
+
+def delete(steps: Steps, transaction: Transaction, undo: Undo, entries: pa.Table) -> None:
+    still = still_ours(steps, transaction, undo, entries)
+    still = _unreferenced(steps, undo, still) if still.num_rows else still
+    if not still.num_rows:
+        return
+    transaction.delete(undo.table, undo.table.primary_key, key_table(undo.table, still["target_key"]))
+    failpoints.hit("rollback.deleted")
+    forget(steps.ctx, transaction, undo, still["source_key"])
+
+
+def _unreferenced(steps: Steps, undo: Undo, entries: pa.Table) -> pa.Table:
+    """Those of `entries` that no row refers to which stays; asked while their rows are locked (F32)."""
+    table = undo.table
+    keys = key_table(table, entries["target_key"])
+    rows = steps.ctx.target.references_to(table, table.primary_key, keys)
+    for row in rows.filter(staying(rows, steps.undos)).to_pylist():
+        undo.conflicts[row["ref_key"]] = referred_to(undo, row["ref_key"], row["table"])
+    return entries.filter(pc.invert(undo.kept(entries["target_key"])))

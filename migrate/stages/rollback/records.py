@@ -49,8 +49,8 @@ def restore_merged(steps: Steps) -> None:
     """What this run made part of other rows is no longer; of rows that stay for a conflict it is still so."""
     ctx = steps.ctx
     for undo in steps.undos:
-        written = undo.inserted | undo.updated
-        kept = pa.array([written[k] for k in undo.conflicts if k in written], pa.string())
+        mine = undo.inserted.filter(undo.kept(undo.inserted["target_key"]))["source_key"].to_pylist()
+        kept = pa.array([*mine, *(undo.updated[k] for k in undo.conflicts if k in undo.updated)], pa.string())
         before = [rows for row, rows in images(ctx, "merged") if row["entity"] == undo.entity]
         for rows in meta_rows(ctx.target, "merged"):
             mine = pc.and_(

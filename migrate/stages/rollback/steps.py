@@ -5,10 +5,12 @@ Rows and records go together, so that a killed rollback goes on where it stood w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from migrate import canon, failpoints
 from migrate.connectors.protocol import Transaction
@@ -16,7 +18,7 @@ from migrate.context import Context
 from migrate.errors import Busy
 from migrate.ledger.receipts import meta_table
 from migrate.planning import state_columns
-from migrate.stages.rollback.victims import Conflict, Undo, changed, key_table
+from migrate.stages.rollback.victims import Conflict, Undo, changed, key_table, one_array
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,16 @@ class Steps:
 
 def committed(steps: Steps, work: Callable[..., object]) -> None:
     """One step in one transaction, if no other process took over meanwhile."""
+    transaction = begun(steps)
+    try:
+        work(transaction)
+        ended(transaction)
+    except BaseException:
+        transaction.rollback()
+        raise
+
+
+def begun(steps: Steps) -> Transaction:
     transaction = steps.ctx.target.begin()
     try:
         if transaction.fence() != steps.fence:
@@ -38,68 +50,68 @@ def committed(steps: Steps, work: Callable[..., object]) -> None:
                 kept="What was undone so far stays undone.",
                 hint="Let the other process finish, then run the rollback again.",
             )
-        work(transaction)
-        failpoints.hit("rollback.before_commit")
-        transaction.commit()
-        failpoints.hit("rollback.committed")
     except BaseException:
         transaction.rollback()
         raise
+    return transaction
 
 
-def still_ours(
-    steps: Steps, transaction: Transaction, undo: Undo, keys: Sequence[str], sources: Mapping[str, str]
-) -> list[str]:
-    """Those of `keys` that may be undone now, their rows locked: what was decided is looked at once more, for
-    somebody may have edited a row since, or pointed at it. The others become conflicts."""
+def ended(transaction: Transaction) -> None:
+    failpoints.hit("rollback.before_commit")
+    transaction.commit()
+    failpoints.hit("rollback.committed")
+
+
+def still_ours(steps: Steps, transaction: Transaction, undo: Undo, entries: pa.Table) -> pa.Table:
+    """Those of `entries` (target_key, source_key) whose rows may be undone now, the rows locked: what was decided is
+    looked at once more, for somebody may have edited a row since, or pointed at it. The others become conflicts."""
     table = undo.table
-    found = transaction.fetch(
-        table, table.primary_key, key_table(table, keys), list(table.column_names), lock=True
-    )
+    keys = key_table(table, entries["target_key"])
+    found = transaction.fetch(table, table.primary_key, keys, list(table.column_names), lock=True)
     if not undo.forced:
         crosswalk = meta_table("crosswalk", steps.ctx.target.meta)
-        entries = entry_keys(undo, [sources[k] for k in keys])
-        known = transaction.fetch(crosswalk, crosswalk.primary_key, entries, ["target_key", "row_hash"])
+        names = entry_keys(undo, entries["source_key"])
+        known = transaction.fetch(crosswalk, crosswalk.primary_key, names, ["target_key", "row_hash"])
         state = state_columns(steps.ctx.mapping, table)
         for key in changed(table, found, known, state, unknown=False):
             undo.conflicts[key] = Conflict(undo.entity, table.name, key, "changed since the load")
-    return [k for k in keys if k not in undo.conflicts]
+    return entries.filter(pc.invert(undo.kept(entries["target_key"])))
 
 
-def stands_so(
-    ctx: Context, transaction: Transaction, undo: Undo, rows: pa.Table, sources: Mapping[str, str]
-) -> None:
+def stands_so(ctx: Context, transaction: Transaction, undo: Undo, rows: pa.Table, entries: pa.Table) -> None:
     """Our record of how these rows stand follows each step, so that a rollback that goes on after a kill does
-    not take its own earlier steps for edits of others. `sources`: target key → source key."""
+    not take its own earlier steps for edits of others. `entries`: target_key, source_key of them all, and of others."""
     if not rows.num_rows:
         return
     table = undo.table
     keys = rows.select(list(table.primary_key))
     found = transaction.fetch(table, table.primary_key, keys, list(table.column_names))
     hashes = canon.row_hashes(found, table.types, state_columns(ctx.mapping, table))
-    names = pa.table({"key": canon.source_keys(found, table.primary_key, table.types)}).to_pylist()
-    entries = entry_keys(undo, [sources[n["key"]] for n in names]).append_column(
-        "row_hash", canon.as_binary(hashes).cast(pa.binary())
-    )
+    names = canon.source_keys(found, table.primary_key, table.types)
+    sources = entries["source_key"].take(pc.index_in(names, one_array(entries["target_key"])))
+    records = entry_keys(undo, sources).append_column("row_hash", canon.as_binary(hashes).cast(pa.binary()))
     crosswalk = meta_table("crosswalk", ctx.target.meta)
-    transaction.update(crosswalk, crosswalk.primary_key, entries, stop_after=0)
+    transaction.update(crosswalk, crosswalk.primary_key, records, stop_after=0)
     failpoints.hit("rollback.recorded")
 
 
-def entry_keys(undo: Undo, source_keys: Sequence[str]) -> pa.Table:
+def entry_keys(undo: Undo, source_keys: Sequence[str] | pa.ChunkedArray[Any]) -> pa.Table:
     """The key columns of crosswalk entries."""
     system, entity = undo.identity
     count = len(source_keys)
+    arrow = isinstance(source_keys, pa.ChunkedArray)
     return pa.table(
         {
-            "system": pa.array([system] * count, pa.string()),
-            "entity": pa.array([entity] * count, pa.string()),
-            "source_key": pa.array(list(source_keys), pa.string()),
+            "system": pa.repeat(system, count),
+            "entity": pa.repeat(entity, count),
+            "source_key": source_keys if arrow else pa.array(list(source_keys), pa.string()),
         }
     )
 
 
-def forget(ctx: Context, transaction: Transaction, undo: Undo, source_keys: Sequence[str]) -> None:
+def forget(
+    ctx: Context, transaction: Transaction, undo: Undo, source_keys: Sequence[str] | pa.ChunkedArray[Any]
+) -> None:
     """Crosswalk entries that this run made."""
     table = meta_table("crosswalk", ctx.target.meta)
     transaction.delete(table, table.primary_key, entry_keys(undo, source_keys))

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -25,6 +26,12 @@ from migrate.state.identity import names_now
 from migrate.state.records import meta_rows
 
 CHUNK = 50_000
+_COLUMNS: list[tuple[str, pa.DataType]] = [
+    ("target_key", pa.string()),
+    ("source_key", pa.string()),
+    ("row_hash", pa.binary()),
+]
+_ENTRY = pa.schema(_COLUMNS)
 _NEEDED = ["system", "entity", "source_key", "target_key", "origin", "run", "row_hash"]
 
 
@@ -47,8 +54,8 @@ class Undo:
     entity: str
     table: Table
     identity: Identity
-    inserted: dict[str, str] = field(default_factory=dict)  # target key → source key
-    updated: dict[str, str] = field(default_factory=dict)
+    inserted: pa.Table = field(default_factory=_ENTRY.empty_table)  # in the order of the table's index
+    updated: dict[str, str] = field(default_factory=dict)  # target key → source key
     linked: list[str] = field(default_factory=list)  # source keys
     returns: set[str] = field(
         default_factory=set
@@ -56,14 +63,28 @@ class Undo:
     conflicts: dict[str, Conflict] = field(default_factory=dict)
     forced: bool = False  # edits since the load do not keep its rows
 
-    @property
-    def deletes(self) -> list[str]:
-        return in_order(self.table, [k for k in self.inserted if k not in self.conflicts])
+    def deletes(self) -> Iterator[pa.Table]:
+        """Entries of the rows that go, chunk by chunk: target_key, source_key, row_hash."""
+        for entries in slices(self.inserted):
+            kept = self.kept(entries["target_key"])
+            going = entries.filter(pc.invert(kept)) if pc.any(kept).as_py() else entries
+            if going.num_rows:
+                yield going
 
-    def undoes(self, table: str, key: str, *, restored: bool = False) -> bool:
-        """Is this one of the rows that go, or with `restored` one that gets its earlier values?"""
-        place = self.updated if restored else self.inserted
-        return table == self.table.name and key in place and key not in self.conflicts
+    def kept(self, keys: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
+        """Which of these are conflicts."""
+        found: pa.ChunkedArray[Any] = pc.is_in(keys, pa.array(list(self.conflicts), pa.string()))
+        return found
+
+    def deleted(self) -> int:
+        return sum(entries.num_rows for entries in self.deletes())
+
+    def undone(self, keys: pa.ChunkedArray[Any], *, restored: bool = False) -> pa.Array[Any]:
+        """Which of these are rows that go, or with `restored` also ones that get their earlier values?"""
+        ours = pc.is_in(keys, self.inserted["target_key"].combine_chunks())
+        if restored:
+            ours = pc.or_(ours, pc.is_in(keys, pa.array(list(self.updated), pa.string())))
+        return one_array(pc.and_(ours, pc.invert(self.kept(keys))))
 
     @property
     def restores(self) -> list[str]:
@@ -74,7 +95,8 @@ def decide(
     ctx: Context, declared: Schema, only: Sequence[str], force: Sequence[str], along: Sequence[str] = ()
 ) -> list[Undo]:
     """One Undo per entity, in reverse load order. Rows that the runs `along` added keep nothing."""
-    left: dict[str, list[pa.Table]] = {}  # target keys and hashes, as this run left its rows
+    inserted: dict[str, list[pa.Table]] = {}
+    updated: dict[str, list[pa.Table]] = {}
     undos = {}
     now = names_now(ctx)
     for name in reversed(ctx.plan.order):
@@ -84,54 +106,63 @@ def decide(
             continue  # this run created it, and it is dropped already
         table = declared.table(ctx.plan.entities[name].into)
         undos[name] = Undo(name, table, now[name], forced=table.name in force)
-        left[name] = []
+        inserted[name], updated[name] = [], []
     by_identity = {undo.identity: undo for undo in undos.values()}
     for rows in meta_rows(ctx.target, "crosswalk", _NEEDED):
         mine = rows.filter(pc.equal(rows["run"], ctx.run))
         for (system, entity), undo in by_identity.items():
             own = mine.filter(pc.and_(pc.equal(mine["system"], system), pc.equal(mine["entity"], entity)))
-            if own.num_rows:
-                left[undo.entity].append(_sorted_in(undo, own))
+            undo.linked += _strings(_of_origin(own, "link")["source_key"])
+            inserted[undo.entity].append(_of_origin(own, "insert"))
+            updated[undo.entity].append(own.filter(_neither(own)).select(_ENTRY.names).cast(_ENTRY))
     for name, undo in undos.items():
-        if not undo.forced and left[name]:
-            _changed_since(ctx, undo, pa.concat_tables(left[name]))
+        undo.inserted = sorted_entries(
+            undo.table, pa.concat_tables([_ENTRY.empty_table(), *inserted.pop(name)])
+        )
+        changes = sorted_entries(undo.table, pa.concat_tables([_ENTRY.empty_table(), *updated.pop(name)]))
+        undo.updated = dict(
+            zip(_strings(changes["target_key"]), _strings(changes["source_key"]), strict=True)
+        )
+        if not undo.forced:
+            for entries in (undo.inserted, changes):
+                _changed_since(ctx, undo, entries)
     _kept_by_references(ctx, undos, _added_by(ctx, along, by_identity) if along else set())
     return list(undos.values())
 
 
-def _sorted_in(undo: Undo, entries: pa.Table) -> pa.Table:
-    """Crosswalk entries into their places; of rows that were written the key and the hash."""
-    for origin in pc.unique(entries["origin"]).to_pylist():
-        some = entries.filter(pc.equal(entries["origin"], origin))
-        sources = _strings(some["source_key"])
-        if origin == "link":
-            undo.linked += sources
-            continue
-        place = undo.inserted if origin == "insert" else undo.updated
-        place.update(zip(_strings(some["target_key"]), sources, strict=True))
-    written = entries.filter(pc.not_equal(entries["origin"], "link"))
-    return written.select(["target_key", "row_hash"])
+def _of_origin(entries: pa.Table, origin: str) -> pa.Table:
+    return entries.filter(pc.equal(entries["origin"], origin)).select(_ENTRY.names).cast(_ENTRY)
+
+
+def _neither(entries: pa.Table) -> pa.ChunkedArray[Any]:
+    """Entries of rows that were there before: updated ones, and what was flagged as gone at the source."""
+    found: pa.ChunkedArray[Any] = pc.invert(pc.is_in(entries["origin"], pa.array(["link", "insert"])))
+    return found
+
+
+def slices(entries: pa.Table) -> Iterator[pa.Table]:
+    for start in range(0, entries.num_rows, CHUNK):
+        yield entries.slice(start, CHUNK)
 
 
 def _strings(column: pa.ChunkedArray[Any]) -> list[str]:
     return [str(text) for text in column.to_pylist()]
 
 
-def in_order(table: Table, keys: Sequence[str]) -> list[str]:
-    """JSON keys as the table's index has them where they are whole numbers, so that a chunk of them is one range of
-    it: in the order of their texts (1, 10, 100, 2) every chunk would lie all over the table, and be sought in all of it.
-    """
-    texts = sorted(keys)
-    if not texts or not table.primary_key:
-        return texts
-    parts = key_table(table, texts)
-    if not all(pa.types.is_integer(t) for t in parts.schema.types):
-        return texts
-    places = pc.sort_indices(parts, sort_keys=[(name, "ascending") for name in table.primary_key])
-    return [texts[i] for i in places.to_pylist()]
+def sorted_entries(table: Table, entries: pa.Table) -> pa.Table:
+    """Entries by target key as the table's index has them where they are whole numbers, so that a chunk of them is one
+    range of it: in the order of their texts (1, 10, 100, 2) every chunk would lie all over the table, and be sought in
+    all of it."""
+    if entries.num_rows:
+        entries = entries.take(pc.sort_indices(entries["target_key"])).combine_chunks()
+        parts = key_table(table, entries["target_key"])
+        if table.primary_key and all(pa.types.is_integer(t) for t in parts.schema.types):
+            places = pc.sort_indices(parts, sort_keys=[(name, "ascending") for name in table.primary_key])
+            entries = entries.take(places).combine_chunks()
+    return entries
 
 
-def key_table(table: Table, keys: Sequence[str]) -> pa.Table:
+def key_table(table: Table, keys: Sequence[str] | pa.ChunkedArray[Any]) -> pa.Table:
     """JSON keys as the key columns of the table, in its layout."""
     columns = {
         name: canon.from_text(texts, table.column(name).type)
@@ -140,15 +171,17 @@ def key_table(table: Table, keys: Sequence[str]) -> pa.Table:
     return pa.table(columns)
 
 
-def _parts(keys: Sequence[str], width: int) -> list[pa.Array[Any]]:
+def _parts(keys: Sequence[str] | pa.ChunkedArray[Any], width: int) -> list[pa.Array[Any]]:
     """The texts of JSON keys, one array per column. Where nothing is escaped, a quote is a delimiter and nothing else:
     then they are cut, for a list per key in Python takes longer than all that the database does."""
-    texts = pa.array(list(keys), pa.string())
+    texts = one_array(keys) if isinstance(keys, pa.ChunkedArray) else pa.array(list(keys), pa.string())
     if not pc.any(pc.match_substring(texts, "\\")).as_py():
         cut = pc.split_pattern(pc.utf8_slice_codeunits(texts, 2, -2), '","')
         if pc.all(pc.equal(pc.list_value_length(cut), width)).as_py():
             return [pc.list_element(cut, i) for i in range(width)]
-    read = list(zip(*(json.loads(k) for k in keys), strict=True)) or [() for _ in range(width)]
+    read = list(zip(*(json.loads(str(k)) for k in texts.to_pylist()), strict=True)) or [
+        () for _ in range(width)
+    ]
     return [pa.array(list(column), pa.string()) for column in read]
 
 
@@ -174,15 +207,14 @@ def _changed_since(ctx: Context, undo: Undo, left: pa.Table) -> None:
     """Rows that no longer stand as this run left them. A row that is gone is nothing to undo."""
     table = undo.table
     state = state_columns(ctx.mapping, table)
-    for keys in chunks(in_order(table, _strings(left["target_key"]))):
+    for entries in slices(left):
         transaction = ctx.target.begin()
         try:
-            found = transaction.fetch(
-                table, table.primary_key, key_table(table, keys), list(table.column_names)
-            )
+            keys = key_table(table, entries["target_key"])
+            found = transaction.fetch(table, table.primary_key, keys, list(table.column_names))
         finally:
             transaction.rollback()
-        for key in changed(table, found, left, state, unknown=True):
+        for key in changed(table, found, entries, state, unknown=True):
             undo.conflicts[key] = Conflict(undo.entity, table.name, key, "changed since the load")
 
 
@@ -199,29 +231,51 @@ def _added_by(ctx: Context, runs: Sequence[str], undos: Mapping[Identity, Undo])
 
 def _kept_by_references(ctx: Context, undos: Mapping[str, Undo], gone: set[tuple[str, str]]) -> None:
     """A row stays if a row that stays refers to it, or a row of nobody's run."""
-    pointing = {name: _pointing(ctx.target, undo) for name, undo in undos.items()}
+    pointing = {name: _pointing(ctx.target, undo, gone) for name, undo in undos.items()}
     grew = True
     while grew:
         grew = False
         for name, undo in undos.items():
-            for key, table, row in pointing[name]:
-                if key in undo.conflicts or (table, row) in gone:
-                    continue
-                if any(u.undoes(table, row) or u.undoes(table, row, restored=True) for u in undos.values()):
-                    continue
-                undo.conflicts[key] = Conflict(
-                    name, undo.table.name, key, f"a row of {table} that stays refers to it"
-                )
-                grew = True
+            rows = pointing[name]
+            for row in rows.filter(staying(rows, undos.values(), restored=True)).to_pylist():
+                key = row["ref_key"]
+                if key not in undo.conflicts:
+                    undo.conflicts[key] = referred_to(undo, key, row["table"])
+                    grew = True
 
 
-def _pointing(target: Target, undo: Undo) -> list[tuple[str, str, str]]:
-    """(key of an inserted row, table, key of a row that refers to it)."""
-    found = []
-    for keys in chunks(in_order(undo.table, list(undo.inserted))):
-        rows = target.references_to(undo.table, undo.table.primary_key, key_table(undo.table, keys))
-        found += [(r["ref_key"], r["table"], r["row_key"]) for r in rows.to_pylist()]
-    return found
+def referred_to(undo: Undo, key: str, by: str) -> Conflict:
+    return Conflict(undo.entity, undo.table.name, key, f"a row of {by} that stays refers to it")
+
+
+def staying(rows: pa.Table, undos: Collection[Undo], *, restored: bool = False) -> pa.Array[Any]:
+    """Which of these rows that refer to others (table, row_key) are not undone themselves."""
+    goes = pa.array(np.zeros(rows.num_rows, dtype=bool))
+    for undo in undos:
+        here = one_array(pc.equal(rows["table"], undo.table.name))
+        if pc.any(here).as_py():
+            mine = pc.fill_null(undo.undone(rows["row_key"], restored=restored), False)
+            goes = pc.or_(goes, pc.and_(here, mine))
+    stay: pa.Array[Any] = pc.invert(goes)
+    return stay
+
+
+def _pointing(target: Target, undo: Undo, gone: set[tuple[str, str]]) -> pa.Table:
+    """Rows that refer to inserted ones, but for those that are `gone`: ref_key, table, row_key."""
+    found = [pa.table({name: pa.array([], pa.string()) for name in ("ref_key", "table", "row_key")})]
+    for entries in slices(undo.inserted):
+        keys = key_table(undo.table, entries["target_key"])
+        rows = target.references_to(undo.table, undo.table.primary_key, keys)
+        rows = rows.select(["ref_key", "table", "row_key"])
+        if gone and rows.num_rows:
+            rows = rows.filter(pa.array([(r["table"], r["row_key"]) not in gone for r in rows.to_pylist()]))
+        found.append(rows)
+    return pa.concat_tables(found)
+
+
+def one_array(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
+    """Its values without chunks."""
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def images(ctx: Context, kind: str) -> Iterator[tuple[dict[str, str], pa.Table]]:
