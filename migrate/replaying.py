@@ -24,7 +24,7 @@ from migrate.plan_model import Plan
 from migrate.planning import entity_digest, identity_of, schema_digest, shapes_of
 from migrate.state.deciding import DECIDED
 from migrate.state.fixed_rows import fixes_file
-from migrate.state.fixes import SCHEMA
+from migrate.state.fixes import SCHEMA, WITHDRAWN
 from migrate.state.identity import first_names
 from migrate.state.mail_servers import ANSWERS
 from migrate.state.proven import proven_backups
@@ -100,6 +100,8 @@ def unfinished_replay(ctx: Context, digest: str | None) -> str | None:
             kept="Nothing was changed by this command.",
             hint=f"Finish it first: migrate quarantine replay {ctx.run}",
         )
+    # First, so that no kill leaves them to be taken for corrections that hold.
+    ctx.ledger.put_run_facts(last.run, {WITHDRAWN: True})
     ctx.ledger.set_state(last.run, "failed")
     ctx.ledger.audit("run abandoned", last.run, {"fresh": False})
     for name in STAGED:

@@ -8,7 +8,7 @@ from typing import Any
 
 from migrate.api.places import context_of, find_home, ledger_of, run_id
 from migrate.context import Context
-from migrate.durable import write_bytes
+from migrate.durable import make_private_folder, write_bytes
 from migrate.errors import Corrupt, MigrateError
 from migrate.ledger.ledger import Ledger
 from migrate.report.document import FILE_NAME, build_report, read_report, write_report
@@ -17,8 +17,10 @@ from migrate.report.html.render import page, write_page
 from migrate.stages.report import of_ledger, quarantine_files, write
 from migrate.stages.verify import NAME as VERIFY
 from migrate.state.examples import quarantine_examples
+from migrate.state.replays import ended_replays, replay_facts
 
 WITH_SAMPLES = "report.samples.html"
+REDUCED = "from-the-ledger"  # the folder of a report for which nothing but the ledger could be read
 
 
 def report(
@@ -41,23 +43,31 @@ def report(
 
 
 def _up_to_date(ledger: Ledger, name: str, place: Path) -> Path:
-    """report.json of the state that the ledger knows; from the ledger alone where nothing else can be read."""
+    """report.json of the state that the ledger knows; where nothing else can be read from the ledger alone, in a folder of
+    its own: what was written with more at hand stays, and is asked for again."""
     path, state = ledger.root / name / FILE_NAME, _state(ledger, name)
-    if path.is_file() and read_report(path)["state"] == state:
-        return path
+    if path.is_file():
+        written = read_report(path)
+        if written["state"] == state and (written.get("replays") or []) == replay_facts(ledger, name):
+            return path
     try:
         with context_of(name, place, hold=False) as ctx:
             return write(ctx, state=state)
     except MigrateError as error:
         facts = of_ledger(ledger, name, state=state)
         document = build_report({**facts, "incomplete": f"{error.where}: {error.message}".removeprefix(": ")})
-        return write_report(path.parent, document)
+        return write_report(make_private_folder(path.parent / REDUCED), document)
 
 
 def _state(ledger: Ledger, name: str) -> str:
-    """That of the ledger; of a verified run whose newest verification failed (`migrate verify`), failed."""
+    """That of the ledger; of a verified run whose newest verification failed (`migrate verify`), or that of a replay of
+    it, failed."""
     state = ledger.run(name).state
-    failed = any(stage == VERIFY and not verdict.passed for stage, verdict in ledger.verdicts(name))
+    failed = any(
+        stage == VERIFY and not verdict.passed
+        for run in (name, *ended_replays(ledger, name))
+        for stage, verdict in ledger.verdicts(run)
+    )
     return "failed" if state == "verified" and failed else state
 
 

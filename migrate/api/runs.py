@@ -12,7 +12,7 @@ from migrate.api.schedules import practice_checks
 from migrate.context import Context, Progress
 from migrate.demo.generate import generate
 from migrate.dry_run import dry_run, planned_ddl
-from migrate.errors import MigrateError, UsageError
+from migrate.errors import GateClosed, MigrateError, UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.records import UNFINISHED
 from migrate.model import RunInfo, Verdict
@@ -175,7 +175,11 @@ def verify(run: str, *, home: Path | None = None, progress: Progress | None = No
         replays = ended_replays(ledger, name)
     document = _verify_one(name, home, progress)
     for replay in replays:
-        told = _verify_one(replay, home, progress)["verdicts"]
+        try:
+            told = _verify_one(replay, home, progress)["verdicts"]
+        except GateClosed:
+            _write_again(name, home, progress, state="failed")  # its rows are the run's
+            raise
         document["verdicts"] += [{**v, "check": f"{replay}: {v['check']}"} for v in told]
     return document
 
@@ -254,10 +258,20 @@ def _undo(
         result = roll_back(ctx, preview=preview, only=only, force=force, along=along)
         state = ctx.ledger.run(ctx.run).state
         if not preview:
-            if replay_of(name) is not None and name not in along:
+            if state == "rolled_back" and replay_of(name) is not None and name not in along:
                 ctx.ledger.put_run_facts(name, {WITHDRAWN: True})
             write_report(ctx, state=state)
-        return {"run": ctx.run, "state": state, **result.as_json()}
+        document = {"run": ctx.run, "state": state, **result.as_json()}
+    whole = replay_of(name)
+    if whole is not None and name not in along and not preview:
+        _write_again(whole, home, progress)
+    return document
+
+
+def _write_again(name: str, home: Path | None, progress: Progress | None, *, state: str = "") -> None:
+    """The report of a run, after one of its replays has come to something else."""
+    with context_of(name, home, progress, hold=False) as ctx:
+        write_report(ctx, state=state or ctx.ledger.run(ctx.run).state)
 
 
 def _check_words(ctx: Context, only: Sequence[str]) -> None:

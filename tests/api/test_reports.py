@@ -115,6 +115,25 @@ def test_what_a_kill_left_is_told_as_it_stands_now(tmp_path: Path) -> None:
     assert "Made from the ledger alone" in Path(found["page"]).read_text(encoding="utf-8")
 
 
+def test_what_could_not_be_read_for_a_while_is_told_again_when_it_can(tmp_path: Path) -> None:
+    """A report of the ledger alone neither replaces the whole one nor stands for longer than it must."""
+    world = made(tmp_path)
+    stopped = api.run(world.mapping, to="extract", home=world.home)
+    whole = Path(api.report("latest", home=world.home)["path"])
+    before = whole.read_bytes()
+    with Ledger.open(world.home / "ledger.db") as ledger:
+        ledger.set_state(stopped["run"], "interrupted")
+    away = world.mapping.rename(world.mapping.with_suffix(".away"))
+    (whole.parent / "mapping.yaml").rename(whole.parent / "mapping.away")
+    found = api.report("latest", home=world.home)
+    assert found["incomplete"]
+    assert whole.read_bytes() == before
+    away.rename(world.mapping)
+    (whole.parent / "mapping.away").rename(whole.parent / "mapping.yaml")
+    found = api.report("latest", home=world.home)
+    assert (found["incomplete"], found["state"]) == (None, "interrupted")
+
+
 def test_a_ledger_that_is_gone_is_not_the_same_as_no_runs(tmp_path: Path) -> None:
     world = made(tmp_path)
     done = api.run(world.mapping, home=world.home)

@@ -217,6 +217,50 @@ def test_f14_a_replay_undone_by_itself_takes_its_corrections_back(fixing: Fixing
 
 
 @pytest.mark.fineprint(14)
+def test_f14_a_replay_undone_in_part_keeps_its_corrections_and_the_report_follows(fixing: Fixing) -> None:
+    world = fixing.world
+    fixing.set("accounts", 2, title="Bolt")
+    fixing.set("contacts", 5, mail="eve@acme.io")
+    replay = fixing.replayed()["replay"]
+    assert world.command("rollback", replay, "--yes", "--only", "contacts").code == 0
+    world.run()
+    assert world.codes("accounts") == {}
+    assert world.target.one("SELECT name FROM accounts WHERE legacy_id = '2'") == "Bolt"
+
+
+@pytest.mark.fineprint(14)
+def test_f14_what_was_given_up_is_no_correction_after_a_rollback(fixing: Fixing) -> None:
+    world = fixing.world
+    fixing.set("accounts", 2, title="Wrong")
+    failpoints.arm("replay.begun:1:raise")
+    assert fixing.replay().code == 1
+    failpoints.arm()
+    fixing.set("accounts", 2, title="Bolt")
+    assert fixing.replayed()["replay"].endswith("-r2")
+    assert world.command("rollback", fixing.run, "--yes").code == 0
+    world.run()
+    assert world.target.one("SELECT name FROM accounts WHERE legacy_id = '2'") == "Bolt"
+
+
+@pytest.mark.fineprint(14)
+def test_f14_the_runs_report_follows_its_replays(fixing: Fixing) -> None:
+    """Of a replay that no longer verifies, and of one that was undone by itself."""
+    world = fixing.world
+    fixing.set("accounts", 2, title="Bolt")
+    replay = fixing.replayed()["replay"]
+    world.target.run("UPDATE accounts SET name = 'somebody' WHERE legacy_id = '2'")
+    assert world.command("verify", fixing.run).code == 3
+    assert world.command("report", fixing.run, "--json").document["state"] == "failed"
+    world.target.run("UPDATE accounts SET name = 'Bolt' WHERE legacy_id = '2'")
+    assert world.command("verify", fixing.run).code == 0
+    assert world.command("report", fixing.run, "--json").document["state"] == "verified"
+    assert world.command("rollback", replay, "--yes").code == 0
+    found = world.command("report", fixing.run, "--json").document
+    assert (found["state"], found["balances"]["accounts"]["quarantined"]) == ("verified", 1)
+    assert [r["state"] for r in found["replays"]] == ["rolled_back"]
+
+
+@pytest.mark.fineprint(14)
 def test_f14_what_does_not_fit_is_refused_before_anything_is_written(fixing: Fixing) -> None:
     """Each in one paragraph that names the line; nothing is in the target or the ledger afterwards."""
     world, path = fixing.world, fixing.folder / "contacts.csv"
