@@ -11,6 +11,7 @@ from migrate.connectors.mysql import write
 from migrate.connectors.mysql.errors import SqlError, from_driver, raised, reject_code
 from migrate.connectors.mysql.session import WRITING, Session
 from migrate.connectors.mysql.target import MysqlTarget
+from migrate.connectors.mysql.transaction import _led
 from migrate.errors import Busy, GateClosed, MigrateError, TooManyQuarantined, Unreachable
 from migrate.model import Rejected
 from pymysql.err import DataError, IntegrityError, OperationalError
@@ -289,3 +290,50 @@ def test_a_lost_connection_is_told_as_such(my_database: str) -> None:
         assert caught.value.lost
         assert session.broken
         assert raised(caught.value, "writing").exit_code == 5
+
+
+@pytest.mark.parametrize(
+    ("declared", "key", "led"),
+    [
+        ("a int PRIMARY KEY, b int", ["a"], True),
+        ("a varchar(9) CHARACTER SET latin1, b varchar(9), PRIMARY KEY (b, a)", ["a", "b"], True),
+        ("a int PRIMARY KEY, b varchar(9), KEY (b)", ["b"], True),
+        ("a int, b int, PRIMARY KEY (b, a)", ["a"], False),
+        ("a enum('x', 'y') PRIMARY KEY, b int", ["a"], False),
+        ("a int PRIMARY KEY, b varchar(9)", ["b"], False),
+        ("a int PRIMARY KEY, b text, KEY (b(5))", ["b"], False),
+    ],
+)
+def test_an_index_that_serves_begins_with_the_key(
+    my_database: str, declared: str, key: list[str], led: bool
+) -> None:
+    filled(my_database, f"CREATE TABLE t ({declared})")
+    with opened(my_database) as target:
+        assert _led(target.schema(["t"]).table("t"), key) is led
+
+
+@pytest.mark.parametrize("kind", ["int", "varchar(20)", "varchar(20) CHARACTER SET latin1"])
+def test_rows_are_found_by_their_index_and_not_by_reading_the_whole_table(
+    my_database: str, kind: str
+) -> None:
+    """A part of a load would read all that is loaded already, and the load take the square of its rows."""
+    filled(
+        my_database,
+        f"CREATE TABLE t (k {kind} PRIMARY KEY, v int)",
+        f"INSERT INTO t SELECT n, n FROM {mariadb.numbers(20_000)}",
+        "ANALYZE TABLE t",
+    )
+    with opened(my_database) as target:
+        table = target.schema(["t"]).table("t")
+        wanted = [{"k": n if kind == "int" else str(n), "v": -1} for n in range(1, 8_000)]
+        keys = table_of(table, wanted, ["k"])
+        transaction = target.begin()
+        scanned = "SHOW SESSION STATUS LIKE 'Handler_read_rnd_next'"
+        before = int(transaction._session.rows(scanned)[0][1])
+        assert transaction.fetch(table, ["k"], keys, ["v"]).num_rows == len(wanted)
+        assert transaction.update(table, ["k"], table_of(table, wanted), stop_after=0) == []
+        assert transaction.delete(table, ["k"], keys) == len(wanted)
+        steps = int(transaction._session.rows(scanned)[0][1]) - before
+        transaction.rollback()
+    # the staged keys, a few times over; three readings of the table would be 60,000 more
+    assert steps < 12 * len(wanted)
