@@ -21,6 +21,7 @@ from migrate.errors import UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.replaying import FILES
 from migrate.state.replays import ENDED, replay_of
+from migrate.vault.capture import table_folder
 
 _EXPORTED = "exported.json"  # in the run's folder: the digests of all files that were written of it
 _NAMED = 5  # files named in one message
@@ -43,7 +44,7 @@ def quarantine_export(run: str, folder: Path, *, format: str = "csv", home: Path
         for row in quarantine(name, home=home):
             by_entity.setdefault(row["entity"], []).append(row)
         made = {
-            folder / f"{_stem(entity)}.{format}": _content(name, entity, rows, format)
+            folder / f"{table_folder(entity)}.{format}": _content(name, entity, rows, format)
             for entity, rows in by_entity.items()
         }
         _remember(ledger, name, [sha256(content).hexdigest() for content in made.values()])
@@ -54,10 +55,6 @@ def quarantine_export(run: str, folder: Path, *, format: str = "csv", home: Path
         if path not in made:
             path.unlink()
     return [str(path) for path in made]
-
-
-def _stem(entity: str) -> str:
-    return "".join(c if c.isalnum() or c in "_-" else "_" for c in entity)
 
 
 def _content(run: str, entity: str, rows: Sequence[Mapping[str, Any]], format_: str) -> bytes:

@@ -147,7 +147,7 @@ def _refuse_known(place: Path, run: str) -> None:
 
 def _of_target(database: Target, run: str, mine: dict[str, Any] | None) -> dict[str, Any]:
     """What our own tables in the target say of the run."""
-    receipts = _of_run(database, "receipt", run, ["run", "part", "row_count", "rejected", "written_at"])
+    receipts = list(_of_run(database, "receipt", run, ["run", "part", "row_count", "rejected", "written_at"]))
     entries = Counter((r["entity"], r["origin"]) for r in _of_run(database, "crosswalk", run, ["run", "entity", "origin"]))  # fmt: skip
     names = sorted({entity for entity, _ in entries})
     return {
@@ -163,12 +163,10 @@ def _of_target(database: Target, run: str, mine: dict[str, Any] | None) -> dict[
     }  # fmt: skip
 
 
-def _of_run(database: Target, table: str, run: str, columns: list[str]) -> list[dict[str, Any]]:
-    return [
-        row
-        for rows in meta_rows(database, table, columns)
-        for row in rows.filter(pc.equal(rows["run"], run)).select(columns).to_pylist()
-    ]
+def _of_run(database: Target, table: str, run: str, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """Batch by batch: the crosswalk of a run may have millions."""
+    for rows in meta_rows(database, table, columns):
+        yield from rows.filter(pc.equal(rows["run"], run)).select(columns).to_pylist()
 
 
 def _backups(vault: Store) -> tuple[list[dict[str, Any]], str]:
