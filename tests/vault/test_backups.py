@@ -246,6 +246,31 @@ def test_the_same_backup_again_is_left_as_it_is_another_is_refused(store: LocalS
     assert open_backup(store, FACTS.id).manifest_sha256 == first.manifest_sha256
 
 
+@pytest.mark.parametrize("name", ["another", "the same"])
+def test_two_backups_at_once_end_in_whole_ones_or_a_refusal(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The second is made while the first one's manifest is all that is missing; they share objects."""
+    hit, others = failpoints.hit, iter([FACTS.id if name == "the same" else "another"])
+
+    def meanwhile(point: str) -> None:
+        if point == "vault.manifest.before" and (id_ := next(others, "")):
+            make(store, tmp_path / "second", id_=id_, at="2026-02-01T00:00:00+00:00")
+        hit(point)
+
+    monkeypatch.setattr(failpoints, "hit", meanwhile)
+    if name == "the same":
+        with pytest.raises(UsageError, match="at the same time"):
+            make(store, tmp_path / "first")
+        assert open_backup(store, FACTS.id).manifest.created_at.startswith("2026-02-01")
+    else:
+        make(store, tmp_path / "first")
+    found = [info.id for info in list_backups(store)]
+    assert sorted(found) == sorted({FACTS.id, "another"} if name == "another" else {FACTS.id})
+    for id_ in found:
+        assert [v.passed for v in check_backup(store, id_)] == [True] * 4
+
+
 def test_a_contradictory_backup_is_never_written(store: LocalStore, tmp_path: Path) -> None:
     parts = staged(tmp_path / "staging")
     for wrong in (
