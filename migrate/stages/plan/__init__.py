@@ -246,7 +246,7 @@ def _prove_rights(ctx: Context, target: Schema, creates: tuple[Table, ...]) -> N
         new = [t.name for t in creates if t.primary_key or t.indexes]  # both need the right in the schema
         referred = {f.ref_table for t in creates for f in t.foreign_keys} & set(target.table_names)
         changed = [t.name for t in creates if not t.primary_key]
-        ctx.target.check_rights(new, changed, sorted(referred - set(changed)))
+        ctx.target.check_rights(new, changed, sorted(referred))
 
 
 def _plan(
