@@ -6,6 +6,7 @@ then costs no imports. What it still had to import is told in `Ended.imported`.
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -106,6 +107,7 @@ def _arm_from(since: str, arm: str) -> None:
 
 
 def _main(what: str, mapping: str, arm: str, since: str, log: str | None, answer: str) -> None:
+    gc.freeze()  # what was inherited is not looked through again, which would also copy its pages
     os.environ["POLARS_MAX_THREADS"] = "1"
     keywords = parts.write_parts.__kwdefaults__
     assert keywords is not None
@@ -142,13 +144,21 @@ def passings(log: Path) -> list[str]:
     return log.read_text().split()
 
 
-# Points that a process passes once, in every run that has not got beyond them: a long stage in two halves.
-_HALVES = ("backup.checkpointed", "transform.before_settle", "load.assigned")
+# Where a long stage, and a rollback, is divided. A point whose first passing in a process is the same moment of the run, whichever of
+# the kills before it came: all that is passed earlier in its stage is passed again by the next process, up to it, or is done already.
+# A chain has one kill per section, so the longest section says how many chains, and whole runs, there are.
+_WITHIN_STAGES = (
+    "backup.checkpointed", "restore_test.checkpointed",
+    "transform.part_done", "transform.before_settle",
+    "load.fence_raised", "load.assigned", "load.links.locked",
+    "verify.entity_read",
+    "rollback.fence_raised", "rollback.executed", "rollback.marked",
+)  # fmt: skip
 
 
 def cases(passed: Sequence[str], *, all_of_them: bool = False) -> dict[str, list[tuple[str, int]]]:
-    """By where passings count from (a stage's start or half; "" is what comes before): (point, which passing), the
-    first and the last of the whole run, or every one."""
+    """By where passings count from (a section: a stage's start or a point within it; "" is what comes before):
+    (point, which passing), the first and the last of the whole run, or every one."""
     total: dict[str, int] = {}
     for name in passed:
         total[name] = total.get(name, 0) + 1
@@ -158,7 +168,9 @@ def cases(passed: Sequence[str], *, all_of_them: bool = False) -> dict[str, list
     since = ""
     for name in passed:
         seen[name] = seen.get(name, 0) + 1
-        if (name.startswith("stage.") and name.endswith(".started")) or (name in _HALVES and seen[name] == 1):
+        if (name.startswith("stage.") and name.endswith(".started")) or (
+            name in _WITHIN_STAGES and seen[name] == 1
+        ):
             since = name
             found[since] = []
             within = {}

@@ -29,7 +29,7 @@ Fault = tuple[str, str, int, str]  # where passings count from, point, which pas
 
 
 def faults(base: Base, actions: Sequence[str], points: Callable[[str], bool]) -> list[list[Fault]]:
-    """Chains: the first passing of each of the `points`, one per stage (or half) and chain, the actions in turn."""
+    """Chains: the first passing of each of the `points`, one per section of the run and chain, the actions in turn."""
     seen: set[str] = set()
     lists: list[list[Fault]] = []
     for since, cases in child.cases(base.passed).items():

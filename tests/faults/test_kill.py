@@ -1,7 +1,7 @@
 """SIGKILL at every point of a run and of a rollback; the same command again must end as if nothing had happened.
 
 By default the first and the last passing of every point, in chains: one run is killed once in every
-stage, and goes on after each kill. Points after an fsync are left to `pytest -m slow`, which kills at
+section of a stage, and goes on after each kill. Points after an fsync are left to `pytest -m slow`, which kills at
 every passing, each in a run of its own: a kill, unlike a power cut, finds the same files before and
 after an fsync (that fsyncs come in the right order is tests/faults/test_disk.py).
 """
@@ -9,7 +9,7 @@ after an fsync (that fsyncs come in the right order is tests/faults/test_disk.py
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 
 import pytest
@@ -33,15 +33,19 @@ def _of_mariadb(passed: Sequence[str]) -> list[str]:
 
 
 def chains(base: Base) -> list[list[Kill]]:
-    """Every case once, one per stage (or half of a stage) and chain."""
+    """Every case once, one per section of the run (child.py) and chain."""
     if base.template.engine == "mysql":
         points = _of_mariadb(base.passed)
         return [[("", point, 1) for point in points[n::CHUNKS]] for n in range(CHUNKS)]
-    lists = [
+    return _chained(
         [(since, point, nth) for point, nth in cases if not point.endswith("fsynced")]
         for since, cases in child.cases(base.passed).items()
-    ]
-    return [[kill for kill in row if kill is not None] for row in zip_longest(*lists)]
+    )
+
+
+def _chained(sections: Iterable[list[Kill]]) -> list[list[Kill]]:
+    """Of every section one kill, as long as it has any."""
+    return [[kill for kill in row if kill is not None] for row in zip_longest(*sections)]
 
 
 def converges(base: Base, kills: Sequence[Kill]) -> tuple[str, Sequence[Kill]]:
@@ -114,12 +118,13 @@ def test_what_hundreds_of_commands_need_is_imported_once(bases: Callable[[str], 
     assert bases(engine).imported == []
 
 
-def undone(base: Base, point: str, nth: int) -> str:
-    """Empty, or what is wrong once a rollback was killed there and started again."""
+def undone(base: Base, kills: Sequence[Kill]) -> str:
+    """Empty, or what is wrong once a rollback was killed at each in turn and started again."""
     with base.world(base.loaded) as world:
-        killed = world.rollback(arm=f"{point}:{nth}:kill")
-        if killed.code != -signal.SIGKILL:
-            return f"not passed: {killed}"
+        for since, point, nth in kills:
+            killed = world.rollback(arm=f"{point}:{nth}:kill", since=since)
+            if killed.code != -signal.SIGKILL:
+                return f"{since} {point}:{nth} was not passed: {killed}"
         done = world.rollback()
         if done.code != 0 or done.answer["state"] != "rolled_back":
             return f"exit {done.code}: {done.answer}"
@@ -145,19 +150,25 @@ def test_p21_p25_killed_anywhere_a_rollback_ends_in_the_target_as_it_was(
     bases: Callable[[str], Base], engine: str, chunk: int
 ) -> None:
     base = bases(engine)
-    points = [case for cases in child.cases(base.rollback_passed).values() for case in cases]
+    chains = _chained(
+        [(since, point, nth) for point, nth in cases]
+        for since, cases in child.cases(base.rollback_passed).items()
+    )
     if base.template.engine == "mysql":
-        points = [(point, 1) for point in _of_mariadb(base.rollback_passed) if point.startswith(_ENDS)]
-    wrong = {(point, nth): told for point, nth in points[chunk::2] if (told := undone(base, point, nth))}
-    assert not wrong, "\n".join(f"{k}: {v}" for k, v in wrong.items())
+        points = _of_mariadb(base.rollback_passed)
+        chains = [[("", point, 1)] for point in points if point.startswith(_ENDS)]
+    wrong = [f"{kills}: {told}" for kills in chains[chunk::2] if (told := undone(base, kills))]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_p21_every_passing_of_every_point_of_a_rollback(bases: Callable[[str], Base], engine: str) -> None:
     base = bases(engine)
-    points = [
-        case for cases in child.cases(base.rollback_passed, all_of_them=True).values() for case in cases
+    every = [
+        (since, point, nth)
+        for since, cases in child.cases(base.rollback_passed, all_of_them=True).items()
+        for point, nth in cases
     ]
-    wrong = {(point, nth): told for point, nth in points if (told := undone(base, point, nth))}
+    wrong = {kill: told for kill in every if (told := undone(base, [kill]))}
     assert not wrong

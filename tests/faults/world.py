@@ -172,8 +172,8 @@ class World:
         """A killed process' session in PostgreSQL may hold the lock for a moment longer: exit 8 is tried again."""
         return self._patient("run", arm, log, since)
 
-    def rollback(self, arm: str = "", log: Path | None = None) -> Ended:
-        return self._patient("rollback", arm, log, "")
+    def rollback(self, arm: str = "", log: Path | None = None, since: str = "") -> Ended:
+        return self._patient("rollback", arm, log, since)
 
     def replay(self, arm: str = "", log: Path | None = None) -> Ended:
         """Of the corrected files in `fix`."""
