@@ -21,7 +21,7 @@ from migrate.vault.check import check
 from migrate.vault.clock import Clock
 from migrate.vault.reader import Backup, open_backup, sequences_of
 from migrate.vault.restore import any_failed, compared, restored_and_compared, summary, within
-from migrate.vault.standing import NOTHING, Standing, standing, told
+from migrate.vault.standing import NOTHING, Standing, not_beginnings, others_rows, standing, told
 
 Save = Callable[[Sequence[str]], str]  # makes and proves a backup of these tables; its id
 
@@ -38,7 +38,7 @@ class Intent:
     cleared: bool = (
         False  # what lies there now is ours; before that it may be what the backup `replaced` holds
     )
-    again: bool = False  # what lies there did not come out equal: the next one begins from the start
+    again: bool = False  # it came to its end and did not pass: since then people may work there
     done: dict[str, int] = field(default_factory=dict)  # parts that are in, by table
 
     def text(self) -> str:
@@ -112,7 +112,7 @@ def _restore_into(
         wanted = Intent(backup.manifest.id, backup.manifest_sha256, tuple(sorted(tables)))
         chosen = chosen_of(backup, tables) if tables else backup
         said = place.mark()
-        begun = None if said is None else _resumed(Intent.parse(said, place.url), wanted, place)
+        begun = None if said is None else _resumed(Intent.parse(said, place.url), wanted, chosen, place)
         if begun is not None and not begun.cleared and not begun.replaced:
             place.remove_mark()  # nothing was made yet: whatever is there now is not ours
             begun = None
@@ -152,7 +152,7 @@ def _restore_into(
         if not any_failed(verdicts):
             place.remove_mark()
             failpoints.hit("vault.place.unmarked")
-        else:  # what did not come out equal is no beginning to go on from
+        else:  # who works in it from now on must not lose that to the next attempt
             place.put_mark(replace(intent, done={}, again=True).text())
     verdicts.append(summary(chosen, verdicts, clock))
     return Restored(
@@ -187,8 +187,12 @@ def _what_stands(backup: Backup, chosen: Backup, intent: Intent, place: Place) -
     if intent.cleared and not intent.again:
         here = standing(chosen, place, schema, intent.done)
         failpoints.hit("vault.place.examined")
+    unchanged: Callable[[Snapshot], None] | None = None
+    if intent.again:
+        unchanged = partial(_nobody_elses, chosen, place)
+    elif intent.replaced and not intent.cleared:
+        unchanged = _still(backup, intent)
     try:
-        unchanged = _still(backup, intent) if intent.replaced and not intent.cleared else None
         place.clear(here.missing(chosen.schema) if here.parts else chosen.schema, unchanged)
     except (GateClosed, Drift):
         if here.parts:  # a table that stays refers to one that must go: then all of them
@@ -208,7 +212,11 @@ def _note(place: Place, intent: Intent, table: str, parts: int) -> None:
     place.put_mark(intent.text())
 
 
-def _resumed(found: Intent, wanted: Intent, place: Place) -> Intent:
+def _resumed(found: Intent, wanted: Intent, chosen: Backup, place: Place) -> Intent | None:
+    """What goes on; None where a restore came to its end and what is there is not only the backup's any more: then the
+    place is one like any other."""
+    if found.again and (not found.same_work(wanted) or others_rows(chosen, place)):
+        return None
     if found.same_work(wanted):
         return found
     more = "".join(f" --table {t}" for t in found.tables)
@@ -263,6 +271,17 @@ def _still(backup: Backup, intent: Intent) -> Callable[[Snapshot], None]:
                 )
 
     return unchanged
+
+
+def _nobody_elses(chosen: Backup, place: Place, now: Snapshot) -> None:
+    found = not_beginnings(chosen, place, now)
+    if found:
+        raise Drift(
+            "somebody wrote to it while it was to be restored again",
+            where=found[0],
+            kept="Nothing was changed in it.",
+            hint="Stop what writes to it, then give the command with --replace to have its tables saved and replaced.",
+        )
 
 
 def _there_already(chosen: Backup, place: Place, clock: Clock) -> list[Verdict] | None:

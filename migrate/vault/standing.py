@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from migrate import canon
-from migrate.connectors.protocol import Place, Scratch
+from migrate.connectors.protocol import Place, Scratch, Snapshot
 from migrate.errors import Corrupt, GateClosed
 from migrate.model import Schema, Table, Verdict
 from migrate.vault.reader import Backup
@@ -86,6 +86,33 @@ def standing(backup: Backup, place: Place, schema: Schema, done: Mapping[str, in
                 parts[table.name] = count
     stays = replace(there, tables=tuple(t for t in there.tables if t.name in parts))
     return Standing(parts, tuple(changed), stays)
+
+
+def others_rows(backup: Backup, place: Place) -> tuple[str, ...]:
+    """Tables of `backup` in `place` that hold something else than it does: nobody clears them unasked."""
+    names = [name for name in place.there() if name in backup.schema.table_names]
+    tables = place.schema(names).table_names
+    views = [name for name in names if name not in tables]
+    with place.snapshot(tables) as snapshot:
+        return (*views, *not_beginnings(backup, place, snapshot))
+
+
+def not_beginnings(backup: Backup, place: Scratch, snapshot: Snapshot) -> tuple[str, ...]:
+    found = []
+    for stored in snapshot.schema.tables:
+        if stored.name not in backup.schema.table_names:
+            continue
+        table = backup.schema.table(stored.name)
+        same = set(stored.column_names) == set(table.column_names)
+        try:
+            if same:
+                rows = declared(place, snapshot.read(table.name, table.column_names), stored, table)
+                same = _beginning(backup, table, canon.digest(rows, table.types)) is not None
+        except (GateClosed, Corrupt, KeyError):
+            same = False  # not even its columns are what was made
+        if not same:
+            found.append(table.name)
+    return tuple(found)
 
 
 def declared(

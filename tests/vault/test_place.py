@@ -381,6 +381,25 @@ def test_f26_a_backup_that_no_ledger_here_knows_needs_trust(world: World, tmp_pa
     assert_same(world, place)
 
 
+@pytest.mark.promise(27)
+def test_p27_rows_written_after_a_restore_that_failed_are_not_lost(world: World, tmp_path: Path) -> None:
+    backup, place = world.back_up(), world.fresh()
+    places: dict[str, Any] = {"store": str(world.folder / "vault"), "home": tmp_path / "elsewhere"}
+    assert not migrate.backup_restore(backup, place.url, **places)["passed"]
+    fill(place, "towns", [(8, "Graz")])
+    with pytest.raises(UsageError, match="not empty"):
+        migrate.backup_restore(backup, place.url, trust_sql=True, **places)
+    assert (8, "Graz") in rows(place, "towns")
+    done = migrate.backup_restore(
+        backup, place.url, trust_sql=True, replace=True, scratch=world.scratch, **places
+    )
+    assert (done["passed"], done["state"]) == (True, "restored"), done["verdicts"]
+    assert_same(world, place)
+    fresh = world.fresh()
+    assert migrate.backup_restore(done["replaced"], fresh.url, trust_sql=True, **places)["passed"]
+    assert (8, "Graz") in rows(fresh, "towns")
+
+
 def test_rights_that_are_missing(
     pg_database: str, make_pg_database: Callable[[], str], tmp_path: Path
 ) -> None:
