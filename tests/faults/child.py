@@ -144,14 +144,11 @@ def passings(log: Path) -> list[str]:
     return log.read_text().split()
 
 
-# Where a long stage, and a rollback, is divided. A point whose first passing in a process is the same moment of the run, whichever of
+# Where a long stage, and a rollback, is divided; no other thread is at work there. A point whose first passing in a process is the same moment of the run, whichever of
 # the kills before it came: all that is passed earlier in its stage is passed again by the next process, up to it, or is done already.
 # A chain has one kill per section, so the longest section says how many chains, and whole runs, there are.
 _WITHIN_STAGES = (
-    "backup.checkpointed", "restore_test.checkpointed",
-    "transform.part_done", "transform.before_settle",
-    "load.fence_raised", "load.assigned", "load.links.locked",
-    "verify.entity_read",
+    "backup.checkpointed", "transform.before_settle", "load.assigned",
     "rollback.fence_raised", "rollback.executed", "rollback.marked",
 )  # fmt: skip
 
