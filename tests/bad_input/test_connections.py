@@ -3,6 +3,7 @@ finishes; nothing is lost, nothing is there twice."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from migrate import failpoints, retry
+from migrate.connectors.postgres.transaction import PostgresTransaction
 from migrate.errors import Transient
 
 from tests.runs import Db, World, at_point, is_one_clear_paragraph, small
@@ -144,6 +146,35 @@ def test_p9_a_commit_without_an_answer_is_looked_up_and_not_done_again(world: Wo
     finally:
         failpoints.hit = original
     assert begun.count("load.part.inserted") == 2  # one part per entity, none of them twice
+    everything_once(world)
+
+
+@pytest.mark.promise(9)
+def test_p9_a_commit_without_an_answer_that_lands_late_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is gone before the server has committed: the next try meets the part while it is still open."""
+    commit, rollback = PostgresTransaction.commit, PostgresTransaction.rollback
+    late: list[PostgresTransaction] = []
+    threads: list[threading.Timer] = []
+
+    def lost(self: PostgresTransaction) -> None:
+        if late:
+            return commit(self)
+        late.append(self)
+        threads.append(threading.Timer(0.7, commit, [self]))
+        threads[0].start()
+        raise Transient("the connection to PostgreSQL was lost while committing")
+
+    def arm() -> None:
+        monkeypatch.setattr(PostgresTransaction, "commit", lost)
+        monkeypatch.setattr(PostgresTransaction, "rollback", lambda t: t in late or rollback(t))
+
+    world.policy = "max_quarantine: 0%"
+    with at_point("load.part.before_commit", arm):
+        document = world.run()
+    threads[0].join()
+    assert document["state"] == "verified"
     everything_once(world)
 
 

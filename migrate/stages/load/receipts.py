@@ -69,11 +69,12 @@ def _once(session: Session, part: str, digest: str, work: Callable[[Transaction]
             transaction.rollback()
             return False
         failpoints.hit("load.part.fenced")
+        _put_receipt(session, transaction, _receipt_row(session, part, digest))
         done = work(transaction)
         if done.rejects:
             _must_insert(transaction, session.table("reject"), _rejects(session, part, done))
             failpoints.hit("load.part.rejects_written")
-        _put_receipt(session, transaction, _receipt_row(session, part, digest, done))
+        _count(session, transaction, part, done)
         failpoints.hit("load.part.before_commit")
         committing = True
         transaction.commit()
@@ -118,22 +119,35 @@ def _receipt(session: Session, transaction: Transaction, part: str, digest: str)
     return True
 
 
-def _receipt_row(session: Session, part: str, digest: str, done: Work) -> pa.Table:
+def _receipt_row(session: Session, part: str, digest: str) -> pa.Table:
     row = {
         "run": session.run,
         "part": part,
         "digest": digest,
-        "row_count": done.rows,
-        "rejected": len(done.rejects),
+        "row_count": 0,
+        "rejected": 0,
         "written_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
     return pa.Table.from_pylist([row], arrow_schema(session.table("receipt").columns))
 
 
 def _put_receipt(session: Session, transaction: Transaction, row: pa.Table) -> None:
-    """A commit that had no answer may come through after the receipt was looked for: then the look is repeated."""
+    """Before any row of the part: a commit that had no answer may come through after the receipt was looked for. It is waited
+    for here, on the receipt's key, and then the look is repeated; waiting on its rows would take them for refused ones."""
     if transaction.insert(session.table("receipt"), row, stop_after=1):
         raise Transient("the part was committed meanwhile", where=session.target.url)
+
+
+def _count(session: Session, transaction: Transaction, part: str, done: Work) -> None:
+    """What the part came to, into its receipt."""
+    table = session.table("receipt")
+    row = {"run": session.run, "part": part, "row_count": done.rows, "rejected": len(done.rejects)}
+    columns = [table.column(name) for name in row]
+    refused = transaction.update(
+        table, ("run", "part"), pa.Table.from_pylist([row], arrow_schema(columns)), stop_after=0
+    )
+    if refused:
+        raise RuntimeError(f"{table.name} refused its counts: {refused[0].code} {refused[0].constraint}")
 
 
 def _rejects(session: Session, part: str, done: Work) -> pa.Table:
