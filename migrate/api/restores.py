@@ -70,7 +70,7 @@ def backup_restore(
             place,
             trusted=trust_sql or known == backup.manifest_sha256 or bool(backup.signed_by),
             tables=tables,
-            save=partial(_save, vault, into, scratch, home) if replace else None,
+            save=partial(_save, vault, backup.manifest.system, into, scratch, home) if replace else None,
             known_sha256=known,
         )
     finally:
@@ -109,9 +109,12 @@ def _fitting_engine(backup: Backup, into: str) -> str:
     return needed
 
 
-def _save(vault: Store, url: str, scratch: str | None, home: Path | None, tables: Sequence[str]) -> str:
+def _save(
+    vault: Store, system: str, url: str, scratch: str | None, home: Path | None, tables: Sequence[str]
+) -> str:
     """A backup of what is to be replaced, made and proven. Whether it is still what is there is asked when nobody can
-    write there any more (`restore_into`)."""
+    write there any more (`restore_into`). It is of the `system` that replaces it, so that whoever was erased there does not
+    come back from it."""
     root = make_private_folder(home_to_be(home))
     with work_folder(root / "work", "replace-") as folder:
         database = open_target(url, base=Path.cwd(), work=folder)
@@ -119,7 +122,9 @@ def _save(vault: Store, url: str, scratch: str | None, home: Path | None, tables
             made = create(
                 database,
                 vault,
-                system="replaced",
+                system=system,
+                role="replaced",
+                called="replaced",
                 tables=tables,
                 folder=folder,
                 advance=lambda _: None,

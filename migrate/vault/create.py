@@ -29,9 +29,10 @@ def create(
     workers: int = 1,
     role: str = "source",
     mapping: tuple[str, str] = ("", ""),
+    called: str = "",
 ) -> Manifest:
     """All `tables` (all user tables where none is named) as of one snapshot. `folder` is private, and emptied again.
-    `mapping`: the name and digest of that which it belongs to, if any.
+    `mapping`: the name and digest of that which it belongs to, if any. `called`: what its id says instead of the system.
 
     Parts that the vault has already are not stored a second time. Raises UsageError for a table that is not there or
     where there is none, what `capture` and `write_backup` raise; then there is no backup."""
@@ -50,7 +51,7 @@ def create(
         return write_backup(
             store,
             manifest=Manifest(
-                id=f"{now:%Y%m%d-%H%M%S}-{system}-{secrets.token_hex(2)}",
+                id=f"{now:%Y%m%d-%H%M%S}-{called or system}-{secrets.token_hex(2)}",
                 role=role,
                 run="",
                 system=system,

@@ -151,8 +151,8 @@ def load_manifest(data: bytes, id_: str) -> Manifest:
 def contradictions(manifest: Manifest) -> list[str]:
     """What cannot be true of any backup, found without looking at anything else."""
     problems: list[str] = []
-    if manifest.role not in ("source", "target", "archive"):
-        problems.append("its role is neither source nor target nor archive")
+    if manifest.role not in ("source", "target", "archive", "replaced"):
+        problems.append("its role is neither source nor target nor archive nor replaced")
     if not _SHA256.fullmatch(manifest.schema_digest):
         problems.append("the schema's digest is no SHA-256")
     if manifest.erasures and not _ERASURES.fullmatch(manifest.erasures):

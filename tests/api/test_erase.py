@@ -78,6 +78,22 @@ def test_no_restore_brings_back_who_was_erased_and_the_rest_is_exact(
 
 
 @pytest.mark.fineprint(31)
+def test_what_a_restore_replaced_does_not_bring_them_back_either(
+    crm: Db, secret: str, tmp_path: Path
+) -> None:
+    backup = vault(tmp_path, "backup", "create", crm.path).document["backup"]
+    erased(tmp_path, "--table", "people", "--key", "2")
+    done = vault(tmp_path, "backup", "restore", backup, "--into", crm.url, "--replace")
+    assert done.code == 0, done.out
+    saved = done.document["replaced"]
+    assert "-replaced-" in saved
+    into = Db(f"sqlite:///{tmp_path}/again.db")
+    done = vault(tmp_path, "backup", "restore", saved, "--into", into.url)
+    assert done.code == 0, done.out
+    assert [row[0] for row in into.rows("SELECT id FROM people ORDER BY 1")] == [1, 3, 4]
+
+
+@pytest.mark.fineprint(31)
 def test_what_the_vault_keeps_does_not_say_who(crm: Db, secret: str, tmp_path: Path) -> None:
     vault(tmp_path, "backup", "create", crm.path, "--no-prove")
     erased(tmp_path, "--table", "people", "--by", "mail", "--key", "bob@x.org")
