@@ -211,6 +211,38 @@ def test_a_mark_is_of_all_values(database: MysqlTarget, url: str, change: str, s
         assert ([snapshot.mark("people", name) for name in names] != before) is seen
 
 
+@pytest.mark.fineprint(20)
+@pytest.mark.parametrize("type_", ["longblob", "longtext"])
+@pytest.mark.parametrize("change", ["'b'", "NULL"])
+def test_a_mark_tells_values_that_no_packet_could_print(my_database: str, type_: str, change: str) -> None:
+    long = "(SELECT @@max_allowed_packet) DIV 2 + 1"
+    filled(
+        my_database,
+        f"CREATE TABLE t (id int PRIMARY KEY, v {type_})",
+        f"INSERT INTO t VALUES (1, REPEAT('a', {long}))",
+    )
+    with opened(my_database) as database:
+        with database.snapshot(["t"]) as snapshot:
+            before = snapshot.mark("t", pieces.WHOLE)
+            assert snapshot.mark("t", pieces.WHOLE) == before
+        mariadb.execute(my_database, f"UPDATE t SET v = REPEAT({change}, {long})")
+        with database.snapshot(["t"]) as snapshot:
+            assert snapshot.mark("t", pieces.WHOLE) != before
+
+
+def test_a_mark_that_the_server_could_not_take_equals_none(
+    database: MysqlTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = pieces.mark_sql
+
+    def unhashed(*given: Any) -> str:
+        return sql(*given).replace("SHA2(CONCAT_WS", "NULLIF(1, 1) + SHA2(CONCAT_WS")
+
+    monkeypatch.setattr(read, "mark_sql", unhashed)
+    with database.snapshot(["people"]) as snapshot:
+        assert snapshot.mark("people", pieces.WHOLE) != snapshot.mark("people", pieces.WHOLE)
+
+
 @pytest.mark.fineprint(19)
 @pytest.mark.fineprint(23)
 @pytest.mark.promise(21)

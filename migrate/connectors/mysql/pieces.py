@@ -113,12 +113,13 @@ def _literal(column: Column, value: str) -> str:
 
 
 def mark_sql(table: Table, key: Sequence[Column], piece: str) -> str:
-    """One row: rows, and two sums of 64-bit hashes over the server's own text of each row. The session's settings are
-    pinned; QUOTE tells where a text ends, and NULL from 'NULL'. The inner LIMIT keeps the server from hashing twice."""
+    """One row: rows, rows that have a hash, and two sums of 64-bit hashes over the server's own text of each row. The
+    session's settings are pinned. Bytes and texts are in it as hashes of a fixed length: printed, one of half of
+    max_allowed_packet is NULL to the server. The inner LIMIT keeps the server from hashing twice."""
     row = ", ".join(_text(c) for c in table.columns)
     half = "CAST(SUM(CAST(CONV({}(h, 16), 16, 10) AS UNSIGNED)) AS CHAR)"
     return (
-        f"SELECT COUNT(*), {half.format('LEFT')}, {half.format('RIGHT')} FROM (SELECT CAST(LEFT(SHA2(CONCAT_WS(',', "
+        f"SELECT COUNT(*), COUNT(h), {half.format('LEFT')}, {half.format('RIGHT')} FROM (SELECT CAST(LEFT(SHA2(CONCAT_WS(',', "
         f"{row}), 256), 32) AS BINARY(32)) AS h FROM {quote(table.name)}{within(key, piece)} LIMIT {_ALL}) s"
     )
 
@@ -126,7 +127,7 @@ def mark_sql(table: Table, key: Sequence[Column], piece: str) -> str:
 def _text(column: Column) -> str:
     name, type_ = quote(column.name), column.type
     if type_.kind is Kind.BYTES:
-        text = f"HEX({name})"
+        text = f"SHA2({name}, 256)"
     elif type_.kind is Kind.FLOAT and type_.bits == 32:
         text = f"CAST({name} AS DOUBLE)"  # as it is printed it has 6 digits
     elif base_name(type_) == "bit":
@@ -134,7 +135,7 @@ def _text(column: Column) -> str:
     elif base_name(type_) in _NUMBERS | _TIMES | {"double", "time", "year"}:
         text = name
     else:
-        return f"QUOTE(CONVERT({name} USING utf8mb4))"
+        text = f"SHA2(CONVERT({name} USING utf8mb4), 256)"
     return f"IFNULL({text}, 'NULL')" if column.nullable else text
 
 
