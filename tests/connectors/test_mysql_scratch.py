@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from migrate.connectors.mysql.place import open_place
 from migrate.connectors.mysql.scratch import drop_leftovers, open_scratch
 from migrate.errors import GateClosed, Unreachable, UsageError
 from migrate.vault.expressions import without_expressions
@@ -230,3 +231,16 @@ def test_an_invisible_column_is_carried_and_listed(my_database: str) -> None:
         assert snapshot.schema.table("q").not_carried == (
             "column a is invisible (it is restored as a visible one)",
         )
+
+
+def test_a_restores_mark_may_be_longer_than_a_text(my_database: str, tmp_path: Path) -> None:
+    place = open_place(my_database, base=tmp_path)
+    try:
+        for said in ("x" * 300_000, "é" * 70_000, "short"):
+            place.remove_mark()
+            place.put_mark(said)
+            assert place.mark() == said
+        place.put_mark("y" * 300_000)
+        assert place.mark() == "y" * 300_000
+    finally:
+        place.close()

@@ -46,9 +46,9 @@ class MysqlPlace(MysqlScratch):
             if self.mark() is not None:
                 self._side().execute(f"UPDATE {_MARK} SET said = {literal(said)}")
                 return
-            # in one statement, for DDL commits: a table with its row
+            # in one statement, for DDL commits: a table with its row; it names every table, so it may be long
             self._side().execute(
-                f"CREATE TABLE {_MARK} ENGINE=InnoDB AS SELECT CAST({literal(said)} AS CHAR(60000)) AS said"
+                f"CREATE TABLE {_MARK} (said longtext CHARACTER SET utf8mb4 NOT NULL) ENGINE=InnoDB AS SELECT {literal(said)} AS said"
             )
         failpoints.hit("mysql.place.marked")
 
