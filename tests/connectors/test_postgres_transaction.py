@@ -236,7 +236,9 @@ def test_f1_a_killed_connection_is_unreachable_and_leaves_nothing(
 
 
 @pytest.mark.fineprint(3)
-def test_f3_one_holder_and_the_fence(target: PostgresTarget, pg_database: str) -> None:
+def test_f3_one_holder_and_the_fence(
+    target: PostgresTarget, pg_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = open_database(pg_database)
     with pytest.raises(Busy):
         other.raise_fence("without hold")
@@ -249,7 +251,7 @@ def test_f3_one_holder_and_the_fence(target: PostgresTarget, pg_database: str) -
         assert transaction.fence() == 1
         # a taker-over waits for the part that still holds the fence
         done = threading.Event()
-        other._held = True
+        monkeypatch.setattr(other, "_holding", other._side)
 
         def take_over() -> None:
             assert other.raise_fence("two") == 2

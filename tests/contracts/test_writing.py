@@ -314,6 +314,43 @@ def test_f03_a_held_target_is_busy_until_its_holder_dies(
 
 
 @pytest.mark.fineprint(3)
+def test_f03_a_lock_that_was_lost_is_noticed_before_the_fence_is_raised(
+    engine: Engine, target: Target, tmp_path: Path
+) -> None:
+    if engine.name == "sqlite":
+        pytest.skip("the lock is a file's, which goes with the process alone")
+
+    def cut() -> None:
+        getattr(target, "_keeper").close()  # noqa: B009 - as a server that restarts, or a firewall, ends it
+
+    with target.hold():
+        mine = target.raise_fence("first")
+        cut()
+        assert target.raise_fence("first") == mine + 1  # nobody else came: the lock is taken again
+        other = engine.open()
+        with pytest.raises(Busy), other.hold():
+            pytest.fail("two processes hold one target")
+        other.close()
+        cut()
+        taker = other_process(
+            "with target.hold():\n    print(target.raise_fence('second'), flush=True)\n    sys.stdin.readline()",
+            engine.url,
+            tmp_path,
+        )
+        try:
+            assert taker.stdout is not None
+            assert taker.stdout.readline() == f"{mine + 2}\n"
+            with pytest.raises(Busy):
+                target.raise_fence("first")
+            transaction = target.begin()
+            assert transaction.fence() == mine + 2
+            transaction.rollback()
+        finally:
+            taker.kill()
+            taker.wait()
+
+
+@pytest.mark.fineprint(3)
 def test_f03_a_fence_raised_elsewhere_is_seen_in_the_next_transaction(
     engine: Engine, target: Target, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,8 @@ class MysqlTarget:
         self._session: Session | None = Session(url)
         self._idle: list[Session] = []
         self._readers = Readers(url)
-        self._held = False
+        self._keeper: Session | None = None  # whose lock keeps others out
+        self._keeping = Lock()
 
     def _side(self) -> Session:
         """The session for catalogue and small statements; a lost one is opened anew (it holds no state)."""
@@ -125,42 +127,56 @@ class MysqlTarget:
     @contextmanager
     def hold(self) -> Iterator[None]:
         """A session lock: it goes with the process, without anybody's help."""
-        with Session(self._url) as keeper:
+        self._keeper = self._locked()
+        try:
+            failpoints.hit("mysql.hold.taken")
+            yield
+        finally:
+            self._keeper.close()
+            self._keeper = None
+
+    def _locked(self) -> Session:
+        keeper = Session(self._url)
+        try:
             with translated("taking the target's lock", where=self.url):
                 got = keeper.value(f"SELECT GET_LOCK({literal(_lock_name(keeper.database))}, 0)")
             if got != "1":
                 raise busy()
-            failpoints.hit("mysql.hold.taken")
-            self._held = True
-            try:
-                yield
-            finally:
-                self._held = False
+        except BaseException:
+            keeper.close()
+            raise
+        return keeper
 
     def raise_fence(self, run: str) -> int:
-        self._must_hold("the fence can only be raised")
+        keeper = self._must_hold("the fence can only be raised")
         self._create(
             f"CREATE TABLE IF NOT EXISTS {FENCE} (one tinyint NOT NULL PRIMARY KEY, value bigint NOT NULL, "
             "run varchar(200) NOT NULL, raised_at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP) "
             "ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4"
         )
         failpoints.hit("mysql.fence.before")
-        side = self._side()
-        with translated("raising the fence", where=FENCE), _transaction(side):
-            found = side.rows(f"SELECT value FROM {FENCE} WHERE one = 1 FOR UPDATE")
+        # in the session that has the lock: where that is lost meanwhile, so is this
+        with translated("raising the fence", where=FENCE), _transaction(keeper):
+            found = keeper.rows(f"SELECT value FROM {FENCE} WHERE one = 1 FOR UPDATE")
             value = int(found[0][0]) + 1 if found else 1
             if found:
-                side.execute(
+                keeper.execute(
                     f"UPDATE {FENCE} SET value = {value}, run = {literal(run)}, raised_at = CURRENT_TIMESTAMP WHERE one = 1"
                 )
             else:
-                side.execute(f"INSERT INTO {FENCE} (one, value, run) VALUES (1, {value}, {literal(run)})")
+                keeper.execute(f"INSERT INTO {FENCE} (one, value, run) VALUES (1, {value}, {literal(run)})")
         failpoints.hit("mysql.fence.raised")
         return value
 
-    def _must_hold(self, what: str) -> None:
-        if not self._held:
-            raise Busy(f"{what} by the run that holds the target", where=self.url)
+    def _must_hold(self, what: str) -> Session:
+        """The session that has the lock. If it was lost on the way the lock is taken again; Busy if somebody else has it."""
+        with self._keeping:
+            if self._keeper is None:
+                raise Busy(f"{what} by the run that holds the target", where=self.url)
+            if not _has_lock(self._keeper):
+                self._keeper.close()
+                self._keeper = self._locked()
+            return self._keeper
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -301,6 +317,14 @@ class MysqlTarget:
     def references_to(self, table: Table, key: Sequence[str], keys: pa.Table) -> pa.Table:
         with self._writing() as session:
             return references.references_to(session, self._side(), table, key, keys)
+
+
+def _has_lock(keeper: Session) -> bool:
+    try:
+        found = keeper.value(f"SELECT IS_USED_LOCK({literal(_lock_name(keeper.database))}) = CONNECTION_ID()")
+    except SqlError:
+        return False
+    return bool(found == "1")
 
 
 def _lock_name(database: str) -> str:

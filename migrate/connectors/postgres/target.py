@@ -59,7 +59,7 @@ class PostgresTarget:
         self._connection: psycopg.Connection[Any] | None = connect(url)
         self._idle: list[Session] = []
         self._readers = Readers(url)
-        self._held = False
+        self._keeper: psycopg.Connection[Any] | None = None  # whose lock keeps others out
 
     def _side(self) -> psycopg.Connection[Any]:
         """The session for catalogue and small statements; a lost one is opened anew (it holds no state)."""
@@ -172,21 +172,37 @@ class PostgresTarget:
     @contextmanager
     def hold(self) -> Iterator[None]:
         """A session lock: it goes with the process, without anybody's help."""
-        with connect(self._url) as keeper:
+        self._keeper = self._locked()
+        try:
+            failpoints.hit("postgres.hold.taken")
+            yield
+        finally:
+            self._keeper.close()
+            self._keeper = None
+
+    def _locked(self) -> psycopg.Connection[Any]:
+        keeper = connect(self._url)
+        try:
             with translated("taking the target's lock", where=self.url):
                 row = keeper.execute("SELECT pg_try_advisory_lock(%s)", [_HOLD]).fetchone()
             if row is None or not row[0]:
                 raise busy()
-            failpoints.hit("postgres.hold.taken")
-            self._held = True
-            try:
-                yield
-            finally:
-                self._held = False
+        except BaseException:
+            keeper.close()
+            raise
+        return keeper
+
+    def _holding(self) -> psycopg.Connection[Any]:
+        """The connection that has the lock. If it was lost on the way the lock is taken again; Busy if somebody else has it."""
+        if self._keeper is None:
+            raise Busy("the fence can only be raised by the run that holds the target")
+        if not _has_lock(self._keeper):
+            self._keeper.close()
+            self._keeper = self._locked()
+        return self._keeper
 
     def raise_fence(self, run: str) -> int:
-        if not self._held:
-            raise Busy("the fence can only be raised by the run that holds the target")
+        keeper = self._holding()
         self._create(
             [META],
             [
@@ -196,15 +212,12 @@ class PostgresTarget:
         )
         failpoints.hit("postgres.fence.before")
         with translated("raising the fence", where=FENCE):
-            row = (
-                self._side()
-                .execute(
-                    f"INSERT INTO {FENCE} AS f (value, run) VALUES (1, %s) "
-                    "ON CONFLICT (one) DO UPDATE SET value = f.value + 1, run = excluded.run, raised_at = now() RETURNING value".encode(),
-                    [run],
-                )
-                .fetchone()
-            )
+            # on the connection that has the lock: where that is lost meanwhile, so is this
+            row = keeper.execute(
+                f"INSERT INTO {FENCE} AS f (value, run) VALUES (1, %s) "
+                "ON CONFLICT (one) DO UPDATE SET value = f.value + 1, run = excluded.run, raised_at = now() RETURNING value".encode(),
+                [run],
+            ).fetchone()
         failpoints.hit("postgres.fence.raised")
         assert row is not None
         return int(row[0])
@@ -347,3 +360,15 @@ def _rows(connection: psycopg.Connection[Any], table: str) -> int | None:
         except psycopg.errors.InsufficientPrivilege:
             return None
     return int(found[0]) if found else None
+
+
+def _has_lock(keeper: psycopg.Connection[Any]) -> bool:
+    try:
+        found = keeper.execute(
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() AND objsubid = 1 "
+            "AND classid::bigint = %s AND objid::bigint = %s",
+            [_HOLD >> 32, _HOLD & 0xFFFFFFFF],
+        )
+        return found.fetchone() is not None
+    except psycopg.Error:
+        return False
