@@ -23,7 +23,7 @@ from migrate.opening import home_of, vault_of
 from migrate.planning import identity_of
 from migrate.state.records import meta_rows
 from migrate.stores.protocol import Store
-from migrate.vault.erasures import record
+from migrate.vault.erasures import names_of, record, target_of
 from migrate.vault.keyed import keys_of, with_keys
 from migrate.vault.keys import Keys
 from migrate.vault.reader import Backup, list_backups, open_backup
@@ -125,7 +125,7 @@ def _of_entity(mapping: Mapping, name: str, keys: tuple[str, ...], home: Path) -
     finally:
         target.close()
     if found:
-        asked.append(_Asked("target", entity.into, (), tuple(found)))
+        asked.append(_Asked(target_of(mapping.name), entity.into, (), tuple(found)))
     return asked
 
 
@@ -134,7 +134,7 @@ def _newest(place: Store, asked: _Asked) -> Manifest:
     of_system = [
         i.manifest
         for i in list_backups(place)
-        if i.manifest is not None and i.manifest.system == asked.system
+        if i.manifest is not None and asked.system in names_of(i.manifest)
     ]
     having = [m for m in of_system if asked.table in m.digests]
     if having:

@@ -16,6 +16,7 @@ from migrate.context import Progress, Silent
 from migrate.durable import make_private_folder, work_folder
 from migrate.errors import GateClosed, UsageError
 from migrate.ledger.ledger import Ledger
+from migrate.model import Manifest
 from migrate.stores.protocol import Store
 from migrate.vault.create import create
 from migrate.vault.keys import Keys
@@ -70,7 +71,7 @@ def backup_restore(
             place,
             trusted=trust_sql or known == backup.manifest_sha256 or bool(backup.signed_by),
             tables=tables,
-            save=partial(_save, vault, backup.manifest.system, into, scratch, home) if replace else None,
+            save=partial(_save, vault, backup.manifest, into, scratch, home) if replace else None,
             known_sha256=known,
         )
     finally:
@@ -110,10 +111,10 @@ def _fitting_engine(backup: Backup, into: str) -> str:
 
 
 def _save(
-    vault: Store, system: str, url: str, scratch: str | None, home: Path | None, tables: Sequence[str]
+    vault: Store, of: Manifest, url: str, scratch: str | None, home: Path | None, tables: Sequence[str]
 ) -> str:
     """A backup of what is to be replaced, made and proven. Whether it is still what is there is asked when nobody can
-    write there any more (`restore_into`). It is of the `system` that replaces it, so that whoever was erased there does not
+    write there any more (`restore_into`). It is of the system that replaces it, so that whoever was erased there does not
     come back from it."""
     root = make_private_folder(home_to_be(home))
     with work_folder(root / "work", "replace-") as folder:
@@ -122,7 +123,8 @@ def _save(
             made = create(
                 database,
                 vault,
-                system=system,
+                system=of.system,
+                mapping=(of.mapping, of.mapping_digest),
                 role="replaced",
                 called="replaced",
                 tables=tables,

@@ -90,7 +90,7 @@ def effects_of(
 ) -> Effects:
     """Looks through the tables that requests name, and those that refer to what is found there. `raw` reads a part."""
     found = _Finding(schema, parts, raw)
-    for name in requests.by_table:
+    for name in requests.tables:
         if name in schema.table_names:
             table = schema.table(name)
             for ref, rows in found.parts_of(name):

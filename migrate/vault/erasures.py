@@ -22,13 +22,14 @@ import pyarrow as pa
 
 from migrate import canon, failpoints
 from migrate.errors import Busy, Corrupt, GateClosed, UsageError
-from migrate.model import Table
+from migrate.model import Manifest, Table
 from migrate.stores.protocol import Store
 from migrate.vault import layout, signature, strict_json
 from migrate.vault.keyed import keys_of
 from migrate.vault.keys import Keys
 
 PREFIX = "erasures/"
+TARGET = "target"
 _LIMIT = 1 << 20
 _ATTEMPTS = 20
 
@@ -60,6 +61,11 @@ class Requests:
     secret: bytes = field(default=b"", repr=False)
     system: str = ""
     by_table: Mapping[str, Mapping[tuple[str, ...], frozenset[str]]] = field(default_factory=dict)
+    also: tuple[Requests, ...] = ()  # under further names of the system
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.by_table, *(t for more in self.also for t in more.tables))))
 
     def matching(self, table: Table, rows: pa.Table) -> npt.NDArray[np.bool_]:
         """Which rows are to go. Raises GateClosed where the table lacks a column by which a request knows them."""
@@ -76,6 +82,8 @@ class Requests:
             for place, key in enumerate(canon.source_keys(rows, columns, table.types).to_pylist()):
                 if key is not None and _keyed(self.secret, self.system, table.name, columns, key) in wanted:
                     found[place] = True
+        for more in self.also:
+            found |= more.matching(table, rows)
         return found
 
 
@@ -116,8 +124,20 @@ def record(
     return added
 
 
-def requests(store: Store, system: str) -> Requests:
-    """All that is recorded of a system. Raises GateClosed where there is something and the secret is missing or another
+def target_of(mapping: str) -> str:
+    """What requests call the target of one migration. Its manifests say "target", as those of every other."""
+    return f"{TARGET}:{mapping}"
+
+
+def names_of(manifest: Manifest) -> tuple[str, ...]:
+    """What requests may call the system of a backup. "target" alone is of the targets of all migrations."""
+    if manifest.system == TARGET and manifest.role != "source" and manifest.mapping:
+        return TARGET, target_of(manifest.mapping)
+    return (manifest.system,)
+
+
+def requests(store: Store, system: str, *also: str) -> Requests:
+    """All that is recorded of a system, under this name and others. Raises GateClosed where there is something and the secret is missing or another
     one, Corrupt where the records are not whole, or not signed though that is required."""
     if not store.list(PREFIX):
         _refuse_cut(store, [])
@@ -125,8 +145,13 @@ def requests(store: Store, system: str) -> Requests:
     secret = _secret(keys_of(store))
     known = _read(store, secret)
     _refuse_cut(store, [data for data, _ in known])
+    under = [_under(secret, name, [e for _, e in known]) for name in (system, *also)]
+    return replace(under[0], also=tuple(under[1:]))
+
+
+def _under(secret: bytes, system: str, known: Sequence[Erasure]) -> Requests:
     found: defaultdict[str, defaultdict[tuple[str, ...], set[str]]] = defaultdict(lambda: defaultdict(set))
-    for _, erasure in known:
+    for erasure in known:
         if erasure.system == system:
             found[erasure.table][erasure.columns].add(erasure.keyed)
     frozen = {t: {c: frozenset(k) for c, k in by.items()} for t, by in found.items()}

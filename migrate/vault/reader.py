@@ -66,8 +66,8 @@ class Backup:
         """What erasures by request take out of it (F31). Raises GateClosed where that cannot be told, Locked, Corrupt."""
         if self.whole is not None:
             return self.whole.effects
-        asked = erasures.requests(self.store, self.manifest.system)
-        if not asked.by_table:
+        asked = erasures.requests(self.store, *erasures.names_of(self.manifest))
+        if not asked.tables:
             return NO_EFFECTS
         return effects_of(asked, self.schema, self.parts_by_table, self.raw)
 

@@ -281,7 +281,7 @@ def test_of_an_entity_the_row_in_the_target_is_erased_too(world: World) -> None:
     told = key_of(world, "contacts", "2").document["erasures"]
     assert [(t["system"], t["table"], t["recorded"]) for t in told] == [
         ("acme", "people", 1),
-        ("target", "contacts", 1),
+        ("target:small", "contacts", 1),
     ]
     assert [t["left_out"] for t in told] == [{"people": 1}, {}]
     world.source.run("UPDATE people SET full_name = 'Ada L' WHERE id = 1")
@@ -293,6 +293,20 @@ def test_of_an_entity_the_row_in_the_target_is_erased_too(world: World) -> None:
     )
     assert shown.code == 0, shown.out
     assert "1 row left out by request" in shown.out
+    # another migration's target may have the same key, for somebody else
+    other = world.folder / "mappings" / "other.yaml"
+    other.write_text(world.mapping.read_text().replace("name: small", "name: other"))
+    made = world.command("backup", "create", str(other), "--store", str(world.vault), "--json")
+    assert made.code == 0, made.out
+    theirs = [m.parent.name for m in world.vault.glob("*/manifest.json") if '"other"' in m.read_text()]
+    (theirs,) = [name for name in theirs if "-target-" in name]
+    asked = ("backup", "check", theirs, "--level", "5", "--store", str(world.vault), "--json")
+    assert "left out by request" not in world.command(*asked).out
+    key = str(world.target.one("SELECT id FROM contacts WHERE name = 'Bob'"))
+    named = ("erase", "--system", "target", "--table", "contacts", "--key", key)
+    done = world.command(*named, "--store", str(world.vault), "--json")
+    assert done.code == 0, done.out  # "target" alone is of the targets of all migrations
+    assert "1 row left out by request" in world.command(*asked).out
 
 
 @pytest.mark.fineprint(31)

@@ -20,7 +20,7 @@ from migrate.ledger.receipts import meta_table
 from migrate.model import Table
 from migrate.planning import state_columns
 from migrate.stages.rollback.victims import Conflict, Undo, images
-from migrate.vault.erasures import requests
+from migrate.vault.erasures import TARGET, requests, target_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Deleted:
 def deleted(ctx: Context, undos: Mapping[str, Undo]) -> Iterator[Deleted]:
     """Chunk by chunk what the run deleted of these entities (by name)."""
     entries: dict[str, pa.Table] = {}
-    asked = requests(ctx.store, "target")
+    asked = requests(ctx.store, TARGET, target_of(ctx.mapping.name))
     for row, image in images(ctx, "forgotten"):
         if row["entity"] in undos:
             entries[row["part"]] = image
