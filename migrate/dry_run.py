@@ -107,14 +107,17 @@ def _sweep(root: Path, mapping: Mapping) -> None:
 
 
 def _scratches_gone(path: Path, mapping: Mapping) -> bool:
-    """Scratch databases that this ledger names are dropped; False where they are another mapping's to drop."""
+    """Scratch databases that this ledger names are dropped; False where they are another mapping's to drop, or stay."""
     with Ledger.open(path) as ledger:
         for left in ledger.scratches():
             if ledger.run(left.run).mapping != mapping.name:
                 return False
             role, _, source = left.location.partition(":")
             engine, url = scratch_url(mapping, role, source)
-            drop_scratch(engine, url, folder=path.parent / "runs" / left.run / "scratch", name=left.name)
+            if not drop_scratch(
+                engine, url, folder=path.parent / "runs" / left.run / "scratch", name=left.name
+            ):
+                return False  # still in use
             ledger.remove_scratch(left.name)
     return True
 

@@ -201,6 +201,8 @@ def _clean_scratch(ctx: Context) -> None:
             continue  # another migration's, which may be running, or that of a drill
         role, _, source = left.location.partition(":")
         engine, url = scratch_url(ctx.mapping, role, source)
-        drop_scratch(engine, url, folder=ctx.home / "runs" / left.run / "scratch", name=left.name)
+        if not drop_scratch(engine, url, folder=ctx.home / "runs" / left.run / "scratch", name=left.name):
+            ctx.progress.note(f"the scratch database {left.name} is still in use, or not ours: it stays")
+            continue
         failpoints.hit("run.scratch_cleaned")
         ctx.ledger.remove_scratch(left.name)

@@ -124,7 +124,8 @@ def _drop_left(ledger: Ledger, engine: str, url: str | None, work: Path, place: 
         except BlockingIOError:
             continue  # it lives
         else:
-            drop_scratch(engine, url, folder=work / left.name, name=left.name)
+            if not drop_scratch(engine, url, folder=work / left.name, name=left.name):
+                continue  # still in use: the next one asks again
             shutil.rmtree(work / left.name, ignore_errors=True)
             ledger.remove_scratch(left.name)
             lock.unlink(missing_ok=True)

@@ -91,13 +91,13 @@ def open_scratch(engine: str, url: str | None, *, folder: Path, name: str, run: 
     return cast(Scratch, _scratch_module(engine).open_scratch(url, folder=folder, name=name, run=run))
 
 
-def drop_scratch(engine: str, url: str | None, *, folder: Path, name: str) -> None:
-    """What a killed process left of a scratch database; only with our marker."""
+def drop_scratch(engine: str, url: str | None, *, folder: Path, name: str) -> bool:
+    """What a killed process left of a scratch database; only with our marker. False where it is still there: it is in
+    use, or not ours."""
     module = _scratch_module(engine)
     if engine in SERVERS:
-        module.drop_leftovers(url, [name])
-    else:
-        module.drop_leftovers(folder if url is None else module.place_of(url, folder), [name])
+        return name in module.drop_leftovers(url, [name])
+    return name in module.drop_leftovers(folder if url is None else module.place_of(url, folder), [name])
 
 
 def drop_snapshot_leftovers(work: Path) -> None:

@@ -145,8 +145,10 @@ def _restore(
     engine, url = scratch_url(ctx.mapping, role, source)
     for left in ctx.ledger.scratches():
         if left.run == ctx.run and left.location == part:  # a try that lost its connection
-            drop_scratch(engine, url, folder=ctx.room("scratch"), name=left.name)
-            ctx.ledger.remove_scratch(left.name)
+            if drop_scratch(engine, url, folder=ctx.room("scratch"), name=left.name):
+                ctx.ledger.remove_scratch(left.name)
+            else:
+                ctx.progress.note(f"the scratch database {left.name} is still in use: it is dropped later")
     name = f"migrate_scratch_{secrets.token_hex(6)}"
     ctx.ledger.put_scratch(name, part, ctx.run)
     failpoints.hit("restore_test.scratch_registered")

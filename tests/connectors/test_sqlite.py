@@ -653,7 +653,7 @@ def test_f27_only_marked_files_that_nobody_uses_are_dropped(tmp_path: Path) -> N
     alive = open_scratch(None, folder=tmp_path, name="alive", run="r")
     dead = open_scratch(None, folder=tmp_path, name="dead", run="r")
     dead.close()
-    assert drop_leftovers(tmp_path, ["users", "alive", "dead", "never"]) == ["dead"]
+    assert drop_leftovers(tmp_path, ["users", "alive", "dead", "never"]) == ["dead", "never"]
     assert users.exists()
     assert alive.path.exists()
     assert not dead.path.exists()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from migrate.ledger.ledger import Ledger
 from migrate import failpoints
 
 from tests.runs import ENGINES, World, at_point, balance, complete, is_one_clear_paragraph, small
@@ -360,3 +361,24 @@ def test_f17_nothing_to_write_needs_no_gate(tmp_path: Path) -> None:
     with at_point("stage.load.started", damage):
         world.run(code=6)
     assert content(world) == before
+
+
+def test_a_scratch_that_cannot_be_dropped_yet_is_not_forgotten(tmp_path: Path) -> None:
+    world = small(tmp_path)
+    run = world.run()["run"]
+    name = f"migrate_scratch_{'0' * 12}"
+    folder = world.home / "runs" / run / "scratch"
+    folder.mkdir(exist_ok=True)
+    held = folder / f"{name}.sqlite"
+    held.write_bytes(b"somebody else's")
+    with Ledger.open(world.home / "ledger.db") as ledger:
+        ledger.put_scratch(name, "target", run)
+    world.run()
+    with Ledger.open(world.home / "ledger.db") as ledger:
+        assert [s.name for s in ledger.scratches()] == [name]
+    assert held.exists()
+    held.write_bytes(b"")  # ours, killed before it was marked
+    world.run()
+    with Ledger.open(world.home / "ledger.db") as ledger:
+        assert ledger.scratches() == []
+    assert not held.exists()

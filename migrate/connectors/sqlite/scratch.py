@@ -72,10 +72,14 @@ def place_of(url: str, folder: Path) -> Path:
 
 
 def drop_leftovers(folder: Path, names: Sequence[str]) -> list[str]:
-    """Remove scratch files of these names that carry our marker and that no living process uses; returns their names."""
+    """Remove scratch files of these names that carry our marker and that no living process uses. Returns the
+    names that are gone now, also those that were not there any more."""
     removed = []
     for name in names:
         path = _file(folder, name)
+        if not os.path.lexists(path):
+            removed.append(name)
+            continue
         if path.is_symlink() or not path.is_file():
             continue
         handle = os.open(str(path) + LOCK_SUFFIX, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
