@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from migrate.ledger.ledger import Ledger
 from migrate import failpoints
+from migrate.ledger.ledger import Ledger
 
 from tests.runs import ENGINES, World, at_point, balance, complete, is_one_clear_paragraph, small
 
