@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import random
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -89,7 +91,7 @@ class LocalStore:
     def age(self, name: str) -> float:
         # ctime too: a link keeps the time at which its bytes were written, but was put only now
         found = self._stat(name)
-        return max(0.0, time.time() - max(found.st_mtime, found.st_ctime))
+        return max(0.0, self._now() - max(found.st_mtime, found.st_ctime))
 
     def list(self, prefix: str = "") -> list[str]:
         start = self.folder
@@ -129,13 +131,31 @@ class LocalStore:
 
     def tidy(self, *, older_than: float) -> int:
         swept = 0
-        now = time.time()
+        now = self._now()
         with durable.disk_errors("Tidying the store", self.folder):
             for left in self.folder.rglob(f"{durable.TEMPORARY_PREFIX}*"):
                 if now - left.lstat().st_ctime > older_than:
                     left.unlink(missing_ok=True)
                     swept += 1
         return swept
+
+    def _now(self) -> float:
+        """By the clock that the files' times are of."""
+        return time.time() + self._ahead
+
+    @cached_property
+    def _ahead(self) -> float:
+        """Seconds by which that clock is ahead of this machine's: a folder on a server has the server's."""
+        probe = self.folder / f"{durable.TEMPORARY_PREFIX}{secrets.token_hex(8)}"  # swept if it is left
+        before = time.time()
+        try:
+            with probe.open("xb"):
+                found = probe.stat().st_mtime
+            probe.unlink()
+        except OSError:  # nothing may be written here: ages are told by this machine's clock
+            return 0.0
+        after = time.time()
+        return 0.0 if before - 1 <= found <= after + 1 else found - after
 
     def _path(self, name: str) -> Path:
         """The place of `name`; Corrupt where a symbolic link lies on the way."""

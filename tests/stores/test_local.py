@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from migrate import failpoints
+from migrate import durable, failpoints
 from migrate.errors import Corrupt, Unreachable, UsageError
 from migrate.stores.local import LocalStore
 from migrate.stores.registry import open_store
@@ -141,3 +142,19 @@ def test_a_folder_that_empties_and_fills_loses_nothing(tmp_path: Path) -> None:
         thread.join()
     assert failed == []
     assert store.list() == []
+
+
+def test_ages_are_by_the_clock_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder on a server has the server's: here this machine's is two hours ahead, or behind."""
+    real = time.time
+    for ahead in (7200.0, -7200.0):
+        monkeypatch.setattr(time, "time", lambda ahead=ahead: real() + ahead)
+        store = LocalStore(tmp_path / str(ahead))
+        store.put_bytes("f", b"x")
+        left = store.folder / f"{durable.TEMPORARY_PREFIX}left"
+        left.write_bytes(b"")
+        assert store.age("f") < 60
+        assert store.tidy(older_than=3600) == 0
+        assert store.tidy(older_than=-60) == 1
+        assert store.list() == ["f"]
+        assert [p.name for p in store.folder.iterdir()] == ["f"]
