@@ -61,7 +61,7 @@ def _store(ctx: Context, name: str, road: EntityRows) -> dict[str, JSON]:
     rids = _rids(ctx, name)
     if not len(rids):
         return {"rows": 0, "backup": ""}
-    table = _table(entity.table or name, road.table)
+    table = _table(entity.table or name, road, int(rids[0]) >> RID_SHIFT)
     folder = ctx.room("archive", name)
     shutil.rmtree(folder, ignore_errors=True)
     written = write_parts(
@@ -115,11 +115,13 @@ def _rows(road: EntityRows, rids: Any, table: Table) -> Iterator[pa.RecordBatch]
             yield from rows.combine_chunks().to_batches()
 
 
-def _table(name: str, road: Table) -> Table:
-    """The road's own columns, without what other tables or rules of the database say about them."""
+def _table(name: str, road: EntityRows, part: int) -> Table:
+    """The road's own columns, without what other tables or rules of the database say about them; of joined rows those
+    that the mapping uses, for no more is in the road's parts."""
+    there = set(road.read(next(ref for ref in road.parts if ref.index == part)).column_names)
     columns = tuple(
         replace(c, generated=None, identity=None, sequence=None, default=None)
-        for c in road.columns
-        if c.name not in ROAD_COLUMNS and not c.name.startswith(WITH)
+        for c in road.table.columns
+        if c.name in there and c.name not in ROAD_COLUMNS and not c.name.startswith(WITH)
     )
     return Table(name, columns)

@@ -100,6 +100,38 @@ def test_where_comes_first_and_a_plan_archives_nothing(tmp_path: Path) -> None:
     assert excluded == {"contacts": {"retention: archived": 2, "where": 1}}
 
 
+@pytest.mark.parametrize("rows", ["one_or_none", "any"])
+def test_f18_rows_with_joined_ones_are_archived_with_what_the_mapping_uses_of_those(
+    tmp_path: Path, rows: str
+) -> None:
+    source = (
+        *SOURCE,
+        "CREATE TABLE firms(id INTEGER PRIMARY KEY, person INTEGER, title TEXT, town TEXT)",
+        "INSERT INTO firms VALUES (1, 1, 'Acme', 'Ulm'), (2, 2, 'Bolt', 'Bonn')",
+    )
+    entities = f"""
+  contacts:
+    from: people
+    key: id
+    into: contacts
+    with: {{c: {{table: firms, on: {{id: person}}, rows: {rows}}}}}
+    retention: {{by: seen, keep: 20 years, then: archive, if_empty: drop}}
+    fields: {{name: name{", firm: c.title" if rows == "one_or_none" else ""}}}
+"""
+    target = ("CREATE TABLE contacts(id INTEGER PRIMARY KEY, name TEXT, firm TEXT)",)
+    made = bare(tmp_path, source, target, entities, source_more=", nulls: ['']")
+    made.run()
+    archive = api.report("latest", home=made.home)["archived"]["contacts"]
+    into = f"sqlite:///{tmp_path}/archive.db"
+    assert made.command("backup", "restore", archive["backup"], "--into", into).code == 0
+    found = sqlite3.connect(tmp_path / "archive.db").execute("SELECT * FROM people ORDER BY id")
+    names = [column[0] for column in found.description]
+    more = [("c.title", "Bolt")] if rows == "one_or_none" else []
+    assert dict(zip(names, found.fetchone(), strict=True)) == dict(
+        [("id", 2), ("name", "Bob"), ("seen", "2001-05-05"), ("changed", None), *more]
+    )
+
+
 def test_an_archive_outlives_prune(tmp_path: Path) -> None:
     made = world(tmp_path, "{by: seen, keep: 20 years, then: archive}")
     made.run()
