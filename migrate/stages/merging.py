@@ -256,8 +256,8 @@ def _rewrite(unmerged: Sequence[Path], golden: pa.Table, merged: set[int]) -> No
     for path in unmerged:
         rows = pq.read_table(path)
         target = path.with_name(path.name.replace(UNMERGED, "rows", 1))
+        rows = rows.filter(pc.invert(pc.is_in(rows["__rid"], gone)))
         if golden.num_rows:
-            rows = rows.filter(pc.invert(pc.is_in(rows["__rid"], gone)))
             inside = golden.filter(pc.is_in(golden["__rid"], rows["__rid"].combine_chunks()))
             rest = rows.filter(pc.invert(pc.is_in(rows["__rid"], inside["__rid"].combine_chunks())))
             rows = pa.concat_tables([rest, inside.select(rest.column_names).cast(rest.schema)]).sort_by(

@@ -205,6 +205,33 @@ def test_who_is_known_as_a_row_in_quarantine_waits_with_it(tmp_path: Path) -> No
     assert leads(made) == NEW
 
 
+TWICE = LEADS.replace("known_as:", "duplicates: {same: [[email]]}\n    known_as:")
+
+
+@pytest.mark.promise(3)
+def test_p3_who_is_part_of_a_linked_row_is_linked_like_it(tmp_path: Path) -> None:
+    made = world(tmp_path, CONTACTS + TWICE + CALLS)
+    made.source.run("INSERT INTO prospects VALUES ('L7', 'Ada L.', ' ADA@acme.example ', NULL)")
+    made.source.run("INSERT INTO calls VALUES ('C7', 'L7', 'again')")
+    done = made.run()
+    assert balance(done, "leads") == {
+        "in": 7, "loaded": 3, "unchanged": 4, "merged": 0, "quarantined": 0, "excluded": 0,
+    }  # fmt: skip
+    assert sorted(n for (n,) in made.target.rows("SELECT name FROM leads")) == NEW
+    assert made.target.one("SELECT about FROM calls WHERE text = 'again'") == "t1"
+
+
+@pytest.mark.promise(3)
+def test_p3_who_is_part_of_a_row_that_waits_with_a_customer_waits_too(tmp_path: Path) -> None:
+    made = world(tmp_path, CONTACTS + TWICE + CALLS)
+    made.source.run("UPDATE prospects SET mail = 'bob@twice.example' WHERE id = 'L2'")
+    made.source.run("INSERT INTO prospects VALUES ('L7', 'Bob T.', 'bob@twice.example', NULL)")
+    made.source.run("UPDATE people SET co = 'nobody'")
+    done = made.run()
+    assert balance(done, "leads")["quarantined"] == 2
+    assert made.codes("leads") == {key: ["known_quarantined"] for key in ('["L2"]', '["L7"]')}
+
+
 def test_who_is_known_as_a_row_that_the_target_refuses_ends_in_quarantine_with_it(tmp_path: Path) -> None:
     made = world(tmp_path)
     made.target.run("CREATE UNIQUE INDEX one_name ON contacts(name)")

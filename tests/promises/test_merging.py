@@ -218,6 +218,34 @@ def test_a_row_stays_the_same_row_of_the_target_when_its_survivor_is_gone(
     assert small.target.ours("merged") == 0
 
 
+PAIR = """
+  accounts:
+    from: companies
+    key: id
+    into: accounts
+    fields: {name: {from: company_name, check: required}, city: town, phone: {from: tel, check: unique}, notes: note}
+    duplicates: {same: [[city]], survive: {default: first_filled}}
+"""
+
+
+@pytest.mark.parametrize("another", [False, True])
+def test_who_is_part_of_a_known_row_in_quarantine_waits_whatever_other_pairs_there_are(
+    tmp_path: Path, another: bool
+) -> None:
+    """A row's fate, and that of rows with its values, does not hang on whether anybody else has a duplicate."""
+    small = world(tmp_path, PAIR)
+    small.source.run("DELETE FROM companies")
+    rows = [("K1", "Acme", "Leeds", "1", None, None), ("K2", "Acme", "Leeds", "7", None, None)]
+    rows += [("5", "Eve", "Ulm", "8", None, None), ("6", "Eva", "Ulm", "9", None, None)] if another else []
+    small.source.fill("companies", rows)
+    assert small.run()["state"] == "verified"
+    small.source.run("UPDATE companies SET company_name = NULL WHERE id = 'K1'")
+    small.source.fill("companies", [("4", "Dot", "York", "7", None, None)])
+    document = small.run()
+    assert small.codes("accounts") == {'["K1"]': ["required"], '["K2"]': ["merged_quarantined"]}
+    assert balance(document, "accounts")["excluded"] == 0
+
+
 @pytest.mark.fineprint(13)
 @pytest.mark.fineprint(18)
 def test_rows_that_would_be_part_of_a_row_that_the_target_refuses_are_listed(tmp_path: Path) -> None:

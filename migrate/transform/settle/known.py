@@ -144,9 +144,16 @@ def _turn(db: duckdb.DuckDBPyConnection, road: Road, roads: Sequence[Road]) -> N
 
 
 def share_fates_of_known(db: duckdb.DuckDBPyConnection) -> None:
-    """Who is linked to a row of this run that is quarantined waits with it, unless the target has that row."""
+    """Who is part of a row that is linked is linked like it. Who is linked to a row of this run that is quarantined waits
+    with it, unless the target has that row."""
     db.execute(
         """
+        CREATE OR REPLACE TEMP TABLE parts_of_known AS
+        SELECT m.entity, m.rid, m.key, k.outcome, k.words, k.place, k.parent, k.prid, k.pkey, k.tkey
+        FROM merged m JOIN known_as k ON k.entity = m.entity AND k.rid = m.into_rid WHERE k.outcome = 'link';
+        INSERT INTO known_as SELECT * FROM parts_of_known;
+        INSERT INTO gone SELECT entity, rid, key FROM parts_of_known;
+        DELETE FROM merged m USING parts_of_known p WHERE p.entity = m.entity AND p.rid = m.rid;
         CREATE OR REPLACE TEMP TABLE waits AS
         SELECT k.* FROM known_as k SEMI JOIN bad b ON b.entity = k.parent AND b.rid = k.prid
         WHERE k.outcome = 'link' AND k.tkey IS NULL;
