@@ -20,9 +20,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg
 from psycopg import sql
@@ -75,6 +76,23 @@ def has_extension(url: str, name: str) -> bool:
 
 
 @cache
+def missing(reason: str) -> NoReturn:
+    """Skips the test or the module, and says so; in CI, which has everything, it fails."""
+    import pytest  # child processes of tests do without it
+
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason, allow_module_level=True)
+
+
+def needed(module: str) -> None:
+    """For tests of optional parts: the module is there, or `missing`."""
+    try:
+        import_module(module)
+    except ImportError:
+        missing(f"{module} is not installed: pip install -e '.[dev]'")
+
+
 def postgres_url() -> str | None:
     """A superuser's URL of a PostgreSQL server, None if there is none to be had."""
     wish = os.environ.get("MIGRATE_TEST_POSTGRES", "")

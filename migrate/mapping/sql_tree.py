@@ -133,9 +133,6 @@ def said(message: str) -> str:
     return re.sub(r"^(?:\w+ )+Error:\s*", "", first).rstrip(". ") or "unreadable"
 
 
-_PLAIN_SELECT = {"type", "select_list", "from_table"}
-
-
 def _only_expression(document: Tree) -> Tree | None:
     if len(document["statements"]) != 1:
         return None

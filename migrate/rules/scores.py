@@ -7,7 +7,7 @@ which nothing of their kind was found.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from migrate.mapping.every_field import every_field
@@ -88,9 +88,3 @@ def below(scores: Mapping[str, Mapping[str, float | None]], least: Mapping[str, 
         if after is not None and after < limit:
             found.append(f"{dimension} is {after:.1%}, at least {limit:.1%} is asked for")
     return found
-
-
-def in_order(
-    scores: Mapping[str, Mapping[str, float | None]],
-) -> Iterable[tuple[str, Mapping[str, float | None]]]:
-    return ((d, scores[d]) for d in DIMENSIONS if d in scores)

@@ -27,6 +27,10 @@ _LIMIT = 1 << 20  # bytes of a file of keys
 _PUBLIC = re.compile(r"age1|ssh-|ed25519:")
 _SECRET = re.compile(r"AGE-SECRET-KEY-|AGE-PLUGIN-|-----BEGIN|MIGRATE-ERASURE-SECRET-", re.IGNORECASE)
 
+_PRIVATE = re.compile(
+    r"AGE-SECRET-KEY-|AGE-PLUGIN-|BEGIN [A-Z ]*PRIVATE KEY|MIGRATE-ERASURE-SECRET-", re.IGNORECASE
+)
+
 
 @dataclass(frozen=True)
 class Keys:
@@ -171,6 +175,12 @@ def _public(given: Iterable[str], what: str, base: Path) -> tuple[str, ...]:
             found.append(text)
             continue
         content = _file(text, f"a {what}", base)
+        if _PRIVATE.search(content):
+            raise UsageError(
+                f"the file given as {what} holds a secret key",
+                where=text,
+                hint="Give a file with the public one alone.",
+            )
         if "-----BEGIN PUBLIC" in content:
             found.append(content.strip())
             continue

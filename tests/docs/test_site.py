@@ -16,6 +16,7 @@ from migrate.connectors.registry import MODULES
 from migrate.mapping.language import FILE
 from migrate.mapping.shapes import records
 
+from tests import services
 from tests.docs import pages
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ FETCHED = re.compile(
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("mkdocs")
+    services.needed("mkdocs")
     folder = tmp_path_factory.mktemp("site") / "built"
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],

@@ -80,7 +80,7 @@ def own_server() -> Iterator[str]:
     if binaries is None:
         url = services.postgres_url()
         if url is None:
-            pytest.skip("no PostgreSQL: see tests/services.py")
+            services.missing("no PostgreSQL: see tests/services.py")
         yield url
         return
     url, stop = services.start_private(binaries)

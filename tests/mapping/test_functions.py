@@ -106,8 +106,6 @@ def test_date_formats() -> None:
     pieces = dates.pieces("D [de] MMM YYYYTHH:mm:ss.SSSZ")
     assert [p.token for p in pieces if p.token] == ["D", "MMM", "YYYY", "HH", "mm", "ss", "SSS", "Z"]
     assert "".join(p.literal for p in pieces) == " de  T::."
-    assert dates.has_time("YYYY-MM-DD HH:mm")
-    assert not dates.has_time("YYYY-MM-DD")
     assert dates.has_zone("YYYY-MM-DD HH:mmZ")
     for wrong, words in (
         ("yyyy-MM-DD", "YYYY or YY"),

