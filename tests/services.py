@@ -75,7 +75,6 @@ def has_extension(url: str, name: str) -> bool:
         )
 
 
-@cache
 def missing(reason: str) -> NoReturn:
     """Skips the test or the module, and says so; in CI, which has everything, it fails."""
     import pytest  # child processes of tests do without it
@@ -93,6 +92,7 @@ def needed(module: str) -> None:
         missing(f"{module} is not installed: pip install -e '.[dev]'")
 
 
+@cache
 def postgres_url() -> str | None:
     """A superuser's URL of a PostgreSQL server, None if there is none to be had."""
     wish = os.environ.get("MIGRATE_TEST_POSTGRES", "")
