@@ -44,7 +44,7 @@ from migrate.transform.given_values import unfit
 from migrate.transform.roads.table import road_spec
 
 # Reasons of rows that had nothing wrong with themselves: they follow the row that they waited for.
-WAITING = ("parent_quarantined", "parent_rejected", "merged_quarantined")
+WAITING = ("parent_quarantined", "parent_rejected", "merged_quarantined", "known_quarantined")
 FILES = "files"  # run fact of a replay: the digests of the files that it was given
 _HELD = pa.schema([(n, pa.string()) for n in ("entity", "key", "field", "code", "detail")])
 _FREE = pa.schema([(n, pa.string()) for n in ("entity", "key")])

@@ -167,6 +167,22 @@ def test_a_corrected_lead_who_is_a_customer_is_linked(tmp_path: Path) -> None:
     assert made.command("verify", fixing.run).code == 0
 
 
+def test_a_lead_that_waited_for_its_customer_follows_the_corrected_one(tmp_path: Path) -> None:
+    made = leads_world(tmp_path)
+    made.source.run("UPDATE people SET co = 'nobody'")
+    fixing = Fixing(made)
+    before = leads(made)
+    assert made.codes("leads") == {'["L2"]': ["known_quarantined"]}
+    fixing.set("contacts", 1, co="1")
+    fixing.replayed()
+    assert made.codes("leads") == {}
+    assert leads(made) == before
+    bob = made.target.one("SELECT id FROM contacts WHERE name = 'Bob'")
+    assert made.command("verify", fixing.run).code == 0
+    assert balance(made.run(), "leads")["unchanged"] == 6
+    assert made.target.one("SELECT about FROM calls WHERE text = 'to Bob'") == bob
+
+
 def test_a_run_of_some_entities_only_is_replayed_for_these(tmp_path: Path) -> None:
     world = crm(tmp_path / "crm")
     world.write()
