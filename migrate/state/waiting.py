@@ -21,7 +21,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from migrate import canon
 from migrate.context import Context
 from migrate.ledger.decisions import Decision, decisions_on
 from migrate.ledger.ledger import Ledger
@@ -29,6 +28,7 @@ from migrate.mapping.model import Entity, Mapping
 from migrate.model import Table
 from migrate.planning import Identity, earlier_identities, identity_of
 from migrate.rules.matching.finding import Found
+from migrate.state.compared import compared_texts, read_compared
 from migrate.state.deciding import content_id, key_of, pair_id, row_id
 
 UNMERGED = "unmerged"
@@ -61,18 +61,15 @@ def lasting_identity(mapping: Mapping, name: str) -> Identity:
 def texts_of(
     files: Sequence[Path], rids: set[int], columns: Sequence[str], table: Table
 ) -> dict[int, dict[str, str | None]]:
-    """Row → column → its text, as it is compared."""
+    """Row → column → its text, as it is compared: also where it does not move for want of consent."""
     wanted = pa.array(sorted(rids), pa.int64())
     found: dict[int, dict[str, str | None]] = {}
     for path in files if rids else ():
-        rows = pq.read_table(path, columns=["__rid", *columns])
+        rows = read_compared(path, columns)
         rows = rows.filter(pc.is_in(rows["__rid"], wanted))
-        texts = pa.table(
-            {"__rid": rows["__rid"]}
-            | {c: canon.canonical_text(rows[c], table.column(c).type) for c in columns}
-        )
-        for row in texts.to_pylist():
-            found[int(row.pop("__rid"))] = row
+        texts = compared_texts(rows, columns, table)
+        for rid, row in zip(rows["__rid"].to_numpy().tolist(), texts.to_pylist(), strict=True):
+            found[rid] = row
     return found
 
 

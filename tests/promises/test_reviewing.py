@@ -128,6 +128,25 @@ def test_what_a_person_decides_holds_in_the_next_run_and_is_asked_again_when_val
     assert told.decision == "reject"
 
 
+@pytest.mark.promise(26)
+def test_a_value_that_is_compared_and_does_not_move_counts_for_what_was_decided(tmp_path: Path) -> None:
+    """For want of consent it goes nowhere; whom it makes of a row is compared all the same, and asked again."""
+    consent = "    consent: {phone: {no_if: note}}\n    duplicates:"
+    small = world(
+        tmp_path, MAPPED.replace("    match: [phone]\n", "", 1).replace("    duplicates:", consent, 1)
+    )
+    small.source.run("UPDATE companies SET note = 'no'", "UPDATE companies SET note = 'yes' WHERE id = '3'")
+    small.command("run", str(small.mapping), "--to", "transform")
+    (pair,) = listed(small)["pairs"]
+    decide(small, "reject", pair["pair"])
+    small.run()
+    assert listed(small)["pairs"] == []
+    small.source.run("UPDATE companies SET tel = '0113 8' WHERE id = '3'")
+    small.run()
+    (pair,) = listed(small)["pairs"]
+    assert pair["earlier"] == "reject"
+
+
 @ENGINES
 @pytest.mark.fineprint(13)
 def test_two_rows_of_the_target_become_one_where_a_person_says_so(tmp_path: Path, target_url: str) -> None:
