@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from migrate import canon
 from migrate.api.keys import source_key
 from migrate.api.places import home_to_be
 from migrate.api.proofs import place_of
@@ -18,7 +21,7 @@ from migrate.errors import Corrupt, GateClosed, UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Mapping
-from migrate.model import Manifest
+from migrate.model import Kind, Manifest, Type
 from migrate.opening import home_of, vault_of
 from migrate.planning import identity_of
 from migrate.state.records import meta_rows
@@ -27,6 +30,17 @@ from migrate.vault.erasures import names_of, record, target_of
 from migrate.vault.keyed import keys_of, with_keys
 from migrate.vault.keys import Keys
 from migrate.vault.reader import Backup, list_backups, open_backup
+
+_OF_A_FORM = (
+    Kind.INT,
+    Kind.DECIMAL,
+    Kind.FLOAT,
+    Kind.BOOL,
+    Kind.DATE,
+    Kind.TIMESTAMP,
+    Kind.TIMESTAMPTZ,
+    Kind.UUID,
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,11 @@ def erase(
         asked = [_Asked(system, table, tuple(by), wanted)]
     newest = {one: _newest(place, one) for one in asked}
     asked = [_with_columns(one, newest[one], place) for one in asked]
+    # Keys of the target are out of its crosswalk: its newest backup may be from before they were loaded.
+    seen = [
+        _matched(one, open_backup(place, m.id)) for one, m in zip(asked[:1], newest.values(), strict=False)
+    ]
+    matched = [*seen, *[None] * (len(asked) - 1)]
     new = [len(record(place, system=a.system, table=a.table, columns=a.columns, keys=a.keys)) for a in asked]
     with Ledger.open(make_private_folder(root) / "ledger.db") as ledger:
         for one, count in zip(asked, new, strict=True):
@@ -93,10 +112,15 @@ def erase(
                 "by": list(one.columns),
                 "recorded": count,
                 "known_before": len(one.keys) - count,
+                "matched": found,
                 **_effects(place, manifest),
             }
-            for one, count, manifest in zip(asked, new, newest.values(), strict=True)
+            for one, count, manifest, found in zip(asked, new, newest.values(), matched, strict=True)
         ],
+        # Loaded rows are known in the target by its crosswalk, and after a rollback no more.
+        "not_in_target": len(wanted) - len(asked[1].keys if len(asked) > 1 else ())
+        if mapping is not None
+        else 0,
     }
 
 
@@ -137,8 +161,8 @@ def _newest(place: Store, asked: _Asked) -> Manifest:
         if i.manifest is not None and asked.system in names_of(i.manifest)
     ]
     having = [m for m in of_system if asked.table in m.digests]
-    if having:
-        return having[-1]
+    if having:  # an archive holds only what a rule left out
+        return ([m for m in having if m.role != "archive"] or having)[-1]
     systems = sorted({i.manifest.system for i in list_backups(place) if i.manifest is not None})
     what = (
         f"no backup of {asked.system} has a table {asked.table}"
@@ -168,6 +192,43 @@ def _with_columns(asked: _Asked, manifest: Manifest, place: Store) -> _Asked:
             hint=f"Give --by with one of {', '.join(table.column_names)}.",
         )
     return _Asked(asked.system, asked.table, tuple(columns), asked.keys)
+
+
+def _matched(asked: _Asked, backup: Backup) -> int | None:
+    """How many rows of the backup have one of the keys; None where that cannot be seen here. Raises UsageError for a key
+    that no value of the columns is: a mistyped one would erase nobody."""
+    if backup.typed is None:
+        return None
+    table = backup.schema.table(asked.table)
+    types = {c: table.column(c).type for c in asked.columns}
+    for key in asked.keys:
+        parts = json.loads(key)
+        if len(parts) != len(types) or not all(
+            _is_value(p, t) for p, t in zip(parts, types.values(), strict=True)
+        ):
+            raise UsageError(
+                f"a key given is no value of {asked.table}.{', '.join(asked.columns)}",
+                where=backup.manifest.id,
+                kept="Nothing was recorded.",
+                hint="A bare value for one column, a JSON array for several: in the columns' order and form.",
+            )
+    wanted = pa.array(asked.keys, pa.string())
+    found = 0
+    for ref in backup.parts_by_table[asked.table]:
+        rows = backup.raw(ref).select(list(asked.columns))
+        keys = canon.source_keys(rows, asked.columns, types)
+        found += int(pc.sum(pc.is_in(keys.cast(pa.string()), wanted)).as_py() or 0)
+    return found
+
+
+def _is_value(text: str | None, type_: Type) -> bool:
+    if text is None or type_.kind not in _OF_A_FORM:
+        return text is not None
+    try:
+        canon.from_text(pa.array([text], pa.string()), type_)
+    except UsageError:
+        return False
+    return True
 
 
 def _effects(place: Store, manifest: Manifest) -> dict[str, Any]:

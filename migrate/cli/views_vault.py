@@ -77,12 +77,28 @@ def erased(console: Console, document: Document) -> None:
         line(console, f"{what}: {count(one.get('recorded'))} recorded{known}.", "bold")
         if one.get("problem"):
             line(console, f"  {one['problem']}", "red")
-        elif "left_out" in one:
+        elif one.get("matched") == 0:
+            line(
+                console,
+                f"  No row of the newest backup, {one.get('backup')}, has such a key: look whether it is the right one. "
+                "Older backups leave such rows out, if they have any.",
+                "bold yellow",
+            )
+        elif one.get("matched"):
+            line(console, f"  In the newest backup, {one.get('backup')}: {count(one['matched'])}.")
+        if "left_out" in one:
             rows, emptied = sum(one["left_out"].values()), sum(one["references_emptied"].values())
             line(
                 console,
-                f"  A restore of {one.get('backup')} now leaves out {count(rows)} rows and empties {count(emptied)} references.",
+                f"  With all erasures so far, a restore of it leaves out {count(rows)} rows and empties {count(emptied)} references.",
             )
+    if document.get("not_in_target"):
+        line(
+            console,
+            f"{count(document['not_in_target'])} of them are not known in the target now. Where a rollback took them out, backups of the target "
+            "from before it may hold them: erase them there by --system target:MAPPING --table and their key.",
+            "bold yellow",
+        )
     line(console, "Databases were not touched: delete there what they hold.")
 
 

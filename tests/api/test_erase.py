@@ -107,11 +107,23 @@ def test_any_column_may_say_who_and_each_is_recorded_once(crm: Db, secret: str, 
     vault(tmp_path, "backup", "create", crm.path, "--no-prove")
     (tmp_path / "keys.txt").write_text("ada@x.org\n\nnobody@x.org\n")
     first = erased(tmp_path, "--table", "people", "--by", "mail", "--key-file", str(tmp_path / "keys.txt"))
-    assert (first["recorded"], first["known_before"]) == (2, 0)
+    assert (first["recorded"], first["known_before"], first["matched"]) == (2, 0, 1)
     again = erased(tmp_path, "--table", "people", "--by", "mail", "--key", "ada@x.org")
-    assert (again["recorded"], again["known_before"]) == (0, 1)
+    assert (again["recorded"], again["known_before"], again["matched"]) == (0, 1, 1)
     assert len(list((tmp_path / "vault" / "erasures").iterdir())) == 2
     assert again["left_out"] == {"people": 1, "notes": 1}
+
+
+def test_a_key_that_no_row_has_is_said_to_be_one(crm: Db, secret: str, tmp_path: Path) -> None:
+    """What earlier requests leave out is not told as the work of this one."""
+    vault(tmp_path, "backup", "create", crm.path, "--no-prove")
+    erased(tmp_path, "--table", "people", "--key", "1")
+    told = erased(tmp_path, "--table", "people", "--key", "77")
+    assert (told["recorded"], told["matched"]) == (1, 0)
+    where = ("--store", str(tmp_path / "vault"), "--home", str(tmp_path / ".migrate"))
+    said = command("erase", "--system", "crm", "--table", "people", "--key", "77", *where).out
+    assert "No row of the newest backup" in said
+    assert "With all erasures so far" in said
 
 
 @pytest.mark.fineprint(31)
@@ -134,6 +146,8 @@ def test_backups_made_later_leave_them_out_too(crm: Db, secret: str, tmp_path: P
         (["--system", "nobody", "--table", "people", "--key", "1"], "nobody"),
         (["--system", "crm", "--table", "people", "--by", "email", "--key", "1"], "email"),
         (["--system", "crm", "--table", "people"], "--key"),
+        (["--system", "crm", "--table", "people", "--key", "abc"], "no value of people.id"),
+        (["--system", "crm", "--table", "people", "--key", '["1","2"]'], "no value of people.id"),
         (["--table", "people", "--key", "1"], "--system"),
     ],
 )
@@ -278,7 +292,9 @@ def test_a_run_that_read_them_before_is_begun_anew(world: World) -> None:
 def test_of_an_entity_the_row_in_the_target_is_erased_too(world: World) -> None:
     """In later backups of the target, that is: in the first one it was not yet there."""
     world.run()
-    told = key_of(world, "contacts", "2").document["erasures"]
+    document = key_of(world, "contacts", "2").document
+    assert document["not_in_target"] == 0
+    told = document["erasures"]
     assert [(t["system"], t["table"], t["recorded"]) for t in told] == [
         ("acme", "people", 1),
         ("target:small", "contacts", 1),

@@ -462,6 +462,7 @@ ANSWERS: dict[str, Any] = {
                 "by": ["id"],
                 "recorded": 1,
                 "known_before": 1,
+                "matched": 1,
                 "backup": "b1",
                 "left_out": {"people": 2},
                 "references_emptied": {},
