@@ -29,7 +29,12 @@ def code_of_run(document: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
 
     error = {
         "code": code,
-        "message": sentence(state, document.get("balances") or {}, document.get("verdicts") or ()),
+        "message": sentence(
+            state,
+            document.get("balances") or {},
+            document.get("verdicts") or (),
+            stages=document.get("stages") or (),
+        ),
         "where": str(document.get("run") or ""),
         "kept": "",
         "hint": f"See: migrate report {document.get('run')}",

@@ -167,10 +167,19 @@ class Ledger:
             tables.stage.c.started, sa.literal_column("rowid")
         )
         with self._db.reading() as db:
-            facts = db.execute(sa.select(tables.run.c.facts).where(tables.run.c.run == run)).scalar()
-            attempts = (facts or {}).get(_ATTEMPTS) or {}
+            known = sa.select(tables.run.c.facts, tables.run.c.state).where(tables.run.c.run == run)
+            mine = db.execute(known).mappings().first()
+            attempts = (mine["facts"] if mine else {}).get(_ATTEMPTS) or {}
+            # Of a run that has ended no stage is at work: it ended there.
+            ended = mine is not None and mine["state"] != "running"
             return [
-                StageRow(r["stage"], r["state"], r["seconds"], r["rows"], int(attempts.get(r["stage"], 1)))
+                StageRow(
+                    stage=r["stage"],
+                    state="stopped" if ended and r["state"] == "running" else r["state"],
+                    seconds=r["seconds"],
+                    rows=r["rows"],
+                    attempts=int(attempts.get(r["stage"], 1)),
+                )
                 for r in db.execute(query).mappings()
             ]
 

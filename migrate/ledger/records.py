@@ -33,7 +33,7 @@ class StageRow:
     """`seconds` of all attempts that ended: what a killed process spent is not known."""
 
     stage: str
-    state: str  # "running" | "done"
+    state: str  # "running" | "done" | "stopped"
     seconds: float | None
     rows: int | None
     attempts: int = 1

@@ -72,7 +72,11 @@ def build_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         "sentence": sentence_of(facts["rebuilt"])
         if facts.get("rebuilt")
         else sentence(
-            str(facts["state"]), balances, verdicts, edited=sum(_mapping(facts.get("edited")).values())
+            str(facts["state"]),
+            balances,
+            verdicts,
+            edited=sum(_mapping(facts.get("edited")).values()),
+            stages=stages,
         ),
         "edited": {str(k): int(v) for k, v in sorted(_mapping(facts.get("edited")).items()) if v},
         "gone": plain(_mapping(facts.get("gone"))),
@@ -146,15 +150,19 @@ def sentence(
     verdicts: Iterable[Mapping[str, Any]] = (),
     *,
     edited: int = 0,
+    stages: Iterable[Mapping[str, Any]] = (),
 ) -> str:
     """The run in one sentence; `Verified` is said of a verified run only, and never of values that somebody
-    changed in the target since (`edited` rows)."""
+    changed in the target since (`edited` rows). `stages`: those that were begun, where they are known."""
     sums = total(balances)
     rows, arrived = sums["in"], sums["loaded"] + sums["unchanged"]
     kept = [f"{sums[m]:,} {word}" for m, word in _ELSEWHERE if sums[m]]
     flow = f"{arrived:,} of {rows:,} rows are in the target" + (f", {_joined(kept)}" if kept else "")
     failed = sum(not v.get("passed") for v in verdicts)
+    begun = {str(s.get("stage")) for s in stages}
     match state:
+        case "failed" if begun and "load" not in begun:
+            return "Stopped before the load: nothing was written to the target's rows."
         case "verified":
             theirs = f", but for {edited:,} rows edited there since they were loaded" if edited else ""
             return f"Verified: {flow}; the target was read again and holds exactly what was expected{theirs}."

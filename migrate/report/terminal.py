@@ -48,7 +48,13 @@ def run_summary(console: Console, run: Mapping[str, Any], facts: Mapping[str, An
     style = "bold green" if state in _GOOD else "bold red" if state in _BAD else "bold yellow"
     edited = sum((known.get("edited") or {}).values())
     rebuilt = known.get("rebuilt")
-    line(console, known["sentence"] if rebuilt else sentence(state, balances, verdicts, edited=edited), style)
+    line(
+        console,
+        known["sentence"]
+        if rebuilt
+        else sentence(state, balances, verdicts, edited=edited, stages=known.get("stages") or ()),
+        style,
+    )
     if known.get("created"):
         line(console, f"Created in the target: {', '.join(map(str, known['created']))}.")
     if known.get("kept"):

@@ -299,6 +299,13 @@ def test_a_stage_that_is_resumed_keeps_its_seconds_and_says_so(ledger: Ledger) -
     assert [(s.state, s.seconds, s.rows, s.attempts) for s in ledger.stages("r1")] == [("done", 2.5, 7, 2)]
 
 
+def test_a_stage_in_which_a_run_ended_is_not_at_work(ledger: Ledger) -> None:
+    ledger.begin_run("r1", "m", "d")
+    ledger.stage_started("r1", "transform")
+    ledger.set_state("r1", "failed")
+    assert [s.state for s in ledger.stages("r1")] == ["stopped"]
+
+
 def test_stages(ledger: Ledger) -> None:
     ledger.begin_run("r1", "m", "d")
     ledger.stage_started("r1", "plan")

@@ -163,6 +163,15 @@ def test_a_report_needs_a_run() -> None:
         build_report({"run": "r", "state": "verified"})
 
 
+def test_a_run_that_stopped_before_the_load_did_no_harm_and_says_so() -> None:
+    before = [{"stage": "plan", "state": "done"}, {"stage": "transform", "state": "stopped"}]
+    failed = [{"passed": False}]
+    assert sentence("failed", RUN["balances"], failed, stages=before).startswith("Stopped before the load")
+    loading = [*before, {"stage": "load", "state": "stopped"}]
+    assert "Do not use" in sentence("failed", RUN["balances"], failed, stages=loading)
+    assert "Do not use" in sentence("failed", RUN["balances"])
+
+
 @pytest.mark.promise(16)
 @pytest.mark.parametrize(
     "state", ["failed", "stopped", "partial", "interrupted", "running", "rolled_back", "odd"]
