@@ -82,8 +82,13 @@ def plan(
 
 
 def status(run: str | None = None, *, home: Path | None = None) -> dict[str, Any]:
-    """Where a run stands; `review`: entity → pairs that may be one and still wait for a person; `practice`: drills and scheduled jobs that failed or were missed, of whatever run."""
+    """Where a run stands; `review`: entity → pairs that may be one and still wait for a person; `practice`: drills and
+    scheduled jobs that failed or were missed, of whatever run: that is told, with `run` None, where there are no runs."""
     with ledger_of(home) as ledger:
+        if run is None and not ledger.runs():
+            failed = [c for c in practice_checks(ledger.path.parent) if not c["passed"]]
+            if failed:
+                return {"run": None, "state": "none", "stages": [], "practice": failed}
         name = run_id(ledger, run)
         shape = _shape(ledger, name)
         report = _report_path(ledger, name)

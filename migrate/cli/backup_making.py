@@ -171,4 +171,7 @@ def keygen(
     document = session.api.backup_keygen(folder, signing=signing, erasure=erasure)
     from migrate.cli import views
 
-    session.answer(document, lambda console: views.anything(console, document))
+    told = {
+        name: value for name, value in document.items() if value
+    }  # a secret of erasures has no public half
+    session.answer(document, lambda console: views.anything(console, told))

@@ -30,7 +30,10 @@ def report(console: Console, document: Document) -> None:
 
 
 def status(console: Console, document: Document) -> None:
-    run(console, document)
+    if document.get("run") is None:
+        line(console, "There are no runs yet.")
+    else:
+        run(console, document)
     if document.get("resumable"):
         line(console, "Not finished: the same command resumes it.", "bold yellow")
     if document.get("practice"):

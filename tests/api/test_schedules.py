@@ -86,10 +86,15 @@ def test_a_drill_that_fails_is_said_by_doctor_and_status_until_one_passes(folder
     doctor = command("doctor", "--home", str(folder / ".migrate"))
     assert doctor.code == 3
     assert "docs/drills.md" in doctor.out
+    status = command("status", "--home", str(folder / ".migrate"))  # with backups and drills, and no run
+    assert status.code == 3, status.err
+    assert "There are no runs yet." in status.out
+    assert "last drill of crm" in status.out
     expect(folder, 50)
     assert do(folder, "drill").code == 0
     assert failing(folder) == {}
     assert command("doctor", "--home", str(folder / ".migrate")).code == 0
+    assert command("status", "--home", str(folder / ".migrate")).code == 2
 
 
 def test_status_of_a_run_says_it_too(tmp_path: Path) -> None:
