@@ -73,7 +73,7 @@ def test_postgres_tables_as_pg_dump_writes_them(
     head, _, tail = pg_database.rpartition("@")
     user = head.rpartition("/")[2].partition(":")[0]
     url = f"postgresql://{user}:{quote(PASSWORD, safe='')}@{tail}"
-    backup = create(file, tmp_path)
+    backup = create(url, tmp_path)
     text = api.backup_ddl(backup, store=str(tmp_path / "vault"), home=tmp_path / "home")
     assert 'CREATE TABLE public."Odd.name"' in text
     assert "CREATE TABLE public.other" in text

@@ -33,6 +33,8 @@ _LARGEST = 2**63 - 1
 _SETTING_SECONDS = 2
 _NO_RIGHT = (1142, 1143)
 
+_PATIENCE = 2  # seconds: the server may not have noticed yet that the one who had the lock is dead
+
 
 def open_database(url: str, *, base: Path | None = None) -> MysqlTarget:
     """Connects. Raises Unreachable (wrong password, host, database …), UsageError (a URL that cannot be read)."""
@@ -139,7 +141,7 @@ class MysqlTarget:
         keeper = Session(self._url)
         try:
             with translated("taking the target's lock", where=self.url):
-                got = keeper.value(f"SELECT GET_LOCK({literal(_lock_name(keeper.database))}, 0)")
+                got = keeper.value(f"SELECT GET_LOCK({literal(_lock_name(keeper.database))}, {_PATIENCE})")
             if got != "1":
                 raise busy()
         except BaseException:

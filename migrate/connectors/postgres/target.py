@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -40,6 +41,7 @@ KEYS = f"{META}.keys"
 # An entry that is written again finds room beside itself: its index is left as it is, at half the server's time.
 _FILL = {f"{META}.crosswalk": 50}
 _HOLD = 0x6D69677261746531  # "migrate1": advisory locks are numbers, one space per database
+_PATIENCE = 2.0  # seconds: the server may not have noticed yet that the one who had the lock is dead
 _CREATE = _HOLD + 1
 
 
@@ -183,10 +185,15 @@ class PostgresTarget:
     def _locked(self) -> psycopg.Connection[Any]:
         keeper = connect(self._url)
         try:
-            with translated("taking the target's lock", where=self.url):
-                row = keeper.execute("SELECT pg_try_advisory_lock(%s)", [_HOLD]).fetchone()
-            if row is None or not row[0]:
-                raise busy()
+            patient_until = time.monotonic() + _PATIENCE
+            while True:
+                with translated("taking the target's lock", where=self.url):
+                    row = keeper.execute("SELECT pg_try_advisory_lock(%s)", [_HOLD]).fetchone()
+                if row is not None and row[0]:
+                    break
+                if time.monotonic() >= patient_until:
+                    raise busy()
+                time.sleep(0.1)
         except BaseException:
             keeper.close()
             raise

@@ -157,6 +157,9 @@ def _at_once(steps: Steps, undo: Undo, entries: pa.Table) -> bool:
         failpoints.hit("rollback.deleted")
         forget(steps.ctx, transaction, undo, entries["source_key"])
         ended(transaction)
+    except GateClosed:  # a row that stays refers to one of them: the database has looked before we could
+        transaction.rollback()
+        return False
     except BaseException:
         transaction.rollback()
         raise
