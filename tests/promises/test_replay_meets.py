@@ -83,7 +83,10 @@ def test_rows_of_joined_exploded_and_split_roads_are_sent_again(tmp_path: Path) 
 def test_rows_that_fit_no_road_are_left_as_they_were_exported(tmp_path: Path) -> None:
     fixing = Fixing(bare(tmp_path, SOURCE, TARGET, ENTITIES, more=SPLIT))
     fixing.edit("actions", lambda row: row.update(type="call"))
-    is_one_clear_paragraph(fixing.replay().err, "fit no road", "actions.csv, line 2", "Nothing was changed")
+    done = fixing.replay()
+    assert done.code == 2
+    is_one_clear_paragraph(done.err, "fit no road", "actions.csv, line 2", "Nothing was changed")
+    assert len(fixing.world.command("runs", "--json").document) == 1
 
 
 def corrected_twin(folder: Path, write: str) -> Fixing:
