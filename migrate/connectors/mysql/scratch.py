@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from migrate import failpoints
+from migrate.connectors import leftovers
 from migrate.connectors.declared import checked
 from migrate.connectors.mysql import ddl
 from migrate.connectors.mysql.ask import first_rows
@@ -17,6 +17,7 @@ from migrate.connectors.mysql.catalog import META_PREFIX
 from migrate.connectors.mysql.encode import LOAD_FORMAT, file_of
 from migrate.connectors.mysql.errors import SqlError, raised
 from migrate.connectors.mysql.read import account
+from migrate.connectors.mysql.scratch_database import MARKER, MysqlScratchDatabase
 from migrate.connectors.mysql.session import Session, literal, quote, translated
 from migrate.connectors.mysql.target import MysqlTarget
 from migrate.connectors.mysql.types import base_name, is_text
@@ -26,7 +27,6 @@ from migrate.connectors.mysql.write import insert_rows
 from migrate.errors import GateClosed, Unfit, Unreachable, UsageError
 from migrate.model import Column, Schema, Table
 
-MARKER = f"{META_PREFIX}marker"
 _AS_TEXT = "CONVERT({} USING utf8mb4)"
 _AS_NUMBER = "CAST({} AS UNSIGNED)"
 _FROM_FILES = {
@@ -37,7 +37,6 @@ _FROM_FILES = {
     "inet6": _AS_TEXT,
     "json": _AS_TEXT,  # MySQL's; MariaDB's is a longtext
 }
-_OUR_NAME = re.compile(r"migrate_scratch_[0-9a-f]{12}")
 # A faithful copy keeps what its source broke (F25); what is broken is counted on both sides.
 _COPYING = (
     ("foreign_key_checks", "0"),
@@ -80,58 +79,9 @@ def open_scratch(url: str | None, *, folder: Path, name: str, run: str) -> Mysql
 
 
 def drop_leftovers(url: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Drop scratch databases of earlier runs, by their names in the ledger. One without our mark stays, unless it
-    holds nothing at all: a process killed between making and marking it leaves it so. Returns the names that
-    are gone now, also those that were not there any more."""
-    gone = []
-    for name in names:
-        with Session(url) as server:
-            there = _exists(server, name)
-            unmarked = there and _OUR_NAME.fullmatch(name) is not None and _is_empty(server, name)
-            if not there or ((_marked(server, name) or unmarked) and _drop(server, name)):
-                gone.append(name)
-    return tuple(gone)
-
-
-def _exists(server: Session, name: str) -> bool:
-    with translated("looking for the scratch database", where=name):
-        return bool(
-            server.rows(f"SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {literal(name)}")
-        )
-
-
-def _is_empty(server: Session, name: str) -> bool:
-    """Without any table, view, routine or event."""
-    where = [("TABLES", "TABLE_SCHEMA"), ("ROUTINES", "ROUTINE_SCHEMA"), ("EVENTS", "EVENT_SCHEMA")]
-    found = " UNION ALL ".join(
-        f"SELECT 1 FROM information_schema.{t} WHERE {c} = {literal(name)}" for t, c in where
-    )
-    with translated("looking into the scratch database", where=name):
-        return not server.rows(found)
-
-
-def _marked(server: Session, name: str, run: str | None = None) -> bool:
-    with translated("looking for the mark", where=name):
-        there = server.rows(
-            f"SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {literal(name)} AND TABLE_NAME = {literal(MARKER)}"
-        )
-        found = server.rows(f"SELECT run FROM {quote(name)}.{MARKER}") if there else []
-    return bool(found) and (run is None or found == [(run,)])
-
-
-def _drop(server: Session, name: str) -> bool:
-    failpoints.hit("mysql.scratch.drop")
-    # DROP DATABASE goes table by table, in no order: the mark goes last, so that what a crash leaves is known as ours.
-    query = f"SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {literal(name)} AND TABLE_TYPE = 'BASE TABLE'"
-    with translated("dropping the scratch database", where=name):
-        others = [f"{quote(name)}.{quote(str(t))}" for (t,) in server.rows(query) if t != MARKER]
-        if others:
-            server.execute("SET foreign_key_checks = 0")
-            server.execute(f"DROP TABLE IF EXISTS {', '.join(others)}")
-            server.execute("SET foreign_key_checks = DEFAULT")
-        failpoints.hit("mysql.scratch.drop.tables")
-        server.execute(f"DROP DATABASE IF EXISTS {quote(name)}")
-    return True
+    """As `leftovers.drop_leftovers` says, on the server of `url`."""
+    with Session(url) as server:
+        return leftovers.drop_leftovers(MysqlScratchDatabase(server, name) for name in names)
 
 
 class MysqlScratch(MysqlTarget):
@@ -280,13 +230,7 @@ class MysqlScratch(MysqlTarget):
         """Idempotent. Raises GateClosed if the database there does not carry this run's mark."""
         self.close()
         with Session(self._server_url) as server:
-            if not _exists(server, self.name):
-                return
-            if not _marked(server, self.name, self._run):
-                raise GateClosed(
-                    "the database does not carry this run's mark and is not dropped", where=self.name
-                )
-            _drop(server, self.name)
+            leftovers.drop_own(MysqlScratchDatabase(server, self.name), self._run)
 
     # -- helpers ----------------------------------------------------------------------------------
 

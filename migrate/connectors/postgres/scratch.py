@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pyarrow as pa
-from psycopg.conninfo import make_conninfo
 
 from migrate import failpoints
+from migrate.connectors import leftovers
 from migrate.connectors.declared import checked
 from migrate.connectors.postgres import ddl
 from migrate.connectors.postgres.ask import first_rows
 from migrate.connectors.postgres.catalog import META
 from migrate.connectors.postgres.errors import SqlError, from_psycopg, raised
 from migrate.connectors.postgres.feed import Feed
+from migrate.connectors.postgres.scratch_database import MARKER, PostgresScratchDatabase
 from migrate.connectors.postgres.session import (
     Session,
     connect,
     literal,
     mask,
-    parameters,
     quote,
     quote_table,
     split_name,
@@ -35,10 +34,6 @@ from migrate.connectors.postgres.write import one_array, staged
 from migrate.errors import GateClosed, Unfit, Unreachable, UsageError
 from migrate.model import Schema, Table
 from migrate.model import Sequence as SequenceState
-
-MARKER = f"{META}.migrate_marker"
-_OUR_NAME = re.compile(r"migrate_scratch_[0-9a-f]{12}")
-_INVALID = -2  # datconnlimit of a database whose DROP was interrupted: it can only be dropped again
 
 
 def open_scratch(url: str | None, *, folder: Path, name: str, run: str) -> PostgresScratch:
@@ -77,7 +72,7 @@ def open_scratch(url: str | None, *, folder: Path, name: str, run: str) -> Postg
                 raise Unreachable("a database of the scratch's name is there already", where=name) from None
             raise raised(from_psycopg(error), "making the scratch database", where=mask(url)) from None
     failpoints.hit("postgres.scratch.created")
-    inside = _inside(url, name)
+    inside = PostgresScratchDatabase(url, name).url
     with (
         connect(inside) as first,
         translated("marking the scratch database", where=name),
@@ -93,58 +88,8 @@ def open_scratch(url: str | None, *, folder: Path, name: str, run: str) -> Postg
 
 
 def drop_leftovers(url: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Drop scratch databases of earlier runs, by their names in the ledger. One without our mark stays, unless it
-    holds nothing at all: a process killed between making and marking it leaves it so. Returns the names that
-    are gone now, also those that were not there any more."""
-    gone = []
-    for name in names:
-        with connect(url) as server:
-            row = server.execute("SELECT datconnlimit FROM pg_database WHERE datname = %s", [name]).fetchone()
-        if row is None or (_is_ours(url, name, invalid=row[0] == _INVALID) and _drop(url, name)):
-            gone.append(name)
-    return tuple(gone)
-
-
-def _is_ours(url: str, name: str, *, invalid: bool) -> bool:
-    named = _OUR_NAME.fullmatch(name) is not None
-    if invalid:
-        return named  # nobody can look into it any more
-    inside = _inside(url, name)
-    # A process killed between CREATE DATABASE and the mark leaves an empty one under a name only we make.
-    return _marked(inside) or (named and _is_empty(inside))
-
-
-def _inside(url: str, name: str) -> str:
-    return make_conninfo(**{**parameters(url), "dbname": name})
-
-
-def _marked(inside: str, run: str | None = None) -> bool:
-    with connect(inside) as database, translated("looking for the mark"):
-        if (
-            row := database.execute("SELECT to_regclass(%s) IS NOT NULL", [MARKER]).fetchone()
-        ) is None or not row[0]:
-            return False
-        found = database.execute(f"SELECT run FROM {MARKER}").fetchall()
-    return bool(found) and (run is None or found == [(run,)])
-
-
-def _is_empty(inside: str) -> bool:
-    """Ours by right and without any schema, relation, function or type beyond those of a new database."""
-    with connect(inside) as database, translated("looking into the scratch database"):
-        row = database.execute(
-            "SELECT pg_has_role(d.datdba, 'USAGE') AND NOT EXISTS (SELECT FROM pg_class WHERE oid >= 16384) "
-            "AND NOT EXISTS (SELECT FROM pg_proc WHERE oid >= 16384) AND NOT EXISTS (SELECT FROM pg_type WHERE oid >= 16384) "
-            "AND NOT EXISTS (SELECT FROM pg_namespace WHERE oid >= 16384) FROM pg_database d WHERE d.datname = current_database()"
-        ).fetchone()
-    return row is not None and bool(row[0])
-
-
-def _drop(url: str, name: str) -> bool:
-    failpoints.hit("postgres.scratch.drop")
-    with connect(url) as server, translated("dropping the scratch database", where=name):
-        force = " WITH (FORCE)" if server.info.server_version >= 130000 else ""
-        server.execute(f"DROP DATABASE IF EXISTS {quote(name)}{force}".encode())
-    return True
+    """As `leftovers.drop_leftovers` says, on the server of `url`."""
+    return leftovers.drop_leftovers(PostgresScratchDatabase(url, name) for name in names)
 
 
 _HAS_KEY = "SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(%s) AND contype = 'p')"
@@ -353,14 +298,7 @@ class PostgresScratch(PostgresTarget):
     def drop(self) -> None:
         """Idempotent. Raises GateClosed if the database there does not carry this run's mark."""
         self.close()
-        with connect(self._server_url) as server:
-            if server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.name]).fetchone() is None:
-                return
-        if not _marked(_inside(self._server_url, self.name), self._run):
-            raise GateClosed(
-                "the database does not carry this run's mark and is not dropped", where=self.name
-            )
-        _drop(self._server_url, self.name)
+        leftovers.drop_own(PostgresScratchDatabase(self._server_url, self.name), self._run)
 
     # -- helpers ----------------------------------------------------------------------------------
 
