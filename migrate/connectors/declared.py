@@ -1,12 +1,14 @@
-"""Rows that are to be written, held against what the catalogue declares."""
+"""Rows that are to be written, or were read, held against what the catalogue declares."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import pyarrow as pa
 
 from migrate.arrow import layout
-from migrate.errors import MigrateError
-from migrate.model import Column, Table
+from migrate.errors import GateClosed, MigrateError
+from migrate.model import Column, Kind, Table
 
 
 def checked(table: Table, rows: pa.Table) -> tuple[Column, ...]:
@@ -27,3 +29,24 @@ def checked(table: Table, rows: pa.Table) -> tuple[Column, ...]:
             )
         columns.append(column)
     return tuple(columns)
+
+
+def as_declared(
+    rows: pa.Table, stored: Table, declared: Table, unlike: str, *, unreadable: Collection[Kind] = ()
+) -> pa.Table:
+    """`Target.as_declared` of servers, whose snapshots give a value in its declared type wherever that holds it.
+
+    `unlike`: which values it does not hold, in words. `unreadable`: kinds of which the text is all that there is."""
+    for name in rows.column_names:
+        before, after = stored.column(name).type, declared.column(name).type
+        if layout(before) == layout(after):
+            continue
+        try:
+            if after.kind in unreadable:
+                raise pa.ArrowInvalid("only the server can read its text")
+            rows = rows.set_column(rows.column_names.index(name), name, rows[name].cast(layout(after)))
+        except pa.ArrowInvalid:
+            raise GateClosed(
+                f"a stored value is not of the declared type ({unlike})", where=f"{declared.name}.{name}"
+            ) from None
+    return rows

@@ -9,8 +9,8 @@ from typing import Any
 import pymysql
 import pytest
 import sqlalchemy as sa
+from migrate.connectors.locked import Locked
 from migrate.connectors.mysql import session
-from migrate.connectors.mysql.errors import Locked
 from migrate.connectors.mysql.target import MysqlTarget
 
 from tests import mariadb

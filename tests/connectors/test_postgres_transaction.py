@@ -251,7 +251,7 @@ def test_f3_one_holder_and_the_fence(
         assert transaction.fence() == 1
         # a taker-over waits for the part that still holds the fence
         done = threading.Event()
-        monkeypatch.setattr(other, "_holding", other._side)
+        monkeypatch.setattr(other._keeper, "session", lambda _: other._side())
 
         def take_over() -> None:
             assert other.raise_fence("two") == 2

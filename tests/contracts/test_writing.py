@@ -321,7 +321,8 @@ def test_f03_a_lock_that_was_lost_is_noticed_before_the_fence_is_raised(
         pytest.skip("the lock is a file's, which goes with the process alone")
 
     def cut() -> None:
-        getattr(target, "_keeper").close()  # noqa: B009 - as a server that restarts, or a firewall, ends it
+        keeper = getattr(target, "_keeper")  # noqa: B009
+        keeper.session("it is cut").close()  # as a server that restarts, or a firewall, ends it
 
     with target.hold():
         mine = target.raise_fence("first")

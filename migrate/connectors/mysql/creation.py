@@ -16,7 +16,8 @@ from typing import Any
 import pymysql
 import sqlalchemy as sa
 
-from migrate.connectors.mysql.errors import Locked, from_driver, raised
+from migrate.connectors.locked import Locked
+from migrate.connectors.mysql.errors import from_driver, raised
 from migrate.connectors.mysql.locks import name_holders
 from migrate.connectors.mysql.read import account
 from migrate.connectors.mysql.session import WRITING, Session, literal, quote, server_of

@@ -11,7 +11,8 @@ from functools import cache
 import pymysql
 from pymysql.constants import ER
 
-from migrate.errors import Busy, Drift, GateClosed, MigrateError, Transient, Unreachable
+from migrate.connectors.locked import Locked
+from migrate.errors import Drift, GateClosed, MigrateError, Transient, Unreachable
 
 _CODES = {
     "db_unique": (1022, 1062, 1169, 1557, 1586),
@@ -67,10 +68,6 @@ _PLACES: dict[str, tuple[re.Pattern[str], ...]] = {
         _OF_COLUMN,
     ),
 }
-
-
-class Locked(Unreachable):
-    """A lock was waited for in vain; whoever knows the table may say who holds it (`migrate.connectors.mysql.locks`)."""
 
 
 class SqlError(Exception):
@@ -175,11 +172,3 @@ def raised(error: SqlError, doing: str, *, where: str = "", grant: str = "") -> 
         place = f" of {error.place}" if error.place else ""
         return GateClosed(f"{server} refused the data{place} ({number} {name}) while {doing}", where=where)
     return Unreachable(f"{server} refused a statement ({number} {name}) while {doing}", where=where)
-
-
-def busy() -> Busy:
-    return Busy(
-        "another run holds this target",
-        kept="Nothing was changed.",
-        hint="Wait until it ends; if it died, its lock goes with its connection and the same command takes over.",
-    )

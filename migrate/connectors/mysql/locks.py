@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from migrate.connectors.mysql.errors import Locked, SqlError
+from migrate.connectors.locked import Locked
+from migrate.connectors.mysql.errors import SqlError
 from migrate.connectors.mysql.session import Row, Session, literal, open_here
 from migrate.errors import MigrateError
 

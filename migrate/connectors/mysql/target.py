@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,15 +13,17 @@ import pyarrow as pa
 
 from migrate import failpoints
 from migrate.arrow import layout
+from migrate.connectors.declared import as_declared
 from migrate.connectors.mysql import ddl, references
 from migrate.connectors.mysql.catalog import META_PREFIX, read_schema, table_names
-from migrate.connectors.mysql.errors import SqlError, busy, raised
+from migrate.connectors.mysql.errors import SqlError, raised
 from migrate.connectors.mysql.read import MysqlSnapshot, Readers, account
 from migrate.connectors.mysql.session import WRITING, Session, literal, quote, translated
 from migrate.connectors.mysql.transaction import FENCE, MysqlTransaction
 from migrate.connectors.mysql.url import mask
 from migrate.connectors.protocol import COUNTED, DdlText
-from migrate.errors import Busy, GateClosed, UsageError
+from migrate.connectors.sessions import Idle, Keeper
+from migrate.errors import UsageError
 from migrate.model import Kind, Schema, Table
 
 if TYPE_CHECKING:
@@ -51,10 +52,9 @@ class MysqlTarget:
     def __init__(self, url: str) -> None:
         self._url, self.url = url, mask(url)
         self._session: Session | None = Session(url)
-        self._idle: list[Session] = []
+        self._sessions = Idle(self._writer, _answers, lambda session: session.broken)
         self._readers = Readers(url)
-        self._keeper: Session | None = None  # whose lock keeps others out
-        self._keeping = Lock()
+        self._keeper = Keeper(self.url, lambda: Session(url), self._lock, _has_lock)
 
     def _side(self) -> Session:
         """The session for catalogue and small statements; a lost one is opened anew (it holds no state)."""
@@ -84,8 +84,7 @@ class MysqlTarget:
         return {name: _rows(session, name) for name in table_names(session) if name not in known}
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        self._sessions.close()
         self._readers.close()
         if self._session is not None:
             self._session.close()
@@ -129,28 +128,17 @@ class MysqlTarget:
     @contextmanager
     def hold(self) -> Iterator[None]:
         """A session lock: it goes with the process, without anybody's help."""
-        self._keeper = self._locked()
-        try:
+        with self._keeper.holding():
             failpoints.hit("mysql.hold.taken")
             yield
-        finally:
-            self._keeper.close()
-            self._keeper = None
 
-    def _locked(self) -> Session:
-        keeper = Session(self._url)
-        try:
-            with translated("taking the target's lock", where=self.url):
-                got = keeper.value(f"SELECT GET_LOCK({literal(_lock_name(keeper.database))}, {_PATIENCE})")
-            if got != "1":
-                raise busy()
-        except BaseException:
-            keeper.close()
-            raise
-        return keeper
+    def _lock(self, keeper: Session) -> bool:
+        with translated("taking the target's lock", where=self.url):
+            got = keeper.value(f"SELECT GET_LOCK({literal(_lock_name(keeper.database))}, {_PATIENCE})")
+        return bool(got == "1")
 
     def raise_fence(self, run: str) -> int:
-        keeper = self._must_hold("the fence can only be raised")
+        keeper = self._keeper.session("the fence can only be raised")
         self._create(
             f"CREATE TABLE IF NOT EXISTS {FENCE} (one tinyint NOT NULL PRIMARY KEY, value bigint NOT NULL, "
             "run varchar(200) NOT NULL, raised_at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP) "
@@ -170,32 +158,12 @@ class MysqlTarget:
         failpoints.hit("mysql.fence.raised")
         return value
 
-    def _must_hold(self, what: str) -> Session:
-        """The session that has the lock. If it was lost on the way the lock is taken again; Busy if somebody else has it."""
-        with self._keeping:
-            if self._keeper is None:
-                raise Busy(f"{what} by the run that holds the target", where=self.url)
-            if not _has_lock(self._keeper):
-                self._keeper.close()
-                self._keeper = self._locked()
-            return self._keeper
-
     # -- writing ----------------------------------------------------------------------------------
 
     def begin(self) -> MysqlTransaction:
-        return MysqlTransaction(self._writer(), self._done)
+        return MysqlTransaction(self._sessions.take(), self._sessions.give_back)
 
     def _writer(self) -> Session:
-        """A session that nobody else uses (several threads may ask); one that was lost while it waited is left out."""
-        while True:
-            try:
-                session = self._idle.pop()
-            except IndexError:
-                break
-            with suppress(SqlError):
-                session.execute("DO 1")
-                return session
-            session.close()
         session = Session(self._url, WRITING)
         with translated("pinning the session's settings", where=self.url):
             # what PostgreSQL does too; a binary log that is kept by statement allows only the default
@@ -206,41 +174,14 @@ class MysqlTarget:
                 session.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         return session
 
-    def _done(self, session: Session, usable: bool) -> None:
-        if usable and not session.broken:
-            self._idle.append(session)
-        else:
-            session.close()
-
-    @contextmanager
-    def _writing(self) -> Iterator[Session]:
-        """A session for statements of its own."""
-        session, usable = self._writer(), False
-        try:
-            yield session
-            usable = True
-        finally:
-            self._done(session, usable)
-
     def as_declared(self, rows: pa.Table, stored: Table, declared: Table) -> pa.Table:
-        for name in rows.column_names:
-            before, after = stored.column(name).type, declared.column(name).type
-            if layout(before) == layout(after):
-                continue
-            try:
-                rows = rows.set_column(rows.column_names.index(name), name, rows[name].cast(layout(after)))
-            except pa.ArrowInvalid:
-                raise GateClosed(
-                    "a stored value is not of the declared type (a zero date, a time beyond a day, a number beyond 2^63)",
-                    where=f"{declared.name}.{name}",
-                ) from None
-        return rows
+        return as_declared(rows, stored, declared, "a zero date, a time beyond a day, a number beyond 2^63")
 
     def reserve_keys(self, table: Table, column: str, count: int) -> pa.Array[Any]:
         """Values that no row has and nobody gets again: above max(column), above AUTO_INCREMENT, and above what was
         ever reserved, which a table of ours keeps. AUTO_INCREMENT is then pushed beyond them by an insert that is
         rolled back, for it never goes back itself, so that others who insert meanwhile take other keys."""
-        self._must_hold("keys are reserved")
+        self._keeper.session("keys are reserved")
         declared, where = table.column(column), f"{table.name}.{column}"
         if declared.type.kind is not Kind.INT:
             raise UsageError("only integer keys can be reserved", where=where)
@@ -265,7 +206,11 @@ class MysqlTarget:
     def _reserve(self, table: Table, column: str, count: int, where: str) -> int:
         """The last of the values; written down and committed before anybody gets them."""
         mine = f"tab = {literal(table.name)} AND col = {literal(column)}"
-        with self._writing() as session, translated("reserving keys", where=where), _transaction(session):
+        with (
+            self._sessions.lent() as session,
+            translated("reserving keys", where=where),
+            _transaction(session),
+        ):
             before = session.rows(f"SELECT upto FROM {KEYS} WHERE {mine} FOR UPDATE")
             highest = session.value(f"SELECT MAX({quote(column)}) FROM {quote(table.name)}")
             next_ = session.value(
@@ -317,8 +262,15 @@ class MysqlTarget:
     # -- undo -------------------------------------------------------------------------------------
 
     def references_to(self, table: Table, key: Sequence[str], keys: pa.Table) -> pa.Table:
-        with self._writing() as session:
+        with self._sessions.lent() as session:
             return references.references_to(session, self._side(), table, key, keys)
+
+
+def _answers(session: Session) -> bool:
+    with suppress(SqlError):
+        session.execute("DO 1")
+        return True
+    return False
 
 
 def _has_lock(keeper: Session) -> bool:

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
 from migrate import failpoints
 from migrate.connectors.bisect import Refusal, bisect, too_many
 from migrate.connectors.declared import checked
+from migrate.connectors.locked import Locked
 from migrate.connectors.mysql.catalog import META_PREFIX, is_ours
-from migrate.connectors.mysql.errors import Locked, SqlError, raised, reject_code
+from migrate.connectors.mysql.errors import SqlError, raised, reject_code
 from migrate.connectors.mysql.locks import name_holders
 from migrate.connectors.mysql.read import account, read_table, select_list
-from migrate.connectors.mysql.session import Session, literal, quote
+from migrate.connectors.mysql.session import Session, literal, quote, translated
 from migrate.connectors.mysql.types import base_name
 from migrate.connectors.mysql.write import ORDINAL, Stage, clear_away, fill, unstorable
-from migrate.errors import MigrateError, Unreachable, UsageError
+from migrate.connectors.transactions import COMMITTING, Ending, fence_value, whole, without
+from migrate.errors import MigrateError, UsageError
 from migrate.model import Kind, Rejected, Table
 
 pc: Any = pyarrow.compute  # its stubs know neither literals nor null arrays
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 FENCE = f"{META_PREFIX}fence"
 # Set as the transaction begins. It is gone with it, however that comes about: a deadlock, a DDL statement.
 _BEGUN = "migrate_begun"
@@ -49,24 +47,6 @@ _LOOKED_UP = frozenset(
 )
 
 
-def _whole(method: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Any error inside a method rolls the whole transaction back; a commit after it is refused."""
-
-    @wraps(method)
-    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        try:
-            return method(*args, **kwargs)
-        except BaseException as error:
-            transaction = args[0]
-            assert isinstance(transaction, MysqlTransaction)
-            transaction.rollback()
-            if isinstance(error, Locked):
-                name_holders(error, transaction.url, error.where)
-            raise
-
-    return guarded
-
-
 def _led(table: Table, key: Sequence[str]) -> bool:
     """An index begins with exactly these columns, and a staged value is compared as the index is ordered (an enum's is not)."""
     columns = [table.column(name) for name in key]
@@ -80,20 +60,21 @@ class MysqlTransaction:
     """`migrate.connectors.protocol.Transaction`. `done` gets the session back, and whether it can be used again."""
 
     def __init__(self, session: Session, done: Callable[[Session, bool], None]) -> None:
-        self._session, self._done, self._open = session, done, True
+        self._session, self._done = session, done
         self.url = session.url
         self._stages: list[str] = []
+        self._ending = Ending(self._roll_back, self._over)
         try:
             session.execute("START TRANSACTION")
             session.execute(f"SAVEPOINT {_BEGUN}")
         except SqlError as error:
-            self._end(usable=False)
+            self._ending.end(usable=False)
             raise raised(error, "beginning a transaction") from None
         failpoints.hit("mysql.transaction.begun")
 
     # -- writing ----------------------------------------------------------------------------------
 
-    @_whole
+    @whole
     def insert(self, table: Table, rows: pa.Table, *, stop_after: int) -> list[Rejected]:
         columns = checked(table, rows)
         if not rows.num_rows:
@@ -110,7 +91,7 @@ class MysqlTransaction:
 
         return self._write(table, rows, statement, "INSERT", stop_after)
 
-    @_whole
+    @whole
     def update(self, table: Table, key: Sequence[str], rows: pa.Table, *, stop_after: int) -> list[Rejected]:
         columns = checked(table, rows)
         if not rows.num_rows or all(c.name in key for c in columns):
@@ -171,7 +152,7 @@ class MysqlTransaction:
         self._drop(stage, table)
         return sorted([*rejected, *(Rejected(o, "db_value") for o in unfit)], key=lambda r: r.ordinal)
 
-    @_whole
+    @whole
     def delete(self, table: Table, key: Sequence[str], keys: pa.Table) -> int:
         if not keys.num_rows:
             return 0
@@ -182,7 +163,7 @@ class MysqlTransaction:
         self._drop(stage, table)
         return count
 
-    @_whole
+    @whole
     def rewrite(self, table: Table, where: Mapping[str, str], values: Mapping[str, str]) -> int:
         sets = ", ".join(f"{quote(c)} = {literal(v)}" for c, v in values.items())
         found = " AND ".join(f"{quote(c)} = {literal(v)}" for c, v in where.items())
@@ -191,7 +172,7 @@ class MysqlTransaction:
 
     # -- reading ----------------------------------------------------------------------------------
 
-    @_whole
+    @whole
     def fetch(
         self, table: Table, key: Sequence[str], keys: pa.Table, columns: Sequence[str], *, lock: bool = False
     ) -> pa.Table:
@@ -206,41 +187,28 @@ class MysqlTransaction:
         self._drop(stage, table)
         return found
 
-    @_whole
+    @whole
     def fence(self) -> int:
-        self._check_open()
+        self._ending.check_open()
         try:
             found = self._session.rows(f"SELECT value FROM {FENCE} LOCK IN SHARE MODE")
         except SqlError as error:
             raise raised(error, "reading the fence", where=FENCE) from None
-        if len(found) != 1:
-            raise Unreachable(
-                "the fence is not there",
-                where=FENCE,
-                hint="Run the same command again to take the target over.",
-            )
-        return int(found[0][0])
+        return fence_value([value for (value,) in found], FENCE)
 
     # -- the end ----------------------------------------------------------------------------------
 
     def commit(self) -> None:
-        if not self._open:
-            raise Unreachable("the transaction is over already: nothing can be committed")
+        self._ending.commit(self._commit)
+
+    def _commit(self) -> bool:
         failpoints.hit("mysql.commit.before")
-        try:
+        with translated(COMMITTING):
             if same := self._is_the_one_begun():
                 self._session.execute("COMMIT")
-        except SqlError as error:
-            self._end(usable=False)
-            raise raised(error, "committing; whether it went through is told by the part's receipt") from None
-        if not same:
-            self.rollback()
-            raise Unreachable(
-                "the transaction that was begun is not the one that is open now, so nothing was committed",
-                hint="Run the same command again to resume.",
-            )
-        failpoints.hit("mysql.commit.after")
-        self._end(usable=True)
+        if same:
+            failpoints.hit("mysql.commit.after")
+        return same
 
     def _is_the_one_begun(self) -> bool:
         try:
@@ -252,16 +220,15 @@ class MysqlTransaction:
         return self._session.in_transaction
 
     def rollback(self) -> None:
-        if not self._open:
-            return
-        usable = False
+        self._ending.rollback()
+
+    def _roll_back(self) -> bool:
         with suppress(SqlError):  # a connection that is gone has rolled back already
             self._session.execute("ROLLBACK")
-            usable = not self._session.broken
-        self._end(usable=usable)
+            return not self._session.broken
+        return False
 
-    def _end(self, *, usable: bool) -> None:
-        self._open = False
+    def _over(self, usable: bool) -> None:
         try:
             for name in self._stages if usable else ():
                 clear_away(self._session, name)
@@ -269,17 +236,16 @@ class MysqlTransaction:
             usable = False
         self._done(self._session, usable)
 
+    def name_holders(self, error: Locked) -> None:
+        name_holders(error, self.url, error.where)
+
     # -- helpers ----------------------------------------------------------------------------------
 
     def _stage(self, table: Table, rows: pa.Table) -> tuple[Stage, list[int]]:
         """A temporary table with `rows` and their ordinals, and the ordinals that cannot go there."""
-        self._check_open()
+        self._ending.check_open()
         columns = checked(table, rows)
-        bad = unstorable(columns, rows)
-        ordinals = pa.array(np.arange(rows.num_rows))
-        unfit = [int(o) for o in np.flatnonzero(bad.to_numpy(zero_copy_only=False))]
-        if unfit:
-            rows, ordinals = rows.filter(pc.invert(bad)), ordinals.filter(pc.invert(bad))
+        rows, ordinals, unfit = without(unstorable(columns, rows), rows)
         name = f"migrate_stage_{self._session.next_number()}"
         self._stages.append(name)
         try:
@@ -331,15 +297,11 @@ class MysqlTransaction:
         self._stages.remove(stage.name)
 
     def _run(self, sql: str, table: Table, right: str = "") -> int:
-        self._check_open()
+        self._ending.check_open()
         try:
             return self._session.execute(sql)
         except SqlError as error:
             raise self._raised(error, table, right) from None
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise MigrateError("the transaction is over: nothing can be written in it")
 
     def _raised(self, error: SqlError, table: Table, right: str) -> MigrateError:
         place = quote(self._session.database) + (".*" if "TEMPORARY" in right else f".{quote(table.name)}")

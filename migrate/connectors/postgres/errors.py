@@ -10,7 +10,8 @@ import adbc_driver_manager
 import psycopg
 from psycopg import errors as conditions
 
-from migrate.errors import Busy, Drift, GateClosed, MigrateError, Transient, Unreachable
+from migrate.connectors.locked import Locked
+from migrate.errors import Drift, GateClosed, MigrateError, Transient, Unreachable
 
 REJECTS = {
     "23505": "db_unique",
@@ -18,10 +19,6 @@ REJECTS = {
     "23514": "db_check",
     "23502": "db_not_null",
 }
-
-
-class Locked(Unreachable):
-    """A lock was waited for in vain; whoever knows the table may say who holds it (`migrate.connectors.postgres.locks`)."""
 
 
 class SqlError(Exception):
@@ -126,11 +123,3 @@ def raised(error: SqlError, doing: str, *, where: str = "", grant: str = "") -> 
         return GateClosed(f"PostgreSQL refused the data{place} ({state} {name}) while {doing}", where=where)
     said = f"PostgreSQL refused a statement ({state} {name})" if state else "the PostgreSQL driver failed"
     return Unreachable(f"{said} while {doing}", where=where)
-
-
-def busy() -> Busy:
-    return Busy(
-        "another run holds this target",
-        kept="Nothing was changed.",
-        hint="Wait until it ends; if it died, its lock goes with its connection and the same command takes over.",
-    )

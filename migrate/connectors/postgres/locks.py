@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from migrate.connectors.postgres.errors import Locked
+from migrate.connectors.locked import Locked
 from migrate.connectors.postgres.session import connect, quote_table
 from migrate.errors import MigrateError
 

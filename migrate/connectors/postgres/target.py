@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ import psycopg
 import pyarrow as pa
 
 from migrate import failpoints
-from migrate.arrow import layout
+from migrate.connectors.declared import as_declared
 from migrate.connectors.postgres import ddl
 from migrate.connectors.postgres.catalog import META, read_schema, table_names
-from migrate.connectors.postgres.errors import SqlError, busy
+from migrate.connectors.postgres.errors import SqlError
 from migrate.connectors.postgres.read import PostgresSnapshot, Readers
 from migrate.connectors.postgres.referring import references_to
 from migrate.connectors.postgres.session import (
@@ -31,7 +31,8 @@ from migrate.connectors.postgres.session import (
 )
 from migrate.connectors.postgres.transaction import FENCE, PostgresTransaction
 from migrate.connectors.protocol import COUNTED, DdlText
-from migrate.errors import Busy, GateClosed, UsageError
+from migrate.connectors.sessions import Idle, Keeper
+from migrate.errors import UsageError
 from migrate.model import Column, Kind, Schema, Table
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ class PostgresTarget:
     def __init__(self, url: str) -> None:
         self._url, self.url = url, mask(url)
         self._connection: psycopg.Connection[Any] | None = connect(url)
-        self._idle: list[Session] = []
+        self._sessions = Idle(lambda: Session(url), _answers)
         self._readers = Readers(url)
-        self._keeper: psycopg.Connection[Any] | None = None  # whose lock keeps others out
+        self._keeper = Keeper(self.url, lambda: connect(url), self._lock, _has_lock)
 
     def _side(self) -> psycopg.Connection[Any]:
         """The session for catalogue and small statements; a lost one is opened anew (it holds no state)."""
@@ -90,9 +91,7 @@ class PostgresTarget:
         return {name: _rows(connection, name) for name in table_names(connection) if name not in known}
 
     def close(self) -> None:
-        for session in self._idle:
-            session.close()
-        self._idle.clear()
+        self._sessions.close()
         self._readers.close()
         if self._connection is not None:
             self._connection.close()
@@ -174,42 +173,23 @@ class PostgresTarget:
     @contextmanager
     def hold(self) -> Iterator[None]:
         """A session lock: it goes with the process, without anybody's help."""
-        self._keeper = self._locked()
-        try:
+        with self._keeper.holding():
             failpoints.hit("postgres.hold.taken")
             yield
-        finally:
-            self._keeper.close()
-            self._keeper = None
 
-    def _locked(self) -> psycopg.Connection[Any]:
-        keeper = connect(self._url)
-        try:
-            patient_until = time.monotonic() + _PATIENCE
-            while True:
-                with translated("taking the target's lock", where=self.url):
-                    row = keeper.execute("SELECT pg_try_advisory_lock(%s)", [_HOLD]).fetchone()
-                if row is not None and row[0]:
-                    break
-                if time.monotonic() >= patient_until:
-                    raise busy()
-                time.sleep(0.1)
-        except BaseException:
-            keeper.close()
-            raise
-        return keeper
-
-    def _holding(self) -> psycopg.Connection[Any]:
-        """The connection that has the lock. If it was lost on the way the lock is taken again; Busy if somebody else has it."""
-        if self._keeper is None:
-            raise Busy("the fence can only be raised by the run that holds the target")
-        if not _has_lock(self._keeper):
-            self._keeper.close()
-            self._keeper = self._locked()
-        return self._keeper
+    def _lock(self, keeper: psycopg.Connection[Any]) -> bool:
+        patient_until = time.monotonic() + _PATIENCE
+        while True:
+            with translated("taking the target's lock", where=self.url):
+                row = keeper.execute("SELECT pg_try_advisory_lock(%s)", [_HOLD]).fetchone()
+            if row is not None and row[0]:
+                return True
+            if time.monotonic() >= patient_until:
+                return False
+            time.sleep(0.1)
 
     def raise_fence(self, run: str) -> int:
-        keeper = self._holding()
+        keeper = self._keeper.session("the fence can only be raised")
         self._create(
             [META],
             [
@@ -232,54 +212,20 @@ class PostgresTarget:
     # -- writing ----------------------------------------------------------------------------------
 
     def begin(self) -> PostgresTransaction:
-        return PostgresTransaction(self._taken(), self._done)
+        return PostgresTransaction(self._sessions.take(), self._sessions.give_back)
 
-    def _taken(self) -> Session:
-        """A session that nobody else uses (several threads may ask); one that was lost while it waited is left out."""
-        while True:
-            try:
-                session = self._idle.pop()
-            except IndexError:
-                return Session(self._url)
-            try:
-                session.query("SELECT 1")
-            except SqlError:
-                session.close()
-            else:
-                return session
-
-    def _done(self, session: Session, usable: bool) -> None:
-        if usable:
-            self._idle.append(session)
-        else:
-            session.close()
-
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
+    def _session(self) -> AbstractContextManager[Session]:
         """A session for statements of its own, outside any transaction."""
-        session = self._taken()
-        usable = False
-        try:
-            yield session
-            usable = True
-        finally:
-            self._done(session, usable)
+        return self._sessions.lent()
 
     def as_declared(self, rows: pa.Table, stored: Table, declared: Table) -> pa.Table:
-        for name in rows.column_names:
-            before, after = stored.column(name).type, declared.column(name).type
-            if layout(before) == layout(after):
-                continue
-            try:
-                if after.kind is Kind.ARRAY:  # nested or with infinities: text that only the server can read
-                    raise pa.ArrowInvalid("an array in text form")
-                rows = rows.set_column(rows.column_names.index(name), name, rows[name].cast(layout(after)))
-            except pa.ArrowInvalid:
-                raise GateClosed(
-                    "a stored value is not of the declared type (NaN in a sized numeric, or an array of arrays)",
-                    where=f"{declared.name}.{name}",
-                ) from None
-        return rows
+        return as_declared(
+            rows,
+            stored,
+            declared,
+            "NaN in a sized numeric, or an array of arrays",
+            unreadable=(Kind.ARRAY,),  # nested or with infinities: text that only the server can read
+        )
 
     def reserve_keys(self, table: Table, column: str, count: int) -> pa.Array[Any]:
         """Values that no row has and nobody gets again: from the sequence, whose position is never set back,
@@ -367,6 +313,13 @@ def _rows(connection: psycopg.Connection[Any], table: str) -> int | None:
         except psycopg.errors.InsufficientPrivilege:
             return None
     return int(found[0]) if found else None
+
+
+def _answers(session: Session) -> bool:
+    with suppress(SqlError):
+        session.query("SELECT 1")
+        return True
+    return False
 
 
 def _has_lock(keeper: psycopg.Connection[Any]) -> bool:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
@@ -15,9 +13,10 @@ from migrate import failpoints
 from migrate.arrow import arrow_schema
 from migrate.connectors.bisect import too_many
 from migrate.connectors.declared import checked
+from migrate.connectors.locked import Locked
 from migrate.connectors.postgres.by_key import found_by_index, is_ours
 from migrate.connectors.postgres.catalog import META
-from migrate.connectors.postgres.errors import Locked, SqlError, raised, reject_code
+from migrate.connectors.postgres.errors import SqlError, raised, reject_code
 from migrate.connectors.postgres.locks import name_holders
 from migrate.connectors.postgres.read import read_table, select_list
 from migrate.connectors.postgres.search import search_sql
@@ -30,6 +29,7 @@ from migrate.connectors.postgres.session import (
     quote,
     quote_table,
     split_name,
+    translated,
 )
 from migrate.connectors.postgres.wanted import bounds, in_ranges
 from migrate.connectors.postgres.write import (
@@ -41,53 +41,35 @@ from migrate.connectors.postgres.write import (
     staged,
     unstorable,
 )
-from migrate.errors import MigrateError, Unreachable
+from migrate.connectors.transactions import COMMITTING, Ending, fence_value, whole, without
+from migrate.errors import MigrateError
 from migrate.model import Rejected, Table
 
 pc: Any = pyarrow.compute  # its stubs know neither literals nor null arrays
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 FENCE = f"{META}.fence"
 _SAVEPOINT = "migrate_rows"
 _FEW = 10_000
-
-
-def _whole(method: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Any error inside a method rolls the whole transaction back; a commit after it is refused."""
-
-    @wraps(method)
-    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        try:
-            return method(*args, **kwargs)
-        except BaseException as error:
-            transaction = args[0]
-            assert isinstance(transaction, PostgresTransaction)
-            transaction.rollback()
-            if isinstance(error, Locked):
-                name_holders(error, transaction.url, error.where)
-            raise
-
-    return guarded
 
 
 class PostgresTransaction:
     """`migrate.connectors.protocol.Transaction`. `done` gets the session back, and whether it can be used again."""
 
     def __init__(self, session: Session, done: Callable[[Session, bool], None]) -> None:
-        self._session, self._done, self._open, self._tables = session, done, True, 0
+        self._session, self._tables = session, 0
         self.url = session.url
+        self._ending = Ending(self._roll_back, lambda usable: done(session, usable))
         try:
             session.execute("BEGIN")
             self._id = session.query("SELECT txid_current()::text AS id")["id"][0].as_py()
             session.execute("SET CONSTRAINTS ALL IMMEDIATE")
         except SqlError as error:
-            self._end(usable=False)
+            self._ending.end(usable=False)
             raise raised(error, "beginning a transaction") from None
         failpoints.hit("postgres.transaction.begun")
 
     # -- writing ----------------------------------------------------------------------------------
 
-    @_whole
+    @whole
     def insert(self, table: Table, rows: pa.Table, *, stop_after: int) -> list[Rejected]:
         columns = checked(table, rows)
         if not rows.num_rows:
@@ -117,7 +99,7 @@ class PostgresTransaction:
 
         return self._write(table, rows, statement, "INSERT", known_bad, stop_after)
 
-    @_whole
+    @whole
     def update(self, table: Table, key: Sequence[str], rows: pa.Table, *, stop_after: int) -> list[Rejected]:
         columns = checked(table, rows)
         if not rows.num_rows or all(c.name in key for c in columns):
@@ -188,7 +170,7 @@ class PostgresTransaction:
         self._run(f"DROP TABLE pg_temp.{refused}", table)
         return [Rejected(r["ordinal"], reject_code(r["state"]) or "db_other", r["place"]) for r in found]
 
-    @_whole
+    @whole
     def delete(self, table: Table, key: Sequence[str], keys: pa.Table) -> int:
         if not keys.num_rows:
             return 0
@@ -200,7 +182,7 @@ class PostgresTransaction:
             self._run(f"DROP TABLE pg_temp.{stage}", table)
         return count
 
-    @_whole
+    @whole
     def take(self, table: Table, key: Sequence[str], keys: pa.Table, columns: Sequence[str]) -> pa.Table:
         wanted = [table.column(c) for c in columns]
         if not keys.num_rows:
@@ -217,7 +199,7 @@ class PostgresTransaction:
             self._run(f"DROP TABLE pg_temp.{stage}", table)
         return found
 
-    @_whole
+    @whole
     def rewrite(self, table: Table, where: Mapping[str, str], values: Mapping[str, str]) -> int:
         sets = ", ".join(f"{quote(c)} = {literal(v)}" for c, v in values.items())
         found = " AND ".join(f"{quote(c)} = {literal(v)}" for c, v in where.items())
@@ -226,7 +208,7 @@ class PostgresTransaction:
 
     # -- reading ----------------------------------------------------------------------------------
 
-    @_whole
+    @whole
     def fetch(
         self, table: Table, key: Sequence[str], keys: pa.Table, columns: Sequence[str], *, lock: bool = False
     ) -> pa.Table:
@@ -242,69 +224,53 @@ class PostgresTransaction:
             self._run(f"DROP TABLE pg_temp.{stage}", table)
         return found
 
-    @_whole
+    @whole
     def fence(self) -> int:
-        self._check_open()
+        self._ending.check_open()
         try:
             found = self._session.query(f"SELECT value FROM {FENCE} FOR SHARE")
         except SqlError as error:
             raise raised(error, "reading the fence", where=FENCE) from None
-        if found.num_rows != 1:
-            raise Unreachable(
-                "the fence is not there",
-                where=FENCE,
-                hint="Run the same command again to take the target over.",
-            )
-        return int(found["value"][0].as_py())
+        return fence_value(found["value"].to_pylist(), FENCE)
 
     # -- the end ----------------------------------------------------------------------------------
 
     def commit(self) -> None:
-        if not self._open:
-            raise Unreachable("the transaction is over already: nothing can be committed")
+        self._ending.commit(self._commit)
+
+    def _commit(self) -> bool:
         failpoints.hit("postgres.commit.before")
-        try:
-            same = self._session.in_transaction and (
-                self._session.query("SELECT txid_current_if_assigned()::text AS id")["id"][0].as_py()
-                == self._id
-            )
-            if same:
+        with translated(COMMITTING):
+            if same := self._is_the_one_begun():
                 self._session.execute("COMMIT")
-        except SqlError as error:
-            self._end(usable=False)
-            raise raised(error, "committing; whether it went through is told by the part's receipt") from None
-        if not same:
-            self.rollback()
-            raise Unreachable(
-                "the transaction that was begun is not the one that is open now, so nothing was committed",
-                hint="Run the same command again to resume.",
-            )
-        failpoints.hit("postgres.commit.after")
-        self._end(usable=True)
+        if same:
+            failpoints.hit("postgres.commit.after")
+        return same
+
+    def _is_the_one_begun(self) -> bool:
+        if not self._session.in_transaction:
+            return False
+        found = self._session.query("SELECT txid_current_if_assigned()::text AS id")["id"][0].as_py()
+        return bool(found == self._id)
 
     def rollback(self) -> None:
-        if not self._open:
-            return
-        usable = False
+        self._ending.rollback()
+
+    def _roll_back(self) -> bool:
         with suppress(SqlError):  # a connection that is gone has rolled back already
             self._session.execute("ROLLBACK")
-            usable = True
-        self._end(usable=usable)
+            return True
+        return False
 
-    def _end(self, *, usable: bool) -> None:
-        self._open = False
-        self._done(self._session, usable)
+    def name_holders(self, error: Locked) -> None:
+        name_holders(error, self.url, error.where)
 
     # -- helpers ----------------------------------------------------------------------------------
 
     def _stage(self, table: Table, rows: pa.Table) -> tuple[str, list[Staged], list[int]]:
         """A temporary table with `rows` and their ordinals, and the ordinals that cannot even go there."""
         columns = checked(table, rows)
-        bad = unstorable(columns, rows)
-        ordinals = pa.array(np.arange(rows.num_rows))
-        unfit = [int(o) for o in np.flatnonzero(bad.to_numpy(zero_copy_only=False))]
-        if unfit:
-            rows, ordinals = rows.filter(pc.invert(bad)), ordinals.filter(pc.invert(bad))
+        rows, ordinals, unfit = without(unstorable(columns, rows), rows)
         made = [
             staged(i, c, one_array(v)) for i, (c, v) in enumerate(zip(columns, rows.columns, strict=True))
         ]
@@ -345,7 +311,7 @@ class PostgresTransaction:
         self._run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}", table)
 
     def _run(self, sql: str, table: Table, right: str = "") -> int:
-        self._check_open()
+        self._ending.check_open()
         try:
             return self._session.execute(sql)
         except SqlError as error:
@@ -356,10 +322,6 @@ class PostgresTransaction:
             return self._session.query(sql)
         except SqlError as error:
             raise self._raised(error, table, "") from None
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise MigrateError("the transaction is over: nothing can be written in it")
 
     def _raised(self, error: SqlError, table: Table, right: str) -> MigrateError:
         if right == "TEMPORARY":
