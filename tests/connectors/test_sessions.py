@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-
 from migrate.connectors.sessions import Idle, Keeper
 from migrate.errors import Busy
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-
 from migrate.connectors.locked import Locked
 from migrate.connectors.transactions import Ending, whole
 from migrate.errors import MigrateError, Unreachable
