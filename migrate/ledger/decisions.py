@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 from migrate.ledger import audit_chain, tables
 from migrate.ledger.ledger import Ledger
+from migrate.ledger.rows import now
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ def put_decisions(ledger: Ledger, decisions: Sequence[Decision], digest: str) ->
     """All of them or none, and with them their entry in the audit trail: who, when, which pairs. `digest`: of the mapping."""
     if not decisions:
         return
-    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    at = now()
     who = audit_chain.who()
-    rows = [{**asdict(d), "columns": list(d.columns), "who": who, "at": now} for d in decisions]
+    rows = [{**asdict(d), "columns": list(d.columns), "who": who, "at": at} for d in decisions]
     first = decisions[0]
     facts = {"entity": sorted({d.entity for d in decisions}), "pairs": sorted(d.pair for d in decisions)}
     with ledger.database.transaction("decision") as db:
         db.execute(tables.decision.insert(), rows)
-        audit_chain.append(db, f"duplicates {first.decision}", first.run, digest, now, facts)
+        audit_chain.append(db, f"duplicates {first.decision}", first.run, digest, at, facts)
 
 
 def newest(ledger: Ledger) -> int:

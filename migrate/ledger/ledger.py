@@ -6,19 +6,18 @@ from the vault's manifests. It never holds row content.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import sqlalchemy as sa
 
-from migrate import durable
-from migrate.errors import Corrupt, UsageError
-from migrate.ledger import audit_chain, tables
+from migrate.errors import UsageError
+from migrate.ledger import audit_chain, checkpoints, tables
+from migrate.ledger import verdicts as verdict_rows
 from migrate.ledger.database import LedgerDatabase
 from migrate.ledger.records import (
     JSON,
@@ -30,6 +29,7 @@ from migrate.ledger.records import (
     ScratchRow,
     StageRow,
 )
+from migrate.ledger.rows import now, plain, where
 from migrate.model import Manifest, RunInfo, Verdict
 
 
@@ -86,9 +86,9 @@ class Ledger:
                     mapping=mapping,
                     mapping_digest=mapping_digest,
                     state="running",
-                    started=_now(),
+                    started=now(),
                     ended=None,
-                    facts=_plain(facts),
+                    facts=plain(facts),
                 )
             )
             return _run_info(self._run(db, run))
@@ -111,14 +111,14 @@ class Ledger:
     def set_state(self, run: str, state: str) -> None:
         """UsageError where the run's state does not allow it (a rolled-back run cannot be resumed)."""
         with self._db.transaction("run") as db:
-            now = self._run(db, run)["state"]
+            before = self._run(db, run)["state"]
             if state not in NEXT_STATES:
                 raise UsageError(f"{state!r} is no state of a run.")
-            if state not in NEXT_STATES[now]:
+            if state not in NEXT_STATES[before]:
                 raise UsageError(
-                    f"run {run} is {now.replace('_', ' ')} and cannot become {state.replace('_', ' ')}."
+                    f"run {run} is {before.replace('_', ' ')} and cannot become {state.replace('_', ' ')}."
                 )
-            ended = None if state == "running" else _now()
+            ended = None if state == "running" else now()
             db.execute(tables.run.update().where(tables.run.c.run == run).values(state=state, ended=ended))
 
     def run_facts(self, run: str) -> dict[str, JSON]:
@@ -128,7 +128,7 @@ class Ledger:
     def put_run_facts(self, run: str, facts: Mapping[str, JSON]) -> None:
         """Merged into what is there, key by key."""
         with self._db.transaction("run") as db:
-            merged = {**self._run(db, run)["facts"], **_plain(facts)}
+            merged = {**self._run(db, run)["facts"], **plain(facts)}
             db.execute(tables.run.update().where(tables.run.c.run == run).values(facts=merged))
 
     # ---------------------------------------------------------------- stages
@@ -137,12 +137,12 @@ class Ledger:
         """Idempotent; a stage that is done becomes running again, and keeps the seconds that it took before."""
         with self._db.transaction("stage") as db:
             facts = self._run(db, run)["facts"]
-            before = _where(sa.select(tables.stage.c.seconds), tables.stage, run=run, stage=stage)
+            before = where(sa.select(tables.stage.c.seconds), tables.stage, run=run, stage=stage)
             seconds = db.execute(before).scalar()
-            db.execute(_where(tables.stage.delete(), tables.stage, run=run, stage=stage))
+            db.execute(where(tables.stage.delete(), tables.stage, run=run, stage=stage))
             db.execute(
                 tables.stage.insert().values(
-                    run=run, stage=stage, state="running", started=_now(), seconds=seconds, rows=None
+                    run=run, stage=stage, state="running", started=now(), seconds=seconds, rows=None
                 )
             )
             attempts = dict(facts.get(_ATTEMPTS) or {})
@@ -155,15 +155,13 @@ class Ledger:
         with self._db.transaction("stage") as db:
             spent = sa.func.coalesce(tables.stage.c.seconds, 0.0) + seconds
             values = {"state": "done", "rows": rows, "seconds": spent}
-            done = db.execute(
-                _where(tables.stage.update(), tables.stage, run=run, stage=stage).values(values)
-            )
+            done = db.execute(where(tables.stage.update(), tables.stage, run=run, stage=stage).values(values))
             if done.rowcount != 1:
                 raise UsageError(f"stage {stage} of run {run} was not started.")
 
     def stages(self, run: str) -> list[StageRow]:
         """In the order in which they were (last) started."""
-        query = _where(sa.select(tables.stage), tables.stage, run=run).order_by(
+        query = where(sa.select(tables.stage), tables.stage, run=run).order_by(
             tables.stage.c.started, sa.literal_column("rowid")
         )
         with self._db.reading() as db:
@@ -193,14 +191,11 @@ class Ledger:
         One that no longer holds is forgotten, so that the part is done again, never trusted.
         `folder` is the run folder where it is not `root/run`."""
         with self._db.reading() as db:
-            query = _where(sa.select(tables.checkpoint), tables.checkpoint, run=run, stage=stage, part=part)
-            row = db.execute(query).mappings().first()
-        if row is None:
+            recorded = checkpoints.recorded(db, run=run, stage=stage, part=part)
+        if not recorded:
             return None
-        found = _checkpoint(row)
-        base = folder or self.root / run
-        if found.inputs == inputs and all(_is_there(base, output) for output in found.outputs):
-            return found
+        if checkpoints.holds(recorded[0], inputs, folder or self.root / run):
+            return recorded[0]
         self.forget(run, stage, part)
         return None
 
@@ -216,39 +211,21 @@ class Ledger:
         folder: Path | None = None,
     ) -> None:
         """Replaces an older one. The files must be on disk already: Corrupt where one is not there."""
-        base = folder or self.root / run
-        for output in outputs:
-            path = _inside(base, output.path)
-            if path is None or not path.is_file() or path.stat().st_size != output.bytes:
-                raise Corrupt(
-                    "a checkpoint would speak of a file that is not there.", where=str(base / output.path)
-                )
+        checkpoints.prove_there(outputs, folder or self.root / run)
         with self._db.transaction("checkpoint") as db:
             self._run(db, run)
-            db.execute(_where(tables.checkpoint.delete(), tables.checkpoint, run=run, stage=stage, part=part))
-            db.execute(
-                tables.checkpoint.insert().values(
-                    run=run,
-                    stage=stage,
-                    part=part,
-                    inputs=inputs,
-                    outputs=[asdict(o) for o in outputs],
-                    facts=_plain(facts),
-                    at=_now(),
-                )
-            )
+            checkpoints.put(db, run, stage, part, inputs, outputs, facts)
 
     def checkpoints(self, run: str, stage: str) -> list[Checkpoint]:
         """As recorded, not checked against the files; ordered by part."""
-        query = _where(sa.select(tables.checkpoint), tables.checkpoint, run=run, stage=stage)
         with self._db.reading() as db:
-            return [_checkpoint(r) for r in db.execute(query.order_by(tables.checkpoint.c.part)).mappings()]
+            return checkpoints.recorded(db, run=run, stage=stage)
 
     def forget(self, run: str, stage: str, part: str | None = None) -> None:
         """One part's checkpoint, or all of the stage. Idempotent."""
         keys = {"run": run, "stage": stage} | ({} if part is None else {"part": part})
         with self._db.transaction("checkpoint") as db:
-            db.execute(_where(tables.checkpoint.delete(), tables.checkpoint, **keys))
+            checkpoints.forget(db, **keys)
 
     # -------------------------------------------------------------- verdicts
 
@@ -258,53 +235,24 @@ class Ledger:
 
     def put_verdicts(self, run: str, stage: str, verdicts: Sequence[Verdict], *, subject: str = "") -> None:
         """All of them or none; see `put_verdict`."""
-        now = _now()
-        rows = [
-            {
-                "run": run,
-                "stage": stage,
-                "subject": subject,
-                "check": verdict.check,
-                "passed": verdict.passed,
-                "expected": verdict.expected,
-                "found": verdict.found,
-                "reason": verdict.reason,
-                "evidence": _plain(verdict.evidence),
-                "superseded": False,
-                "at": now,
-            }
-            for verdict in verdicts
-        ]
-        if rows:
+        if verdicts:
             with self._db.transaction("verdict") as db:
-                db.execute(tables.verdict.insert(), rows)
+                verdict_rows.append(db, run, stage, verdicts, subject)
 
     def verdicts(self, run: str) -> list[tuple[str, Verdict]]:
         """(stage, verdict) in the order given, without those superseded."""
-        return self._verdicts(tables.verdict.c.run == run)
+        with self._db.reading() as db:
+            return verdict_rows.standing(db, run=run)
 
     def verdicts_about(self, subject: str) -> list[tuple[str, Verdict]]:
         """All that this ledger recorded about a manifest (by its SHA-256), oldest first."""
-        return self._verdicts(tables.verdict.c.subject == subject)
+        with self._db.reading() as db:
+            return verdict_rows.standing(db, subject=subject)
 
     def supersede_verdicts(self, run: str, stage: str) -> None:
         """When a stage is started over: its earlier verdicts stay on record, but no longer count."""
         with self._db.transaction("verdict") as db:
-            db.execute(
-                _where(tables.verdict.update(), tables.verdict, run=run, stage=stage).values(superseded=True)
-            )
-
-    def _verdicts(self, which: sa.ColumnElement[bool]) -> list[tuple[str, Verdict]]:
-        table = tables.verdict
-        query = sa.select(table).where(which, ~table.c.superseded).order_by(table.c.id)
-        with self._db.reading() as db:
-            return [
-                (
-                    r["stage"],
-                    Verdict(r["check"], r["passed"], r["expected"], r["found"], r["reason"], r["evidence"]),
-                )
-                for r in db.execute(query).mappings()
-            ]
+            verdict_rows.supersede(db, run, stage)
 
     # --------------------------------------------------- backups and scratch
 
@@ -325,7 +273,7 @@ class Ledger:
             bytes=sum(p.bytes for p in manifest.parts) + sum(f.bytes for f in manifest.files),
         )
         with self._db.transaction("backup") as db:
-            db.execute(_where(tables.backup.delete(), tables.backup, id=row.id, vault=vault))
+            db.execute(where(tables.backup.delete(), tables.backup, id=row.id, vault=vault))
             db.execute(tables.backup.insert().values(asdict(row)))
 
     def backups(self) -> list[BackupRow]:
@@ -337,18 +285,18 @@ class Ledger:
     def remove_backup(self, id_: str, *, vault: str = "") -> None:
         """After a prune. Idempotent."""
         with self._db.transaction("backup") as db:
-            db.execute(_where(tables.backup.delete(), tables.backup, id=id_, vault=vault))
+            db.execute(where(tables.backup.delete(), tables.backup, id=id_, vault=vault))
 
     def put_scratch(self, name: str, location: str, run: str) -> None:
         """BEFORE the database is created, so that a killed run can be cleaned up. `location` holds no password."""
         with self._db.transaction("scratch") as db:
-            db.execute(_where(tables.scratch.delete(), tables.scratch, name=name))
-            db.execute(tables.scratch.insert().values(name=name, location=location, run=run, at=_now()))
+            db.execute(where(tables.scratch.delete(), tables.scratch, name=name))
+            db.execute(tables.scratch.insert().values(name=name, location=location, run=run, at=now()))
 
     def remove_scratch(self, name: str) -> None:
         """After it was dropped. Idempotent."""
         with self._db.transaction("scratch") as db:
-            db.execute(_where(tables.scratch.delete(), tables.scratch, name=name))
+            db.execute(where(tables.scratch.delete(), tables.scratch, name=name))
 
     def scratches(self) -> list[ScratchRow]:
         """Oldest first."""
@@ -362,7 +310,7 @@ class Ledger:
         """Appends who, when, what, mapping digest and code version to the chain; returns its new head."""
         with self._db.transaction("audit") as db:
             digest = self._run(db, run)["mapping_digest"] if run else ""
-            return audit_chain.append(db, event, run, digest, _now(), _plain(facts))
+            return audit_chain.append(db, event, run, digest, now(), plain(facts))
 
     def audit_head(self) -> str:
         """ "" where nothing was recorded yet."""
@@ -392,41 +340,7 @@ class Ledger:
 _ATTEMPTS = "attempts"  # of a run's facts: stage → how often it was begun
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def _where(statement: Any, table: sa.Table, **keys: str) -> Any:
-    return statement.where(*(table.c[name] == value for name, value in keys.items()))
-
-
-def _plain(facts: Mapping[str, Any] | None) -> dict[str, Any]:
-    """As JSON gives it back; TypeError for what JSON cannot hold exactly."""
-    plain: dict[str, Any] = json.loads(json.dumps(dict(facts or {}), allow_nan=False))
-    return plain
-
-
 def _run_info(row: sa.RowMapping) -> RunInfo:
     ended = datetime.fromisoformat(row["ended"]) if row["ended"] else None
     started = datetime.fromisoformat(row["started"])
     return RunInfo(row["run"], row["mapping"], row["mapping_digest"], row["state"], started, ended)
-
-
-def _checkpoint(row: sa.RowMapping) -> Checkpoint:
-    outputs = tuple(Output(**o) for o in row["outputs"])
-    return Checkpoint(row["stage"], row["part"], row["inputs"], outputs, row["facts"])
-
-
-def _inside(base: Path, relative: str) -> Path | None:
-    """`base/relative` if it stays inside and is no symbolic link, else None."""
-    path = base / relative
-    if Path(relative).is_absolute() or ".." in Path(relative).parts or path.is_symlink():
-        return None
-    return path
-
-
-def _is_there(base: Path, output: Output) -> bool:
-    path = _inside(base, output.path)
-    if path is None or not path.is_file() or path.stat().st_size != output.bytes:
-        return False
-    return durable.sha256_file(path) == output.sha256

@@ -5,23 +5,21 @@ Errors as of `migrate.ledger.ledger.Ledger`.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 import sqlalchemy as sa
 
 from migrate.ledger import tables
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.records import DrillRow, JobRow
+from migrate.ledger.rows import plain
 
 
 def put_drill(ledger: Ledger, row: DrillRow) -> None:
     """Replaces what was said of the same drill before. Idempotent."""
     with ledger.database.transaction("drill") as db:
         db.execute(tables.drill.delete().where(tables.drill.c.id == row.id))
-        db.execute(tables.drill.insert().values(_plain(asdict(row))))
+        db.execute(tables.drill.insert().values(plain(asdict(row))))
 
 
 def drills(ledger: Ledger) -> list[DrillRow]:
@@ -32,7 +30,7 @@ def drills(ledger: Ledger) -> list[DrillRow]:
 
 def put_job(ledger: Ledger, row: JobRow) -> int:
     """Appended where its `seq` is 0, else in place of that one; returns its number."""
-    values = _plain(asdict(row))
+    values = plain(asdict(row))
     del values["seq"]
     with ledger.database.transaction("job") as db:
         if row.seq:
@@ -56,8 +54,3 @@ def newest_jobs(ledger: Ledger) -> list[JobRow]:
     for row in jobs(ledger):
         newest.setdefault((row.schedule, row.job), row)
     return list(newest.values())
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps(dict(values), allow_nan=False))
-    return plain
