@@ -24,7 +24,7 @@ from migrate.connectors.sqlite.decode import from_stored
 from migrate.connectors.sqlite.errors import translated
 from migrate.connectors.sqlite.names import FENCE, KEYS, META_PREFIX, quote
 from migrate.connectors.sqlite.snapshot import SqliteSnapshot, open_snapshot
-from migrate.connectors.sqlite.write import SqliteTransaction
+from migrate.connectors.sqlite.transaction import SqliteTransaction
 from migrate.errors import Busy, Unreachable, UsageError
 from migrate.model import Schema, Table
 
