@@ -94,7 +94,8 @@ def merge(
     with workspace(ctx.room("temp"), memory=_MEMORY) as db:
         known = collect_known(ctx, db, entity, rows, crosswalk, merged)
         told = told_before(ctx, entity, table, rows, unmerged, known=known)
-        model = known_weights(ctx, entity, len(rows.rids))
+        trained = known_weights(ctx, entity, len(rows.rids))
+        model = None if trained is None else trained.model
         found = find(db, [given], rules, model=model, before=told.before)
         names = names_of(db, found.clusters) if known else {}
     failpoints.hit("transform.duplicates.found")
@@ -130,7 +131,7 @@ def merge(
     crowded = [{"columns": p.columns, "values": p.values, "rows": p.rows} for p in found.placeholders]
     write_bytes(folder / "placeholders.json", json.dumps(crowded).encode(), point="transform.placeholders")
     if found.model is not None:
-        keep_weights(folder, rules, found.model, len(rows.rids))
+        keep_weights(folder, rules, found.model, len(rows.rids) if trained is None else trained.rows)
     path = folder / "merging.parquet"
     write_rows(_table(merging, _MERGING), path, point="transform.merging")
     return path

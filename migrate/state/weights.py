@@ -1,13 +1,15 @@
 """The weights by which a run decides what is alike: its own, else those of the run before it (decision 0041).
 
 `transform/ENTITY/weights.json` of the run's folder. They are used again as long as the rules are the same and there are not
-more than twice the rows that they were trained on; so a run after a run decides about the same rows the same.
+more than twice the rows that they were trained on; so a run after a run decides about the same rows the same. How many
+those were goes along from run to run: rows that grow a little every day come to twice as many too.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,19 @@ _LENT = "weights"  # a folder that a plan is given
 GROWN = 2  # times the rows: then they are trained anew
 
 
+@dataclass(frozen=True)
+class Trained:
+    """`rows`: how many the model was trained on, in whatever run that was."""
+
+    model: Model
+    rows: int
+
+
 def weights_file(folder: Path) -> Path:
     return folder / _FILE
 
 
-def known_weights(ctx: Context, entity: Entity, rows: int) -> Model | None:
+def known_weights(ctx: Context, entity: Entity, rows: int) -> Trained | None:
     """What a run before a kill, or an earlier run of the mapping, was trained to; None: train. `rows`: to be compared."""
     rules = entity.duplicates
     if rules is None or not rules.similar:
@@ -42,15 +52,14 @@ def known_weights(ctx: Context, entity: Entity, rows: int) -> Model | None:
     ]
     for path in earlier:
         document = _read(path)
-        if document is not None and rows <= GROWN * int(document.get("rows") or 0):
-            model = _fitting(document, rules)
-            if model is not None:
-                return model
+        known = None if document is None else _fitting(document, rules)
+        if known is not None and rows <= GROWN * known.rows:
+            return known
     return None
 
 
 def keep_weights(folder: Path, rules: Duplicates, model: Model, rows: int) -> None:
-    """Kept as they are where the run has them already."""
+    """`rows`: how many the model was trained on. Kept as they are where the run has them already."""
     path = folder / _FILE
     if not path.exists():
         write_bytes(path, json.dumps(packed(rules, model, rows)).encode(), point="transform.weights")
@@ -86,8 +95,9 @@ def _read(path: Path) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _fitting(document: dict[str, Any], rules: Duplicates) -> Model | None:
+def _fitting(document: dict[str, Any], rules: Duplicates) -> Trained | None:
     try:
-        return unpacked(document, rules)
+        model = unpacked(document, rules)
+        return None if model is None else Trained(model, int(document["rows"]))
     except (KeyError, TypeError, ValueError):
         return None

@@ -100,3 +100,23 @@ def test_a_resumed_run_and_the_next_run_decide_what_is_alike_the_same(
     ]
     assert model == json.loads(trained)["model"]
     assert small.target.rows("SELECT * FROM contacts WHERE last <> 'Yamada' ORDER BY id") == rows
+
+
+def test_weights_that_run_after_run_uses_again_are_trained_anew_once_the_rows_have_doubled(
+    tmp_path: Path,
+) -> None:
+    small = world(tmp_path)
+
+    def trained_on(more: int) -> int:
+        """Sixty rows more, and a run: how many rows its weights were trained on."""
+        grown = [
+            (f"{more + n}", first, last, f"{1900 + (more + n) % 80}{born[4:]}", None)
+            for n, (_, first, last, born, _) in enumerate(people()[:60])
+        ]
+        small.source.fill("people", grown)
+        document = small.run()
+        path = small.run_folder(document["run"]) / "transform/contacts/weights.json"
+        return int(json.loads(path.read_text())["rows"])
+
+    # 160, 220, 280: never more than twice those of the run before; 340 are more than twice the first 160.
+    assert [trained_on(more) for more in (300, 400, 500, 600)] == [160, 160, 160, 340]
