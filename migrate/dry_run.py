@@ -137,11 +137,11 @@ def _dry(mapping: Mapping, place: Path, home: Path, progress: Progress | None) -
             try:
                 run_stage(ctx, stage)
             except GateClosed as error:
-                problems.append(_problem("gate", error))
+                problems.append(_problem(ctx, "gate", error))
         try:
             _transform(ctx)
         except (GateClosed, TooManyQuarantined) as error:
-            problems.append(_problem("quarantine" if error.exit_code == 4 else "gate", error))
+            problems.append(_problem(ctx, "quarantine" if error.exit_code == 4 else "gate", error))
         if settled_counts(ctx):
             _assigned(ctx)
         return counted(ctx, problems)
@@ -176,8 +176,14 @@ def _merged(counts: dict[str, dict[str, int]], more: dict[str, dict[str, Any]]) 
     return {name: {**count, **more.get(name, {})} for name, count in counts.items()}
 
 
-def _problem(code: str, error: MigrateError) -> dict[str, str]:
+def _problem(ctx: Context, code: str, error: MigrateError) -> dict[str, str]:
     hint = error.hint if code != "quarantine" else "Correct the mapping or the source, or set max_quarantine."
+    if ctx.run in hint:  # of a run that is gone with all that it names, once the plan is made
+        _, _, way_out = hint.partition("; ")
+        hint = (
+            f"{way_out[:1].upper()}{way_out[1:]} `migrate run {ctx.mapping.path} --to transform` stops there too, loads "
+            "nothing, and keeps what it found."
+        ).strip()
     return {"code": code, "where": error.where, "message": error.message, "hint": hint}
 
 

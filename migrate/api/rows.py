@@ -17,9 +17,9 @@ from migrate.api.quarantined import reasons_of
 from migrate.api.row_replays import corrected_here, sent_again
 from migrate.context import Context
 from migrate.errors import UsageError
-from migrate.report.meanings import GONE, change
+from migrate.report.meanings import change, gone_words
 from migrate.state.conflicts import conflicts_file
-from migrate.state.gone import gone_rows
+from migrate.state.gone import ends_of, gone_rows, how_it_ended
 from migrate.state.identity import names_now
 from migrate.state.left_out import excluded_files
 from migrate.state.quarantine import with_originals
@@ -107,13 +107,15 @@ def _stands_for(ctx: Context, entity: str, key: str) -> str:
 
 
 def _gone(ctx: Context, entity: str, key: str) -> list[dict[str, str]]:
-    """A row of an earlier run that is no longer at the source: what was decided about it."""
+    """A row of an earlier run that is no longer at the source: what was decided about it, and what became of it."""
     rows = gone_rows(ctx, entity)
     found = rows.filter(pc.equal(rows["key"], key)).to_pylist()
+    ends, state = ends_of(ctx.folder, entity), ctx.ledger.run(ctx.run).state
     return [
         {
             "stage": "transform",
-            "what": f"gone at the source: {GONE.get(row['verdict'], row['verdict'])}",
+            "what": "gone at the source: "
+            + gone_words(row["verdict"], how_it_ended(state, row["verdict"], ends.get(row["key"]))),
             "where": f"{ctx.plan.entities[entity].into} {row['tkey']}",
         }
         for row in found

@@ -9,7 +9,7 @@ from rich.console import Console
 from migrate.cli.keys import line_of
 from migrate.cli.views import Document, anything
 from migrate.report.document import quarantine_counts
-from migrate.report.meanings import GONE
+from migrate.report.meanings import gone_words
 from migrate.report.terminal import line, path, row, table
 
 
@@ -59,10 +59,10 @@ def gone(console: Console, found: Sequence[Document], *, limit: int) -> None:
         line(console, "No loaded row is gone at the source.", "bold green")
         return
     line(console, f"{len(found):,} loaded rows are gone at the source", "bold")
-    made = table(console, "entity", "key", "target", "decided")
+    made = table(console, "entity", "key", "target", "what of it")
     for one in found[:limit]:
-        what = str(one.get("decided"))
-        row(made, one.get("entity"), one.get("key"), one.get("target_key"), GONE.get(what, what))
+        what = gone_words(str(one.get("decided")), one.get("ended"))
+        row(made, one.get("entity"), one.get("key"), one.get("target_key"), what)
     console.print(made)
     if len(found) > limit:
         line(console, f"... and {len(found) - limit:,} more; --limit N or --json lists them.")

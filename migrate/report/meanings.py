@@ -119,7 +119,15 @@ GONE = {
     "target_gone": "gone in the target too",
     "target_changed": "kept: changed while the run was on",
     "key_unknown": "kept: a row of the source has no readable key, and might be it",
+    "undone": "undone by rollback",
+    "not_as_decided": "not as was decided",
 }
+
+
+def gone_words(decided: str, ended: str | None) -> str:
+    """Of one row that is gone at the source: how it ended, or what is to become of it while that is not known."""
+    return GONE.get(ended or decided, ended or decided)
+
 
 # What became of rows that are somebody who is known already.
 KNOWN = {

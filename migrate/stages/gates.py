@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from migrate.context import Context
+from migrate.durable import write_bytes
 from migrate.errors import Drift, GateClosed, TooManyQuarantined
 from migrate.ledger.records import JSON
 from migrate.model import Verdict
@@ -77,13 +80,35 @@ def refuse_poor(ctx: Context, quality: Mapping[str, JSON]) -> None:
 
 
 def refuse_totals(ctx: Context, verdicts: list[Verdict]) -> None:
-    """A check over a table that cannot hold is told now, and not after the load."""
+    """A check over a table that cannot hold is told now, and not after the load. Which groups differ is told in a file
+    of the run alone: what names a group is a value."""
     failed = [v for v in verdicts if not v.passed]
+    path = ctx.place("transform", "checks.differences.json")
+    path.unlink(missing_ok=True)  # of an attempt before this one
     if failed:
         first = failed[0]
         raise GateClosed(
             f"{first.check} would not be the same in the target: {first.expected} before, {first.found} after ({first.reason})",
             where=ctx.mapping.path,
             kept="Nothing was loaded; the backups are kept.",
-            hint=f"See `migrate quarantine list {ctx.run}`; correct mapping or source, or say `within` in the check.",
+            hint=f"See `migrate quarantine list {ctx.run}`{_told_apart(failed, path)}; correct mapping or source, or say "
+            "`within` in the check.",
         )
+
+
+def _told_apart(failed: list[Verdict], path: Path) -> str:
+    """Writes `transform/checks.differences.json` (0600, holds values): a list of {check, expected, found, reason, groups} of
+    the failed checks that are made group by group, groups that differ by more than is allowed, at most
+    `migrate.rules.totals.GROUPS_SHOWN` of each. Gives the words that name it, or "" where there is none."""
+    told = []
+    for verdict in failed:
+        groups: Any = verdict.evidence.get("groups") or []
+        apart = [group for group in groups if not group["passed"]]
+        if apart:
+            said = {"check": verdict.check, "expected": verdict.expected, "found": verdict.found}
+            told.append({**said, "reason": verdict.reason, "groups": apart})
+    if not told:
+        return ""
+    text = json.dumps(told, indent=1, ensure_ascii=False)
+    write_bytes(path, text.encode("utf-8", "surrogatepass"), point="transform.checks")
+    return f", and the groups that differ in {path}"

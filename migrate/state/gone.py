@@ -8,6 +8,9 @@ flag, delete: to be done. keep: the mapping keeps it. Kept though the mapping sa
 did), linked and not_ours (we did not add it), edited, referenced (rows of the source still refer to it), shared
 (another source row is known as this target row), target_gone, key_unknown (a row of the source has no readable key,
 and might be it).
+
+`verify/ENTITY.gone.parquet`: key and `ended`, how it stood with the row when the run was verified: deleted, flagged, or the
+verdict by which it was kept, also one found at the load (referenced, target_gone, target_changed).
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from migrate.duck import count, literal, parquet, workspace
 from migrate.errors import GateClosed
 from migrate.ledger.records import JSON
 from migrate.mapping.model import Entity
-from migrate.parts import stream_rows
+from migrate.parts import stream_rows, write_rows
 from migrate.planning import identity_of, limit_of_gone
 from migrate.state.left_out import excluded_files
 from migrate.state.ours import Written, added_by_us
@@ -43,6 +46,8 @@ _ROWS: list[pa.Field[Any]] = [
     pa.field("stands", pa.binary()),
 ]
 SCHEMA = pa.schema(_ROWS)
+_ENDED: list[pa.Field[Any]] = [pa.field("key", pa.string()), pa.field("ended", pa.string())]
+NOT_SO = "not_as_decided"  # verification found the row otherwise, and said so
 
 
 def gone_file(ctx: Context, name: str) -> Path:
@@ -56,6 +61,34 @@ def gone_rows(ctx: Context, name: str, *verdicts: str) -> pa.Table:
         return SCHEMA.empty_table()
     rows = pq.read_table(path)
     return rows.filter(pc.is_in(rows["verdict"], pa.array(verdicts))) if verdicts else rows
+
+
+def keep_ends(folder: Path, name: str, ends: Mapping[str, str]) -> None:
+    """`folder`: the run's; `ends`: source key → how it ended."""
+    keys: list[Any] = list(ends)
+    table = pa.table(
+        [pa.array(keys, pa.string()), pa.array([ends[k] for k in keys], pa.string())],
+        schema=pa.schema(_ENDED),
+    )
+    write_rows(table, _ends_file(folder, name), point="verify.gone")
+
+
+def ends_of(folder: Path, name: str) -> dict[str, str]:
+    """What `keep_ends` kept; nothing of a run that has not been verified."""
+    path = _ends_file(folder, name)
+    if not path.exists():
+        return {}
+    return {str(r["key"]): str(r["ended"]) for r in pq.read_table(path).to_pylist()}
+
+
+def how_it_ended(state: str, decided: str, ended: str | None) -> str | None:
+    """Of a gone row of a run in this state: what a rollback took back is undone, but not what an earlier run did."""
+    taken_back = state == "rolled_back" and decided in ACTED and ended in ("flagged", "deleted")
+    return "undone" if taken_back else ended
+
+
+def _ends_file(folder: Path, name: str) -> Path:
+    return folder / "verify" / f"{name}.gone.parquet"
 
 
 def decide_gone(ctx: Context, crosswalk: Path | None) -> dict[str, Any]:

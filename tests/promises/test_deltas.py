@@ -446,6 +446,36 @@ def test_f13_rollback_takes_the_flag_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.fineprint(13)
+def test_f13_gone_and_trace_say_what_became_of_a_row_and_not_what_was_to_become_of_it(tmp_path: Path) -> None:
+    world = small(tmp_path)
+    world.policy += ", max_gone: 100%"
+    world.entities = FLAGGED
+    world.run()
+    world.source.run("DELETE FROM companies WHERE id = 2")
+
+    def said(run: str = "latest") -> tuple[list[tuple[str, str | None]], str]:
+        (traced,) = [
+            step["what"]
+            for step in world.command("trace", run, "accounts", "2", "--json").document["story"]
+            if step["what"].startswith("gone")
+        ]
+        words = traced.removeprefix("gone at the source: ")
+        assert words in " ".join(world.command("gone", run).out.split())
+        found = world.command("gone", run, "--json").document
+        return [(row["decided"], row["ended"]) for row in found], words
+
+    world.run("--to", "transform")
+    assert said() == ([("flag", None)], "to be flagged")
+    flagged = world.run()["run"]
+    assert said() == ([("flag", "flagged")], "flagged")
+    world.run()
+    assert said() == ([("flagged", "flagged")], "flagged")
+    assert world.command("rollback", "latest", "--yes").code in (0, 2)  # it wrote nothing
+    assert world.command("rollback", flagged, "--yes").code == 0
+    assert said(flagged) == ([("flag", "undone")], "undone by rollback")
+
+
+@pytest.mark.fineprint(13)
 def test_f13_a_row_that_was_flagged_may_be_deleted_later(tmp_path: Path) -> None:
     world = small(tmp_path)
     world.policy += ", max_gone: 100%"

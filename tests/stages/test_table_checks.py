@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,40 @@ def test_what_quarantine_would_take_stops_before_the_load_unless_the_check_allow
     done = made.run()
     assert [v["passed"] for v in done["verdicts"][-2:]] == [True, True]
     assert done["verdicts"][-1]["found"] == "5"
+
+
+def test_groups_that_differ_before_the_load_are_named_in_a_private_file_and_nowhere_else(
+    tmp_path: Path,
+) -> None:
+    made = world(
+        tmp_path,
+        "INSERT INTO opportunities VALUES (7, 'zzz-kept-apart', 4)",
+        entities=DEALS.replace("lost: lost", "lost: lost, zzz-kept-apart: zzz-group").replace(
+            "amount: worth", "amount: {from: worth, check: [{range: {min: -5, max: 900}}]}"
+        ),
+    )
+    made.source.run("UPDATE opportunities SET worth = 901.5 WHERE id = 7")
+    error = made.run(code=3)
+    run = made.command("runs", "--json").document[0]["run"]
+    path = made.run_folder(run) / "transform" / "checks.differences.json"
+    assert str(path) in error["hint"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    sums = {one["check"]: one["groups"] for one in json.loads(path.read_text())}
+    apart = {
+        group["of"]["stage"]: (group["before"], group["after"]) for group in sums["sum deals.amount by stage"]
+    }
+    assert apart == {"won": ("999.5", "0"), "zzz-group": ("901.5", "0")}
+    assert "zzz-group" not in made.printed()
+    told = [
+        made.home / "ledger.db",
+        made.run_folder(run) / "report.json",
+        made.run_folder(run) / "report.html",
+    ]
+    assert not [file for file in told if b"zzz-group" in file.read_bytes()]
+    # What a plan found is gone with it: its hint names no file and no run.
+    (problem, *_) = made.command("plan", str(made.mapping), "--json").document["problems"]
+    assert "--to transform" in problem["hint"]
+    assert "differences" not in problem["hint"]
 
 
 def test_what_the_database_refuses_fails_verification(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from migrate.context import Context
 from migrate.duck import count, literal, parquet, workspace
 from migrate.model import Table, Verdict
 from migrate.planning import identity_of, state_columns
-from migrate.state.gone import gone_file, gone_rows
+from migrate.state.gone import NOT_SO, gone_file, gone_rows, keep_ends
 from migrate.state.left_out import excluded_files
 from migrate.state.proven import known_crosswalk
 from migrate.transform.settle import FLAGGED
@@ -34,7 +34,9 @@ def gone_of(
     facts = ctx.ledger.run_facts(ctx.run).get("gone")
     if before is None or not isinstance(facts, dict) or name not in facts:
         return []
-    ends, wrong = _ends(ctx, target, name, table, found, crosswalk)
+    ended, wrong = _ends(ctx, target, name, table, found, crosswalk)
+    keep_ends(ctx.folder, name, ended)
+    ends = Counter(end for end in ended.values() if end != NOT_SO)
     known, nowhere = _accounted(ctx, name, before)
     told = facts[name]
     ctx.ledger.put_run_facts(
@@ -54,17 +56,17 @@ def gone_of(
 
 def _ends(
     ctx: Context, target: Target, name: str, table: Table, found: Path, crosswalk: Path
-) -> tuple[Counter[str], list[str]]:
-    """How gone rows ended: deleted, flagged, or why they were kept; and what is wrong with them."""
+) -> tuple[dict[str, str], list[str]]:
+    """Source key → how it ended: deleted, flagged, or why the row was kept; and what is wrong with any."""
     gone = gone_file(ctx, name)
-    ends: Counter[str] = Counter()
+    ends: dict[str, str] = {}
     if not gone.exists():
         return ends, []
     system, _ = identity_of(ctx.mapping, name)
     with workspace(ctx.room("temp"), on_disk=False) as db:
         rows = db.execute(
             f"""
-            SELECT g.verdict, g.tkey, x.source_key IS NOT NULL, f.key IS NOT NULL,
+            SELECT g.key, g.verdict, g.tkey, x.source_key IS NOT NULL, f.key IS NOT NULL,
                    x.origin = {literal(FLAGGED)} AND x.run = {literal(ctx.run)}, f.owned IS NOT DISTINCT FROM x.target_hash
             FROM {parquet([gone])} g
             LEFT JOIN (SELECT * FROM {parquet([crosswalk])} WHERE entity = {literal(name)} AND system = {literal(system)}) x
@@ -73,30 +75,29 @@ def _ends(
             """
         ).fetchall()
     wrong: Counter[str] = Counter()
-    asked = []
-    for verdict, tkey, known, there, flagged, same in rows:
-        if verdict == "delete":
-            if not known and not there:
-                ends["deleted"] += 1
-            elif not known:
-                wrong["rows were deleted and are in the target all the same"] += 1
-            else:
-                asked.append(tkey)
+    asked: dict[str, str] = {}
+    for key, verdict, tkey, known, there, flagged, same in rows:
+        if verdict == "delete" and known:
+            asked[key] = tkey
+        elif verdict == "delete":
+            ends[key] = NOT_SO if there else "deleted"
+            wrong["rows were deleted and are in the target all the same"] += there
         elif verdict == "flag" and flagged:
-            ends["flagged"] += 1
-            if not there or not same:
-                wrong["rows were flagged and do not stand so"] += 1
+            well = there and same
+            ends[key] = "flagged" if well else NOT_SO
+            wrong["rows were flagged and do not stand so"] += not well
         else:
-            ends["target_changed" if verdict == "flag" else verdict] += 1
-    ends.update(_kept_why(ctx, target, name, table, asked))
-    return ends, [f"{n} {what}" for what, n in wrong.items()]
+            ends[key] = "target_changed" if verdict == "flag" else verdict
+    why = _kept_why(ctx, target, name, table, sorted(set(asked.values())))
+    ends |= {key: why.get(tkey, "target_gone") for key, tkey in asked.items()}
+    return ends, [f"{n} {what}" for what, n in (+wrong).items()]
 
 
-def _kept_why(ctx: Context, target: Target, name: str, table: Table, tkeys: list[str]) -> Counter[str]:
-    """Rows that were to be deleted and are known still: a row refers to them, or they changed since it was decided."""
-    ends: Counter[str] = Counter()
+def _kept_why(ctx: Context, target: Target, name: str, table: Table, tkeys: list[str]) -> dict[str, str]:
+    """Target key → why, of rows that were to be deleted and are known still: a row refers to them, or they changed since it
+    was decided. Those that are not there are not in it."""
     if not tkeys:
-        return ends
+        return {}
     gone = gone_rows(ctx, name, "delete")
     hashes = dict(zip(gone["tkey"].to_pylist(), gone["row_hash"].to_pylist(), strict=True))
     parts = list(zip(*(json.loads(k) for k in tkeys), strict=True))
@@ -111,10 +112,10 @@ def _kept_why(ctx: Context, target: Target, name: str, table: Table, tkeys: list
         transaction.rollback()
     now = canon.as_binary(canon.row_hashes(found, table.types, state_columns(ctx.mapping, table))).to_pylist()
     names = canon.source_keys(found, table.primary_key, table.types).to_pylist()
-    for key, stands in zip(names, now, strict=True):
-        ends["referenced" if stands == hashes[str(key)] else "target_changed"] += 1
-    ends["target_gone"] += len(tkeys) - found.num_rows
-    return +ends
+    return {
+        str(key): "referenced" if stands == hashes[str(key)] else "target_changed"
+        for key, stands in zip(names, now, strict=True)
+    }
 
 
 def _accounted(ctx: Context, name: str, before: Path) -> tuple[int, int]:
