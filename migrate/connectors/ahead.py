@@ -30,12 +30,12 @@ def rows_of(
 
 
 @contextmanager
-def read_ahead(items: Iterator[_T]) -> Iterator[Iterator[_T]]:
+def read_ahead(items: Iterator[_T], *, waiting: int = _WAITING) -> Iterator[Iterator[_T]]:
     """`items`, brought by a thread of its own: whoever sends them works at the same time as whoever takes them.
 
-    An error of `items` is raised where they are taken. When the context ends, the thread has ended and `items` is closed,
+    `waiting`: items brought and not yet asked for, besides the one that is being brought. An error of `items` is raised where they are taken. When the context ends, the thread has ended and `items` is closed,
     also if not all of them were taken: what they come from is free again."""
-    ready: queue.Queue[tuple[_T | None, BaseException | None]] = queue.Queue(_WAITING)
+    ready: queue.Queue[tuple[_T | None, BaseException | None]] = queue.Queue(waiting)
     enough = threading.Event()
 
     def put(item: _T | None, error: BaseException | None) -> None:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 from migrate import canon
 from migrate.arrow import arrow_schema
 from migrate.errors import Corrupt, UsageError
-from migrate.model import Verdict
+from migrate.model import Table, Verdict
 from migrate.stores.protocol import Store
 from migrate.vault import layout
+from migrate.vault.ahead import Part, parts_ahead
 from migrate.vault.reader import Backup, object_sha256, open_backup
 
 HIGHEST = 3
@@ -102,27 +104,33 @@ def _bytes(backup: Backup) -> Iterator[str]:
 
 
 def _rows(backup: Backup) -> Iterator[str]:
-    for table in backup.schema.tables:
-        layout_wanted = arrow_schema(table.columns)
-        total = canon.Digest.EMPTY
-        for ref in backup.parts_by_table[table.name]:
-            where = f"{table.name} part {ref.index}"
-            try:
-                rows = backup.raw(ref)
-                if not rows.schema.equals(layout_wanted):
-                    yield f"{where} does not have the columns of the schema"
-                    continue
-                digest = canon.digest(rows.to_batches(), table.types, table.primary_key)
-            except Corrupt as error:
-                yield str(error)
+    refs = [ref for table in backup.schema.tables for ref in backup.parts_by_table[table.name]]
+    with parts_ahead(backup, refs, raw=True) as brought:
+        for table in backup.schema.tables:
+            yield from _rows_of(backup, table, islice(brought, len(backup.parts_by_table[table.name])))
+
+
+def _rows_of(backup: Backup, table: Table, parts: Iterator[Part]) -> Iterator[str]:
+    layout_wanted = arrow_schema(table.columns)
+    total = canon.Digest.EMPTY
+    for part in parts:
+        ref, where = part.ref, f"{table.name} part {part.ref.index}"
+        try:
+            rows = part.rows
+            if not rows.schema.equals(layout_wanted):
+                yield f"{where} does not have the columns of the schema"
                 continue
-            total = total + digest
-            # digests of an older algorithm cannot be compared; the bytes are protected by L2, and the
-            # rows are counted
-            if backup.manifest.algorithm == canon.ALGORITHM and digest.text() != ref.digest:
-                yield f"{where} has other rows than those that were read: its digest differs"
-        if total.rows != backup.rows_stored(table.name):
-            yield f"{table.name} has {total.rows} rows, expected {backup.rows_stored(table.name)}"
+            digest = canon.digest(rows.to_batches(), table.types, table.primary_key)
+        except Corrupt as error:
+            yield str(error)
+            continue
+        total = total + digest
+        # digests of an older algorithm cannot be compared; the bytes are protected by L2, and the
+        # rows are counted
+        if backup.manifest.algorithm == canon.ALGORITHM and digest.text() != ref.digest:
+            yield f"{where} has other rows than those that were read: its digest differs"
+    if total.rows != backup.rows_stored(table.name):
+        yield f"{table.name} has {total.rows} rows, expected {backup.rows_stored(table.name)}"
 
 
 def _collected(problems: Iterator[str]) -> list[str]:

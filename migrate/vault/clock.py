@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 PHASES = ("fetch", "decrypt", "decode", "schema", "load", "index", "verify", "files", "queries")
@@ -26,6 +26,16 @@ class Clock:
             self._spent[name] = self._spent.get(name, 0.0) + spent
             if outside:
                 self._spent[outside] = self._spent.get(outside, 0.0) - spent
+
+    def waited(self, spent: float, of: Mapping[str, float], *, outside: str) -> None:
+        """`spent` seconds were waited, while the phase `outside` went on, for what took `of` (seconds per phase) in other
+        threads: shared out in proportion, so that phases still add up to the time that passed."""
+        whole = sum(of.values())
+        if whole <= 0:
+            return
+        for name, seconds in of.items():
+            self._spent[name] = self._spent.get(name, 0.0) + spent * seconds / whole
+        self._spent[outside] = self._spent.get(outside, 0.0) - spent
 
     def seconds(self) -> dict[str, float]:
         """In the order in which a restore goes through them."""

@@ -120,13 +120,14 @@ class Backup:
     def decoded(self, ref: PartRef, data: bytes) -> pa.Table:
         """The rows in what `opened` gave, without those that were erased by request. Raises Corrupt where they are not what
         the manifest says."""
-        return self.effects.applied(ref, self._decoded(ref, data))
+        return self.effects.applied(ref, self.decoded_raw(ref, data))
 
     def raw(self, ref: PartRef) -> pa.Table:
         """As `part`, with every row that was backed up: for checks of the bytes, never for restoring."""
-        return self._decoded(ref, self.opened(ref, self.stored(ref)))
+        return self.decoded_raw(ref, self.opened(ref, self.stored(ref)))
 
-    def _decoded(self, ref: PartRef, data: bytes) -> pa.Table:
+    def decoded_raw(self, ref: PartRef, data: bytes) -> pa.Table:
+        """As `decoded`, with every row that was backed up."""
         if self.manifest.seal is None:
             return parts.decode_part(data, ref, self._where(ref))
         return parts.decode_rows(data, ref, self._where(ref))

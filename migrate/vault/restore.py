@@ -7,6 +7,7 @@ The rows come from the vault, part by part, each hashed against the manifest bef
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from migrate.connectors.protocol import Scratch, Snapshot
 from migrate.errors import Corrupt, GateClosed, Unfit
 from migrate.model import PartRef, Schema, Table, Verdict
 from migrate.vault import lease
+from migrate.vault.ahead import Part, parts_ahead
 from migrate.vault.check import check
 from migrate.vault.clock import Clock
 from migrate.vault.expressions import without_expressions
@@ -184,13 +186,15 @@ def _restore(
             return [_failed("L4 restored", f"what the schema declares cannot be made: {error}")]
         failpoints.hit("vault.restore.schema_restored")
     written: dict[str, int] = {}
-    for table in schema.tables:
-        try:
-            with clock.phase("load"):
-                written[table.name] = _rows_of(backup, scratch, table, clock, there, note)
-        except GateClosed as error:
-            return [_failed("L4 restored", f"the rows of {table.name} do not go in: {error}")]
-        failpoints.hit("vault.restore.table_restored")
+    wanted = [r for t in schema.tables for r in backup.parts_by_table[t.name][there.parts.get(t.name, 0) :]]
+    with parts_ahead(backup, wanted) as brought:
+        for table in schema.tables:
+            try:
+                with clock.phase("load"):
+                    written[table.name] = _rows_of(backup, scratch, table, brought, clock, there, note)
+            except GateClosed as error:
+                return [_failed("L4 restored", f"the rows of {table.name} do not go in: {error}")]
+            failpoints.hit("vault.restore.table_restored")
     with clock.phase("index"):
         try:
             scratch.restore_constraints(there.left(schema))
@@ -214,31 +218,36 @@ def _restore(
 
 
 def _rows_of(
-    backup: Backup, scratch: Scratch, table: Table, clock: Clock, there: Standing, note: Note | None
+    backup: Backup,
+    scratch: Scratch,
+    table: Table,
+    brought: Iterator[Part],
+    clock: Clock,
+    there: Standing,
+    note: Note | None,
 ) -> int:
-    """All of a table in one go, or part by part from the first that is not there; how many rows it has then."""
+    """All of a table in one go, or part by part from the first that is not there; how many rows it has then. Its parts
+    are the next ones of `brought`."""
     refs = backup.parts_by_table[table.name]
-    if note is None:
-        return scratch.restore_rows(table, _batches(backup, refs, clock))
     begin = there.parts.get(table.name, 0)
+    if note is None:
+        return scratch.restore_rows(table, _batches(brought, refs[begin:], clock))
     written = sum(ref.rows - backup.effects.rows_in(ref) for ref in refs[:begin])
     for i in range(begin, len(refs)):
-        written += scratch.restore_rows(table, _batches(backup, refs[i : i + 1], clock))
+        written += scratch.restore_rows(table, _batches(brought, refs[i : i + 1], clock))
         failpoints.hit("vault.restore.part_restored")
         note(table.name, i + 1)
     return written
 
 
-def _batches(backup: Backup, refs: Sequence[PartRef], clock: Clock) -> Iterator[pa.RecordBatch]:
-    """As `Backup.batches`; what it takes to get at the rows is no part of loading them."""
+def _batches(brought: Iterator[Part], refs: Sequence[PartRef], clock: Clock) -> Iterator[pa.RecordBatch]:
+    """The rows of the next parts, which are `refs`; what loading waits for them is no part of it."""
     for ref in refs:
-        with clock.phase("fetch", outside="load"):
-            data = backup.stored(ref)
-        with clock.phase("decrypt", outside="load"):
-            data = backup.opened(ref, data)
-        with clock.phase("decode", outside="load"):
-            rows = backup.decoded(ref, data)
-        yield from rows.to_batches(max_chunksize=65_536)
+        began = time.monotonic()
+        part = next(brought)
+        clock.waited(time.monotonic() - began, part.seconds, outside="load")
+        assert part.ref is ref, "parts are restored in the order in which they are brought"
+        yield from part.rows.to_batches(max_chunksize=65_536)
 
 
 def _values(backup: Backup, scratch: Scratch, snapshot: Snapshot, table: Table) -> Verdict:
