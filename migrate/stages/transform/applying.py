@@ -15,7 +15,7 @@ from migrate.context import Context
 from migrate.mapping.model import Entity
 from migrate.model import PartRef, Table
 from migrate.parts import RID_SHIFT, write_rows
-from migrate.stages.merging import rows_kind
+from migrate.stages.transform.merging import rows_kind
 from migrate.transform.apply import Transformed, apply
 from migrate.transform.consent import WITHHELD_TEXT
 from migrate.transform.entity import CompiledEntity

@@ -19,7 +19,7 @@ from migrate.mapping.references import (
 )
 from migrate.model import Schema
 from migrate.planning import plan_number, yielding_columns
-from migrate.stages.applying import Files
+from migrate.stages.transform.applying import Files
 from migrate.state.standing import EarlierHash
 from migrate.transform.settle import Road, Settled
 

@@ -32,7 +32,7 @@ from migrate.parts import write_rows
 from migrate.rules.matching.consents import Withheld, most_restrictive
 from migrate.rules.matching.finding import Found, Given, find
 from migrate.rules.matching.survivorship import survive
-from migrate.stages.merging_before import Rows, collect_known, names_of, told_before
+from migrate.stages.transform.merging_before import Rows, collect_known, names_of, told_before
 from migrate.state.compared import compared_texts, read_compared
 from migrate.state.waiting import REVIEW, UNMERGED, review_rows
 from migrate.state.weights import keep_weights, known_weights, weights_file

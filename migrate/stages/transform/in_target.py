@@ -28,7 +28,7 @@ from migrate.mapping.model import Entity
 from migrate.model import Table
 from migrate.parts import write_rows
 from migrate.rules.matching.finding import Given, find
-from migrate.stages.in_target_told import Pairs
+from migrate.stages.transform.in_target_told import Pairs
 from migrate.state.compared import compared_texts, read_compared
 from migrate.state.waiting import IN_TARGET, TARGET_REVIEW
 from migrate.transform.settle import InTarget, Road
