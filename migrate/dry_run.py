@@ -47,6 +47,7 @@ from migrate.state.weights import lend_weights
 from migrate.vault.capture import captured_rows
 
 _ALIVE = "alive"  # locked while the plan is being made
+LOST = "rows"  # code of a table whose rows are not all accounted for
 
 
 def dry_run(
@@ -55,7 +56,8 @@ def dry_run(
     """What a run would do, counted from an extracted copy: the JSON shape of `migrate plan`.
 
     Nothing is loaded and nothing goes to a vault. The copy lies below the state folder, where there is
-    room and nobody else looks, and is gone afterwards."""
+    room and nobody else looks, and is gone afterwards. `exit_code` is the one with which a run would stop, for what is
+    known so far (decision 0078); 0: nothing speaks against it."""
     mapping = load_mapping(path)
     with workplace(mapping, home) as place:
         return _dry(mapping, place, home_of(mapping, home), progress)
@@ -131,6 +133,7 @@ def pin_from(ctx: Context, home: Path) -> None:
 
 def _dry(mapping: Mapping, place: Path, home: Path, progress: Progress | None) -> dict[str, Any]:
     problems: list[dict[str, str]] = []
+    codes: list[int] = []  # of what would stop a run, in its order
     with opened(mapping, home=place, progress=progress, hold=False) as (ctx, _):
         pin_from(ctx, home)
         for stage in STAGES[: STAGE_NAMES.index("backup")]:
@@ -138,13 +141,18 @@ def _dry(mapping: Mapping, place: Path, home: Path, progress: Progress | None) -
                 run_stage(ctx, stage)
             except GateClosed as error:
                 problems.append(_problem(ctx, "gate", error))
+                codes.append(error.exit_code)
         try:
             _transform(ctx)
         except (GateClosed, TooManyQuarantined) as error:
             problems.append(_problem(ctx, "quarantine" if error.exit_code == 4 else "gate", error))
+            codes.append(error.exit_code)
         if settled_counts(ctx):
             _assigned(ctx)
-        return counted(ctx, problems)
+        document = counted(ctx, problems)
+        if any(problem["code"] == LOST for problem in document["problems"]):
+            codes.append(GateClosed.exit_code)  # verification would not pass
+        return {**document, "exit_code": codes[0] if codes else 0}
 
 
 def counted(ctx: Context, problems: list[dict[str, str]]) -> dict[str, Any]:
@@ -153,7 +161,7 @@ def counted(ctx: Context, problems: list[dict[str, str]]) -> dict[str, Any]:
     wrong = [
         v for v in told if not v.passed and settled_counts(ctx)
     ]  # else a gate closed before the roads were made
-    lost = [{"code": "rows", "where": v.check, "message": v.reason, "hint": ""} for v in wrong]
+    lost = [{"code": LOST, "where": v.check, "message": v.reason, "hint": ""} for v in wrong]
     return {
         "mapping": ctx.mapping.name,
         "digest": ctx.plan.digest,

@@ -70,6 +70,8 @@ def plan(
 ) -> None:
     """Check a mapping against both databases and say what a run would do; changes nothing in either.
 
+    Ends with the exit code with which a run would stop (3: a gate, 4: too many rows in quarantine), else with 0.
+
     Examples:
 
         migrate plan mappings/acme.yaml

@@ -40,6 +40,8 @@ def plan(console: Console, document: Document) -> None:
     listed(console, "To be created in the target (--ddl prints only this)", statements, style="bold")
     listed(console, "Tables", list(_tables(document.get("tables") or {})), style="bold")
     _problems(console, document.get("problems") or ())
+    if document.get("exit_code") and not document.get("rehearsal"):
+        line(console, f"As it is, a run would stop with exit code {document['exit_code']}.", "bold red")
     reasons = (document.get("dictionary") or {}).get("reasons") or ()
     listed(console, "Why", [f"{r.get('where')}: {r.get('why')}" for r in reasons], style="bold")
     words = (document.get("glossary") or {}).items()

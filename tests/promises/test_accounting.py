@@ -121,7 +121,10 @@ def test_p19_good_rows_survive_and_a_threshold_stops_before_anything_is_loaded(t
     )
     assert world.target.one("SELECT count(*) FROM leads") == 0
     assert len(world.quarantine()) == 14  # there to be looked at although the run stopped
+    planned = world.command("plan", str(world.mapping), "--json")
+    assert (planned.code, planned.document["exit_code"]) == (4, 4)
     world.policy = "max_quarantine: 1%"
+    assert world.command("plan", str(world.write())).code == 0
     assert balance(world.run(), "leads")["loaded"] == 1386
     assert world.target.one("SELECT count(*) FROM leads") == 1386
 

@@ -61,6 +61,8 @@ def test_p4_a_rehearsal_that_fails_says_so_and_knows_earlier_runs(tmp_path: Path
     world.source.run("INSERT INTO companies VALUES (7, 'New', 'Ghost Town')")
     again = world.command("plan", str(world.mapping), "--rehearse", "--json").document
     assert again["rehearsal"]["state"] == "verified"
+    plain = world.command("plan", str(world.mapping), "--json")
+    assert (plain.code, plain.document["exit_code"]) == (0, 0)
     counts = again["entities"]["accounts"]
     assert (counts["inserts"], counts["unchanged"], counts["quarantined"]) == (2, 5, 0)  # 3 is tried again
 

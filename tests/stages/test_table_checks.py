@@ -74,8 +74,12 @@ def test_what_quarantine_would_take_stops_before_the_load_unless_the_check_allow
     )
     assert error["kept"].startswith("Nothing was loaded")
     assert made.target.one("SELECT count(*) FROM deals") == 0
-    plan = made.command("plan", str(made.mapping), "--json").document
-    assert "would not be the same" in plan["problems"][0]["message"]
+    out = tmp_path / "plan.json"
+    done = made.command("plan", str(made.mapping), "--json", "--out", str(out))
+    assert (done.code, done.document["exit_code"]) == (3, 3)
+    assert "would not be the same" in done.document["problems"][0]["message"]
+    assert json.loads(out.read_text()) == done.document
+    assert "a run would stop with exit code 3" in made.command("plan", str(made.mapping)).out
     made.more = (
         "checks: [{sum: amount, of: deals, within: 0.4%}, {count: deals, within: 20%, why: one is parked}]"
     )
