@@ -25,7 +25,7 @@ from migrate.errors import Corrupt
 from migrate.model import Column, PartRef
 from migrate.parquet_bounds import read_bounded
 
-MAX_ROWS = 100_000
+MAX_ROWS = 50_000
 MAX_BYTES = 32 << 20
 RID_SHIFT = 32  # a row's identity in a run: part index << 32 | ordinal in the part
 

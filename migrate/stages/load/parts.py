@@ -82,8 +82,12 @@ def load_part(
 
 
 def _of(rows: pa.Table, *operations: str) -> pa.Table:
-    """Rows of these operations; without a copy where all are."""
-    wanted = pc.is_in(rows["__op"].combine_chunks(), pa.array(operations))
+    """Rows of these operations."""
+    return _where(rows, pc.is_in(rows["__op"].combine_chunks(), pa.array(operations)))
+
+
+def _where(rows: pa.Table, wanted: pa.Array[Any]) -> pa.Table:
+    """Rows where `wanted` is true; without a copy where all are, for a part's rows are in memory often enough."""
     return rows if pc.all(wanted, min_count=0).as_py() else rows.filter(wanted)
 
 
@@ -167,15 +171,15 @@ def _update(
     now = hashes.cast(pa.binary()).take(place)
     same = pc.fill_null(pc.equal(now, rows["__before"].combine_chunks().cast(pa.binary())), False)
     rejects += rejects_of(lane, rows.filter(pc.invert(same)), "target_changed")
-    rows = rows.filter(same)
-    before = found.take(place.filter(same))
-    del found, hashes, now  # a part's rows are in memory often enough
+    rows = _where(rows, same)
+    before = _in_order(found, place.filter(same))
+    del found, hashes, now
     names = [c for c in lane.table.column_names if c in rows.column_names and c not in lane.key]
     names = written_to_existing(lane.entity, names)
     if names and rows.num_rows:
         content = rows.select(names)
         for i, column in enumerate(lane.key):
-            content = content.add_column(i, column, keys[column].filter(same))
+            content = content.add_column(i, column, _where(keys.select([column]), same)[column])
         refused = transaction.update(lane.table, lane.key, content, stop_after=stop_after)
         if refused:
             keep = np.ones(rows.num_rows, dtype=bool)
@@ -193,7 +197,7 @@ def _same_key(lane: Lane, rows: pa.Table) -> tuple[pa.Table, list[Reject]]:
         return rows, []
     texts = canon.source_keys(target_keys(lane, rows), lane.key, lane.table.types)
     same = pc.fill_null(pc.equal(texts, rows["__tkey"].combine_chunks()), False)
-    return rows.filter(same), rejects_of(lane, rows.filter(pc.invert(same)), "key_changed")
+    return _where(rows, same), rejects_of(lane, rows.filter(pc.invert(same)), "key_changed")
 
 
 def target_keys(lane: Lane, rows: pa.Table) -> pa.Table:
@@ -292,10 +296,10 @@ def _crosswalk(
     )
     known, op = rows["__known"].combine_chunks(), rows["__op"].combine_chunks()
     refresh = pc.equal(op, "refresh")
-    insert_own(lane.session, transaction, "crosswalk", entries.filter(pc.invert(known)))
-    _remember(lane, transaction, part, entries.filter(known))
+    insert_own(lane.session, transaction, "crosswalk", _where(entries, pc.invert(known)))
+    _remember(lane, transaction, part, _where(entries, known))
     update_crosswalk(
-        lane, transaction, entries.filter(pc.and_(known, pc.invert(refresh))), entries.column_names
+        lane, transaction, _where(entries, pc.and_(known, pc.invert(refresh))), entries.column_names
     )
     # A refresh wrote nothing to the row: who wrote it last, and how it stood then, stay as they are.
     kept = ["system", "entity", "source_key", "plan", "source_hash", "target_hash"]
