@@ -10,11 +10,13 @@ import psycopg
 import pyarrow as pa
 
 from migrate import failpoints
+from migrate.arrow import arrow_schema
 from migrate.connectors import leftovers
 from migrate.connectors.declared import checked
 from migrate.connectors.postgres import ddl
 from migrate.connectors.postgres.ask import first_rows
 from migrate.connectors.postgres.catalog import META
+from migrate.connectors.postgres.copying import CopySession, takes
 from migrate.connectors.postgres.errors import SqlError, from_psycopg, raised
 from migrate.connectors.postgres.feed import Feed
 from migrate.connectors.postgres.scratch_database import MARKER, PostgresScratchDatabase
@@ -205,7 +207,8 @@ class PostgresScratch(PostgresTarget):
             if c.generated is not None and (table.name, c.name) not in self._plain
         }
         feed = Feed(table, computed, batches)
-        with self._session() as session:
+        layout = arrow_schema([c for c in table.columns if c.name not in computed])
+        with self._copying() if takes(layout) else self._session() as session:
             try:
                 session.execute("BEGIN")
                 while (schema := feed.next_schema()) is not None:
@@ -226,8 +229,16 @@ class PostgresScratch(PostgresTarget):
         failpoints.hit("postgres.scratch.rows")
         return feed.rows
 
+    @contextmanager
+    def _copying(self) -> Iterator[CopySession]:
+        session = CopySession(self._url)
+        try:
+            yield session
+        finally:
+            session.close()
+
     @staticmethod
-    def _restore_staged(session: Session, table: Table, rows: pa.Table) -> None:
+    def _restore_staged(session: Session | CopySession, table: Table, rows: pa.Table) -> None:
         columns = checked(table, rows)
         made = [
             staged(i, c, one_array(v)) for i, (c, v) in enumerate(zip(columns, rows.columns, strict=True))
