@@ -298,18 +298,6 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class StageResult:
-    """What a stage leaves for people and scripts. `rows` counts rows handled, None where it means nothing."""
-
-    stage: str
-    state: str  # "done" | "resumed" | "skipped"
-    seconds: float
-    rows: int | None = None
-    verdicts: tuple[Verdict, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class RunInfo:
     run: str
     mapping: str

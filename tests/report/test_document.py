@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from migrate import failpoints
 from migrate.errors import Corrupt, Unreachable, UsageError
-from migrate.model import RowBalance, StageResult, Verdict
+from migrate.ledger.records import StageRow
+from migrate.model import RowBalance, Verdict
 from migrate.report.document import (
     FILE_NAME,
     FORMAT,
@@ -57,7 +58,7 @@ def test_the_document_has_its_keys_in_order_whatever_the_facts_are() -> None:
 def test_the_frozen_types_and_their_json_give_the_same_document() -> None:
     balance = RowBalance(10, 5, 1, 1, 2, 1)
     verdict = Verdict("verify accounts", False, "a", "b", "differs", {"row": "Lovelace"})
-    stage = StageResult("load", "done", 0.5, 10)
+    stage = StageRow("load", "done", 0.5, 10)
     typed = build_report(
         {
             "run": "r",

@@ -138,6 +138,8 @@ def _train(
     blocking: Blocking,
     two_sides: bool,
 ) -> None:
+    from splink.internals.exceptions import EMTrainingException  # wanted only where Splink is
+
     linker.training.estimate_u_using_random_sampling(max_pairs=_U_PAIRS, seed=SEED, num_chunks=1)
     for key in training_keys(db, compared, blocking, two_sides):
         # A session leaves the columns of its key out of the model, and puts them back only where it ends well.
@@ -146,7 +148,10 @@ def _train(
             linker.training.estimate_parameters_using_expectation_maximisation(
                 key.sql, max_pairs=_EM_PAIRS, estimate_without_term_frequencies=True
             )
-        except Exception as error:  # noqa: BLE001 - its own class, imported late; a key without pairs teaches nothing
+        except (EMTrainingException, ValueError) as error:
+            # The key has no pairs, or all of them agree so well that a probability comes out as 0, which Splink refuses.
+            # It teaches nothing then, the other keys do. What befalls the machine (memory, disk) is an error: what a
+            # model has learned must depend on the rows alone.
             linker._settings_obj.core_model_settings = before
             logging.getLogger(__name__).debug("a training key taught nothing: %s", type(error).__name__)
 

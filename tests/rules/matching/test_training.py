@@ -53,25 +53,45 @@ def test_many_contacts_with_addresses_and_numbers(tmp_path: Path) -> None:
     assert (again["merge"], again["review"]) == (document["merge"], document["review"])
 
 
-def test_a_training_key_that_fails_takes_no_column_out_of_the_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def fail_first(monkeypatch: pytest.MonkeyPatch, error: Exception) -> list[int]:
+    """The first key raises `error` when it is trained on; the list grows with every key."""
     from splink.internals.em_training_session import EMTrainingSession
 
-    table, rules, weights = tmp_path / "contacts.csv", tmp_path / "rules.yaml", tmp_path / "weights.json"
-    true = contacts(table, 2_400)
-    rules.write_text(RULES)
-    original, calls = EMTrainingSession._train, []
+    original, calls = EMTrainingSession._train, list[int]()
 
     def train(session: Any, *arguments: Any, **named: Any) -> Any:
         calls.append(1)
         if len(calls) == 1:
-            raise ValueError("nothing to learn from")
+            raise error
         return original(session, *arguments, **named)
 
     monkeypatch.setattr(EMTrainingSession, "_train", train)
+    return calls
+
+
+def test_a_training_key_that_fails_takes_no_column_out_of_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, rules, weights = tmp_path / "contacts.csv", tmp_path / "rules.yaml", tmp_path / "weights.json"
+    true = contacts(table, 2_400)
+    rules.write_text(RULES)
+    calls = fail_first(monkeypatch, ValueError("m_probability value 0.0 is below the minimum"))
     document = api.duplicates_find(str(table), rules=rules, key=["id"], weights=weights)
     assert len(calls) > 1
     compared = json.loads(weights.read_text())["model"]["comparisons"]
     assert len(compared) == 5
     assert document["merge"] >= 0.9 * len(true)
+
+
+def test_a_machine_without_room_is_an_error_and_no_smaller_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from splink.internals.exceptions import SplinkException
+
+    table, rules, weights = tmp_path / "contacts.csv", tmp_path / "rules.yaml", tmp_path / "weights.json"
+    contacts(table, 2_400)
+    rules.write_text(RULES)
+    fail_first(monkeypatch, SplinkException("a statement that DuckDB had no memory for"))
+    with pytest.raises(SplinkException, match="no memory"):
+        api.duplicates_find(str(table), rules=rules, key=["id"], weights=weights)
+    assert not weights.exists()
