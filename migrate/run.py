@@ -39,6 +39,11 @@ class Outcome:
     error: MigrateError | None = None
 
 
+def usual_workers() -> int:
+    """One per core, four at most."""
+    return min(os.cpu_count() or 1, _WORKERS)
+
+
 def migrate(
     path: Path | str,
     *,
@@ -68,7 +73,7 @@ def migrate(
             only=only,
             fresh=fresh,
             progress=progress,
-            workers=workers or min(os.cpu_count() or 1, _WORKERS),
+            workers=workers or usual_workers(),
         ) as (ctx, resumed):
             if planned is not None:
                 keep_plan(ctx, planned)

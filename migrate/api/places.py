@@ -68,7 +68,7 @@ def run_id(ledger: Ledger, given: str | None) -> str:
 
 @contextmanager
 def context_of(
-    run: str | None, home: Path | None, progress: Progress | None = None, *, hold: bool
+    run: str | None, home: Path | None, progress: Progress | None = None, *, hold: bool, workers: int = 1
 ) -> Iterator[Context]:
     """The context of a run that exists, from the copy of the mapping that it was started with."""
     place = find_home(home)
@@ -86,5 +86,8 @@ def context_of(
         )
     only = facts.get("only")
     names = [str(o) for o in only] if isinstance(only, list) else []
-    with opened(mapping, home=place, only=names, progress=progress, run=name, hold=hold) as (ctx, _):
+    with opened(mapping, home=place, only=names, progress=progress, run=name, hold=hold, workers=workers) as (
+        ctx,
+        _,
+    ):
         yield ctx

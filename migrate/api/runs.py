@@ -18,7 +18,7 @@ from migrate.ledger.records import UNFINISHED
 from migrate.model import RunInfo, Verdict
 from migrate.opening import mapping_of
 from migrate.report.html.render import FILE_NAME as PAGE
-from migrate.run import migrate
+from migrate.run import migrate, usual_workers
 from migrate.stages import verify as verify_stage
 from migrate.stages.report import write as write_report
 from migrate.stages.rollback import rollback as roll_back
@@ -254,7 +254,7 @@ def _undo(
     along: Sequence[str],
 ) -> dict[str, Any] | None:
     """One run; `along`: its replays that go with it. None: one of these, which wrote nothing."""
-    with context_of(name, home, progress, hold=not preview) as ctx:
+    with context_of(name, home, progress, hold=not preview, workers=usual_workers()) as ctx:
         _check_words(ctx, only)
         if name in along and name not in writers(ctx.target):
             if not preview:

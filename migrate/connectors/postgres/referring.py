@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -30,31 +31,47 @@ _ON_DELETE = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL"
 _COLUMNS = ("table", "columns", "ref_key", "row_key", "on_delete")
 
 
+@dataclass(frozen=True)
+class Referring:
+    """A foreign key of `child` to a table: its columns, those that they refer to, and what happens on a delete."""
+
+    child: Table
+    columns: list[str]
+    ref_columns: list[str]
+    on_delete: str
+
+
+def referring(side: psycopg.Connection[Any], table: Table) -> list[Referring]:
+    """Foreign keys of any table to this one, by the catalogue. One thread at a time."""
+    with translated("reading foreign keys", where=table.name):
+        rows = side.execute(_REFERENCES.encode(), [quote_table(table.name)]).fetchall()
+    found = []
+    for schema, name, on_delete, columns, ref_columns in rows:
+        child = join_name(schema, name)
+        declared = read_schema(side, [child])
+        if not declared.tables:
+            raise UsageError("a table that refers to this one cannot be read", where=child)
+        found.append(Referring(declared.tables[0], columns, ref_columns, _ON_DELETE[on_delete]))
+    return found
+
+
+def no_references() -> pa.Table:
+    return pa.table({name: pa.array([], pa.string()) for name in _COLUMNS})
+
+
 def references_to(
-    side: psycopg.Connection[Any],
+    by: Sequence[Referring],
     opened: Callable[[], AbstractContextManager[Session]],
     table: Table,
     key: Sequence[str],
     keys: pa.Table,
 ) -> pa.Table:
-    """`migrate.connectors.protocol.Target.references_to`: `side` reads the catalogue, `opened` gives a session."""
-    empty = pa.table({name: pa.array([], pa.string()) for name in _COLUMNS})
-    if not keys.num_rows:
-        return empty
-    with translated("reading foreign keys", where=table.name):
-        found = side.execute(_REFERENCES.encode(), [quote_table(table.name)]).fetchall()
-    pieces = []
-    for schema, name, on_delete, columns, ref_columns in found:
-        child = join_name(schema, name)
-        declared = read_schema(side, [child])
-        if not declared.tables:
-            raise UsageError("a table that refers to this one cannot be read", where=child)
-        pieces.append(
-            _referencing(
-                opened, table, key, keys, declared.tables[0], columns, ref_columns, _ON_DELETE[on_delete]
-            )
-        )
-    return pa.concat_tables(pieces) if pieces else empty
+    """`migrate.connectors.protocol.Target.references_to`, by these foreign keys: `opened` gives a session."""
+    pieces = [
+        _referencing(opened, table, key, keys, one.child, one.columns, one.ref_columns, one.on_delete)
+        for one in by
+    ]
+    return pa.concat_tables(pieces) if pieces else no_references()
 
 
 def _referencing(

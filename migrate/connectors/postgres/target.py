@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from migrate.connectors.postgres import ddl
 from migrate.connectors.postgres.catalog import META, read_schema, table_names
 from migrate.connectors.postgres.errors import SqlError
 from migrate.connectors.postgres.read import PostgresSnapshot, Readers
-from migrate.connectors.postgres.referring import references_to
+from migrate.connectors.postgres.referring import no_references, references_to, referring
 from migrate.connectors.postgres.session import (
     Session,
     alive,
@@ -63,6 +64,7 @@ class PostgresTarget:
         self._sessions = Idle(lambda: Session(url), _answers)
         self._readers = Readers(url)
         self._keeper = Keeper(self.url, lambda: connect(url), self._lock, _has_lock)
+        self._asking = Lock()  # several threads may ask who refers to rows
 
     def _side(self) -> psycopg.Connection[Any]:
         """The session for catalogue and small statements; a lost one is opened anew (it holds no state)."""
@@ -295,7 +297,11 @@ class PostgresTarget:
     # -- undo -------------------------------------------------------------------------------------
 
     def references_to(self, table: Table, key: Sequence[str], keys: pa.Table) -> pa.Table:
-        return references_to(self._side(), self._session, table, key, keys)
+        if not keys.num_rows:
+            return no_references()
+        with self._asking:
+            found = referring(self._side(), table)
+        return references_to(found, self._session, table, key, keys)
 
 
 def _text(name: str) -> str:

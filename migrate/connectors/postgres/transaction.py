@@ -298,7 +298,9 @@ class PostgresTransaction:
         distinct = keys.select(list(key)).group_by(list(key)).aggregate([])
         stage, made, _ = self._stage(table, distinct)
         if is_ours(table, key):
-            return stage, f"t.ctid IN ({found_by_index(table, distinct.column_names, made, stage, 't.ctid')})"
+            # one array of places: they are read in their order, each once, where a join would go back and forth
+            places = found_by_index(table, distinct.column_names, made, stage, "t.ctid")
+            return stage, f"t.ctid = ANY(ARRAY({places}))"
         self._run(f"ANALYZE pg_temp.{stage}", table)
         names = ", ".join(f"t.{quote(c)}" for c in distinct.column_names)
         wanted = f"({names}) IN (SELECT {', '.join(s.key for s in made)} FROM pg_temp.{stage} s)"

@@ -75,7 +75,7 @@ def rollback(
         )
     refuse_later_runs(ctx, along if preview else ())
     backup = backup_before(ctx)
-    undos = decide(ctx, declared, only, force, along if preview else ())
+    undos = decide(ctx, declared, only, force, along if preview else (), foretell=preview)
     refuse_dependants(ctx, only)
     plan_returns(ctx, {u.entity: u for u in undos})
     created = foreseen(ctx, undos, only) if preview else []

@@ -10,22 +10,19 @@ import pyarrow.compute as pc
 
 from migrate import canon, failpoints
 from migrate.arrow import arrow_schema
-from migrate.connectors.protocol import Taking, Transaction
+from migrate.connectors.protocol import Transaction
 from migrate.context import Context
 from migrate.errors import GateClosed
-from migrate.planning import state_columns
+from migrate.stages.rollback.deleting import delete_inserted
 from migrate.stages.rollback.records import restore_crosswalk, restore_merged
 from migrate.stages.rollback.returned import bring_back, close_cycles, deleted, still_missing
-from migrate.stages.rollback.steps import Steps, begun, committed, ended, forget, stands_so, still_ours
+from migrate.stages.rollback.steps import Steps, committed, forget, stands_so, still_ours
 from migrate.stages.rollback.victims import (
     Undo,
-    changed,
     chunks,
     images,
     key_table,
     one_array,
-    referred_to,
-    staying,
 )
 
 
@@ -35,10 +32,7 @@ def execute(ctx: Context, undos: Sequence[Undo]) -> None:
     waiting = _restore(work)
     open_cycles(work)
     for undo in undos:
-        for entries in undo.deletes():
-            if not _at_once(work, undo, entries):
-                committed(work, lambda t, undo=undo, entries=entries: delete(work, t, undo, entries))
-            ctx.progress.advance(entries.num_rows)
+        delete_inserted(work, undo)
         for keys in chunks(sorted(undo.linked)):
             committed(work, lambda t, undo=undo, keys=keys: forget(ctx, t, undo, keys))
     waiting += _bring_back(work)
@@ -140,63 +134,3 @@ def _empty(
         rows = rows.append_column(name, pa.nulls(rows.num_rows, layout))
     transaction.update(undo.table, undo.table.primary_key, rows, stop_after=0)
     stands_so(steps.ctx, transaction, undo, rows, still)
-
-
-def _at_once(steps: Steps, undo: Undo, entries: pa.Table) -> bool:
-    """The rows of one chunk and their entries, looked at as they go: one way through the table in place of two. Where
-    one of them is not ours to take any more nothing happens, and False says that they must be looked at one by one.
-
-    Of rows whose cycles were opened only the crosswalk knows how they stand."""
-    if steps.ctx.plan.entities[undo.entity].deferred:
-        return False
-    transaction = begun(steps)
-    try:
-        if not isinstance(transaction, Taking) or not _all_taken(steps, transaction, undo, entries):
-            transaction.rollback()
-            return False
-        failpoints.hit("rollback.deleted")
-        forget(steps.ctx, transaction, undo, entries["source_key"])
-        ended(transaction)
-    except GateClosed:  # a row that stays refers to one of them: the database has looked before we could
-        transaction.rollback()
-        return False
-    except BaseException:
-        transaction.rollback()
-        raise
-    return True
-
-
-def _all_taken(steps: Steps, transaction: Taking, undo: Undo, entries: pa.Table) -> bool:
-    """Asked for references once the rows are gone for this transaction, and no new ones can appear: every other
-    session still sees the rows, and those that refer to them, also the ones that went along with them (F32)."""
-    table = undo.table
-    keys = key_table(table, entries["target_key"])
-    if not undo.forced:
-        found = transaction.take(table, table.primary_key, keys, list(table.column_names))
-        state = state_columns(steps.ctx.mapping, table)
-        if changed(table, found, entries, state, unknown=False):
-            return False
-    else:
-        transaction.take(table, table.primary_key, keys, list(table.primary_key))
-    rows = steps.ctx.target.references_to(table, table.primary_key, keys)
-    return not pc.any(staying(rows, steps.undos)).as_py()
-
-
-def delete(steps: Steps, transaction: Transaction, undo: Undo, entries: pa.Table) -> None:
-    still = still_ours(steps, transaction, undo, entries)
-    still = _unreferenced(steps, undo, still) if still.num_rows else still
-    if not still.num_rows:
-        return
-    transaction.delete(undo.table, undo.table.primary_key, key_table(undo.table, still["target_key"]))
-    failpoints.hit("rollback.deleted")
-    forget(steps.ctx, transaction, undo, still["source_key"])
-
-
-def _unreferenced(steps: Steps, undo: Undo, entries: pa.Table) -> pa.Table:
-    """Those of `entries` that no row refers to which stays; asked while their rows are locked (F32)."""
-    table = undo.table
-    keys = key_table(table, entries["target_key"])
-    rows = steps.ctx.target.references_to(table, table.primary_key, keys)
-    for row in rows.filter(staying(rows, steps.undos)).to_pylist():
-        undo.conflicts[row["ref_key"]] = referred_to(undo, row["ref_key"], row["table"])
-    return entries.filter(pc.invert(undo.kept(entries["target_key"])))

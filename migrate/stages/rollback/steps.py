@@ -62,18 +62,24 @@ def ended(transaction: Transaction) -> None:
     failpoints.hit("rollback.committed")
 
 
-def still_ours(steps: Steps, transaction: Transaction, undo: Undo, entries: pa.Table) -> pa.Table:
+def still_ours(
+    steps: Steps, transaction: Transaction, undo: Undo, entries: pa.Table, *, known: pa.Table | None = None
+) -> pa.Table:
     """Those of `entries` (target_key, source_key) whose rows may be undone now, the rows locked: what was decided is
-    looked at once more, for somebody may have edited a row since, or pointed at it. The others become conflicts."""
+    looked at once more, for somebody may have edited a row since, or pointed at it. The others become conflicts.
+
+    `known`: target_key and row_hash as the crosswalk has them, where that is known; nobody writes there meanwhile but
+    the holder of the fence. Else they are read."""
     table = undo.table
     keys = key_table(table, entries["target_key"])
     found = transaction.fetch(table, table.primary_key, keys, list(table.column_names), lock=True)
     if not undo.forced:
-        crosswalk = meta_table("crosswalk", steps.ctx.target.meta)
-        names = entry_keys(undo, entries["source_key"])
-        known = transaction.fetch(crosswalk, crosswalk.primary_key, names, ["target_key", "row_hash"])
+        if known is None:
+            crosswalk = meta_table("crosswalk", steps.ctx.target.meta)
+            names = entry_keys(undo, entries["source_key"])
+            known = transaction.fetch(crosswalk, crosswalk.primary_key, names, ["target_key", "row_hash"])
         state = state_columns(steps.ctx.mapping, table)
-        for key in changed(table, found, known, state, unknown=False):
+        for key in changed(table, found, known, state):
             undo.conflicts[key] = Conflict(undo.entity, table.name, key, "changed since the load")
     return entries.filter(pc.invert(undo.kept(entries["target_key"])))
 

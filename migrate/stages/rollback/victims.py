@@ -22,6 +22,7 @@ from migrate.connectors.protocol import Target
 from migrate.context import Context
 from migrate.model import Schema, Table
 from migrate.planning import Identity, state_columns
+from migrate.stages.rollback.several import worked
 from migrate.state.identity import names_now
 from migrate.state.records import meta_rows
 
@@ -62,6 +63,12 @@ class Undo:
     )  # target keys of rows that the run deleted, to be brought back
     conflicts: dict[str, Conflict] = field(default_factory=dict)
     forced: bool = False  # edits since the load do not keep its rows
+    unread: bool = False  # its inserted rows are looked at when they go, and not before
+
+    @property
+    def chunks(self) -> int:
+        """Of inserted rows, at most."""
+        return -(-self.inserted.num_rows // CHUNK)
 
     def deletes(self) -> Iterator[pa.Table]:
         """Entries of the rows that go, chunk by chunk: target_key, source_key, row_hash."""
@@ -92,9 +99,18 @@ class Undo:
 
 
 def decide(
-    ctx: Context, declared: Schema, only: Sequence[str], force: Sequence[str], along: Sequence[str] = ()
+    ctx: Context,
+    declared: Schema,
+    only: Sequence[str],
+    force: Sequence[str],
+    along: Sequence[str] = (),
+    *,
+    foretell: bool,
 ) -> list[Undo]:
-    """One Undo per entity, in reverse load order. Rows that the runs `along` added keep nothing."""
+    """One Undo per entity, in reverse load order. Rows that the runs `along` added keep nothing.
+
+    `foretell`: every row is looked at, for the preview. Else those are left to be looked at when they go whose staying
+    keeps no other row (decision 0069)."""
     inserted: dict[str, list[pa.Table]] = {}
     updated: dict[str, list[pa.Table]] = {}
     undos = {}
@@ -123,11 +139,29 @@ def decide(
         undo.updated = dict(
             zip(_strings(changes["target_key"]), _strings(changes["source_key"]), strict=True)
         )
+        undo.unread = not foretell and _keeps_nothing(ctx, undo, undos.values())
         if not undo.forced:
-            for entries in (undo.inserted, changes):
+            for entries in (changes,) if undo.unread else (undo.inserted, changes):
                 _changed_since(ctx, undo, entries)
     _kept_by_references(ctx, undos, _added_by(ctx, along, by_identity) if along else set())
+    for undo in undos.values():
+        if undo.unread and undo.conflicts and not undo.forced:
+            # a row that stays for a reference may have been changed too, which is told first
+            _changed_since(ctx, undo, undo.inserted.filter(undo.kept(undo.inserted["target_key"])))
     return list(undos.values())
+
+
+def _keeps_nothing(ctx: Context, undo: Undo, undos: Collection[Undo]) -> bool:
+    """Is an inserted row that somebody changed a matter of its own? It keeps what it refers to, so its table must refer
+    to none of those that are undone; and before it goes no step of the undo may write to it."""
+    table = undo.table
+    tables = [u.table.name.casefold() for u in undos]
+    return (
+        not table.not_carried
+        and not {fk.ref_table.casefold() for fk in table.foreign_keys} & set(tables)
+        and tables.count(table.name.casefold()) == 1
+        and not ctx.plan.entities[undo.entity].deferred
+    )
 
 
 def _of_origin(entries: pa.Table, origin: str) -> pa.Table:
@@ -190,31 +224,34 @@ def chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
         yield keys[start : start + CHUNK]
 
 
-def changed(
-    table: Table, found: pa.Table, left: pa.Table, state: Sequence[str], *, unknown: bool
-) -> list[str]:
-    """JSON keys of rows in `found` whose hash over `state` is not the one that `left` (target_key, row_hash) has;
-    `unknown`: are those changed of which it has none?"""
+def changed(table: Table, found: pa.Table, left: pa.Table, state: Sequence[str]) -> list[str]:
+    """JSON keys of rows in `found` whose hash over `state` is not the one that `left` (target_key, row_hash) has, or of
+    which it has none."""
     keys = canon.source_keys(found, table.primary_key, table.types)
     hashes = canon.as_binary(canon.row_hashes(found, table.types, state)).cast(pa.binary())
     known = left.combine_chunks()
     place = pc.index_in(keys, known["target_key"].combine_chunks())
     then = known["row_hash"].combine_chunks().cast(pa.binary()).take(place)
-    return [str(k) for k in keys.filter(pc.fill_null(pc.not_equal(hashes, then), unknown)).to_pylist()]
+    return [str(k) for k in keys.filter(pc.fill_null(pc.not_equal(hashes, then), True)).to_pylist()]
 
 
 def _changed_since(ctx: Context, undo: Undo, left: pa.Table) -> None:
     """Rows that no longer stand as this run left them. A row that is gone is nothing to undo."""
     table = undo.table
     state = state_columns(ctx.mapping, table)
-    for entries in slices(left):
+
+    def of(entries: pa.Table) -> list[str]:
         transaction = ctx.target.begin()
         try:
             keys = key_table(table, entries["target_key"])
             found = transaction.fetch(table, table.primary_key, keys, list(table.column_names))
         finally:
             transaction.rollback()
-        for key in changed(table, found, entries, state, unknown=True):
+        return changed(table, found, entries, state)
+
+    workers = min(ctx.workers, -(-left.num_rows // CHUNK)) if ctx.target.parallel_writers else 1
+    for _, keys in worked(of, slices(left), workers=workers):
+        for key in keys:
             undo.conflicts[key] = Conflict(undo.entity, table.name, key, "changed since the load")
 
 
