@@ -28,7 +28,7 @@ from migrate.mapping.model import Entity
 from migrate.model import Table
 from migrate.parts import write_rows
 from migrate.rules.matching.finding import Given, find
-from migrate.stages.transform.in_target_told import Pairs
+from migrate.stages.transform.in_target_told import MINE, Pairs
 from migrate.state.compared import compared_texts, read_compared
 from migrate.state.waiting import IN_TARGET, TARGET_REVIEW
 from migrate.transform.settle import InTarget, Road
@@ -63,15 +63,15 @@ def match_target(
     review: list[tuple[Any, ...]] = []
     if target is not None and road.rows:
         theirs = ctx.room("temp") / f"theirs-{entity.name}.parquet"
+        mine = ctx.room("temp") / f"mine-{entity.name}.parquet"
         try:
             with workspace(ctx.room("temp"), memory=_MEMORY) as db:
                 _known(db, ctx, entity, road, crosswalk)
                 _theirs(db, rules, target, theirs)
-                mine: list[pa.Table] = []
                 ours = Given(entity.name, rules.columns, _ours(db, road, rules, table, mine))
                 others = Given(f"{entity.into} of the target", rules.columns, _batches(theirs, rules))
                 found = find(db, [ours, others], rules, model=_weights(folder))
-                pairs = Pairs(ctx, entity, road, table, db, pa.concat_tables(mine), theirs)
+                pairs = Pairs(ctx, entity, road, table, db, mine, theirs)
                 there, review = pairs.told(found)
                 if found.model is not None:
                     text = json.dumps({"similar": rules.similar, "model": found.model})
@@ -80,6 +80,7 @@ def match_target(
                     )
         finally:
             theirs.unlink(missing_ok=True)
+            mine.unlink(missing_ok=True)
     failpoints.hit("transform.in_target.found")
     path = folder / "in_target.parquet"
     write_rows(_table(review, TARGET_REVIEW), folder / IN_TARGET, point="transform.in_target")
@@ -114,16 +115,18 @@ def _known(
 
 
 def _ours(
-    db: duckdb.DuckDBPyConnection, road: Road, rules: Duplicates, table: Table, mine: list[pa.Table]
+    db: duckdb.DuckDBPyConnection, road: Road, rules: Duplicates, table: Table, mine: Path
 ) -> Iterator[pa.Table]:
-    """The compared columns as text, of rows that are new so far; `mine` gets their `__rid` and `__key`."""
+    """The compared columns as text, of rows that are new so far; the file `mine` gets their `__rid` and `__key`, and is whole
+    once the last batch has been asked for."""
     before = np.sort(db.execute("SELECT DISTINCT rid FROM settled_before").fetchnumpy()["rid"])
-    for path in road.rows:
-        rows = read_compared(path, rules.columns)
-        new = ~np.isin(rows["__rid"].to_numpy(), before) & rows["__key"].is_valid().to_numpy()
-        rows = rows.filter(pa.array(new))
-        mine.append(rows.select(["__rid", "__key"]))
-        yield compared_texts(rows, rules.columns, table)
+    with pq.ParquetWriter(mine, pa.schema(MINE), compression="zstd", use_dictionary=False) as writer:
+        for path in road.rows:
+            rows = read_compared(path, rules.columns)
+            new = ~np.isin(rows["__rid"].to_numpy(), before) & rows["__key"].is_valid().to_numpy()
+            rows = rows.filter(pa.array(new))
+            writer.write_table(rows.select(["__rid", "__key"]).cast(pa.schema(MINE)))
+            yield compared_texts(rows, rules.columns, table)
 
 
 def _theirs(db: duckdb.DuckDBPyConnection, rules: Duplicates, target: Path, path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from migrate.context import Context
 from migrate.duck import identifier, literal
@@ -23,6 +24,8 @@ from migrate.state.waiting import SEVERAL, lasting_identity, texts_of
 from migrate.transform.settle import Road
 from migrate.transform.settle.outcomes import CANDIDATES
 
+MINE: list[pa.Field[Any]] = [pa.field("__rid", pa.int64()), pa.field("__key", pa.string())]
+_ROWS_READ = 20_000  # at a time
 Place = tuple[int, str]  # a row by its place among ours, and the key of a row of the target
 Texts = Mapping[str, str | None]
 
@@ -36,9 +39,18 @@ class _Said:
     stale: dict[Place, Decision] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Own:
+    """One of our rows: its id, and its source key."""
+
+    rid: int
+    key: str
+
+
 class Pairs:
-    """`mine`: `__rid` and `__key` of our rows, in the order in which they were compared; `theirs`: the file of the
-    target's rows, with `tkey` and a column per compared one, a row of it per item of a list."""
+    """`mine`: the file of our rows (`MINE`), in the order in which they were compared; `theirs`: that of the target's
+    rows, with `tkey` and a column per compared one, a row of it per item of a list. Of both only rows that are in a pair
+    come into memory."""
 
     def __init__(
         self,
@@ -47,7 +59,7 @@ class Pairs:
         road: Road,
         table: Table,
         db: duckdb.DuckDBPyConnection,
-        mine: pa.Table,
+        mine: Path,
         theirs: Path,
     ) -> None:
         assert entity.duplicates is not None, "only an entity with duplicates is asked"
@@ -55,8 +67,7 @@ class Pairs:
         self.columns = entity.duplicates.columns
         self.identity = lasting_identity(ctx.mapping, entity.name)
         self.others = ("", entity.into)  # no system has an empty name
-        self.rids: list[Any] = mine["__rid"].to_pylist()
-        self.keys: list[Any] = mine["__key"].to_pylist()
+        self.mine, self.theirs = mine, theirs
         self.file = f"read_parquet({literal(str(theirs))}, file_row_number = true)"
 
     def told(self, found: Found) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
@@ -82,11 +93,13 @@ class Pairs:
                 asked[place] = pair.doubt
             elif len(of) > 1:
                 asked[place] = f"{len(of)} {SEVERAL}"
+        found_there = there | chosen
+        ours = self._ours({*found_there, *(a for a, _ in asked)})
         rows = [
-            (self.rids[a], len(of), min(of), ", ".join(sorted(of)[:CANDIDATES]), _most(of.values()))
-            for a, of in sorted((there | chosen).items())
+            (ours[a].rid, len(of), min(of), ", ".join(sorted(of)[:CANDIDATES]), _most(of.values()))
+            for a, of in sorted(found_there.items())
         ]
-        return rows, self._review(pairs, asked, said)
+        return rows, self._review(pairs, asked, said, ours)
 
     def _by_place(self, found: Found) -> dict[Place, Pair]:
         """The best pair of each two rows: one to be merged before all others, then the most probable."""
@@ -104,6 +117,15 @@ class Pairs:
         self.db.unregister("asked")
         return {int(n): str(tkey) for n, tkey in found}
 
+    def _ours(self, numbers: set[int]) -> dict[int, _Own]:
+        self.db.register("asked", pa.table({"n": pa.array(sorted(numbers), pa.int64())}))
+        found = self.db.execute(
+            f"SELECT n, __rid, __key FROM read_parquet({literal(str(self.mine))}, file_row_number = true) t "
+            "JOIN asked ON n = t.file_row_number"
+        ).fetchall()
+        self.db.unregister("asked")
+        return {int(n): _Own(int(rid), str(key)) for n, rid, key in found}
+
     def _said(self) -> _Said:
         said = _Said()
         decided = decided_for(self.ctx, self.identity)
@@ -111,16 +133,17 @@ class Pairs:
         if key is None or not decided:
             return said
         wanted = {row for one in decided.values() for row in (one.a, one.b)}
-        ours = {name: a for a, k in enumerate(self.keys) if (name := row_id(key, self.identity, k)) in wanted}
-        every = self.db.execute(f"SELECT DISTINCT tkey FROM {self.file}").fetchall()
-        theirs = {name: str(t) for (t,) in every if (name := row_id(key, self.others, str(t))) in wanted}
+        places, tkeys = enumerate(_column(self.mine, "__key")), _column(self.theirs, "tkey")
+        ours = {name: a for a, k in places if (name := row_id(key, self.identity, k)) in wanted}
+        theirs = {name: t for t in tkeys if (name := row_id(key, self.others, t)) in wanted}
         held = {
             (ours[one.a], theirs[one.b]): one for one in decided.values() if one.a in ours and one.b in theirs
         }
-        texts = self._texts(held)
+        own = self._ours({a for a, _ in held})
+        texts = self._texts(held, own)
         for place, one in held.items():
             same = set(one.columns) == set(self.columns)
-            fresh = same and self._content(key, texts, place) == one.content
+            fresh = same and self._content(key, texts, place, own) == one.content
             if not fresh:
                 said.stale[place] = one
             if one.decision == "reject":
@@ -130,28 +153,28 @@ class Pairs:
         return said
 
     def _review(
-        self, pairs: Mapping[Place, Pair], asked: Mapping[Place, str], said: _Said
+        self, pairs: Mapping[Place, Pair], asked: Mapping[Place, str], said: _Said, ours: Mapping[int, _Own]
     ) -> list[tuple[Any, ...]]:
         if not asked:
             return []
         key = key_of(self.ctx.ledger, make=True)
         assert key is not None, "it was made if it was not there"
-        texts = self._texts(asked)
+        texts = self._texts(asked, ours)
         rows = []
         for place, doubt in asked.items():
             a, tkey = place
-            ids = row_id(key, self.identity, self.keys[a]), row_id(key, self.others, tkey)
+            ids = row_id(key, self.identity, ours[a].key), row_id(key, self.others, tkey)
             earlier = said.stale[place].decision if place in said.stale else ""
             pair = pairs[place]
             rows.append(
                 (
                     pair_id(*ids),
-                    self.keys[a],
+                    ours[a].key,
                     tkey,
-                    self.rids[a],
+                    ours[a].rid,
                     None,
                     *ids,
-                    self._content(key, texts, place),
+                    self._content(key, texts, place, ours),
                     pair.probability,
                     "; ".join(pair.reasons),
                     doubt,
@@ -161,16 +184,16 @@ class Pairs:
             )
         return rows
 
-    def _content(self, key: bytes, texts: _Texts, place: Place) -> str:
+    def _content(self, key: bytes, texts: _Texts, place: Place, ours: Mapping[int, _Own]) -> str:
         a, tkey = place
-        ids = row_id(key, self.identity, self.keys[a]), row_id(key, self.others, tkey)
-        both: list[tuple[str, Texts]] = [(ids[0], texts.ours[self.rids[a]]), (ids[1], texts.theirs[tkey])]
+        ids = row_id(key, self.identity, ours[a].key), row_id(key, self.others, tkey)
+        both: list[tuple[str, Texts]] = [(ids[0], texts.ours[ours[a].rid]), (ids[1], texts.theirs[tkey])]
         return content_id(key, self.columns, both)
 
-    def _texts(self, places: Iterable[Place]) -> _Texts:
+    def _texts(self, places: Iterable[Place], own: Mapping[int, _Own]) -> _Texts:
         """The compared values of the rows of these pairs; of a list in the target all of its items."""
         wanted = list(places)
-        ours = texts_of(self.road.rows, {self.rids[a] for a, _ in wanted}, self.columns, self.table)
+        ours = texts_of(self.road.rows, {own[a].rid for a, _ in wanted}, self.columns, self.table)
         self.db.register("asked", pa.table({"tkey": pa.array(sorted({t for _, t in wanted}), pa.string())}))
         listed = ", ".join(f"list({identifier(c)} ORDER BY file_row_number)" for c in self.columns)
         rows = self.db.execute(
@@ -190,6 +213,13 @@ class _Texts:
 
     ours: Mapping[int, Texts]
     theirs: Mapping[str, Texts]
+
+
+def _column(file: Path, name: str) -> Iterator[str]:
+    """Its texts, row by row; of keys none is missing."""
+    with pq.ParquetFile(file) as rows:
+        for batch in rows.iter_batches(_ROWS_READ, columns=[name]):
+            yield from map(str, batch.column(0).to_pylist())
 
 
 def _one(values: list[str | None]) -> str | None:

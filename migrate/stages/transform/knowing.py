@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pyarrow as pa
+
 from migrate import failpoints
 from migrate.context import Context
 from migrate.duck import workspace
@@ -24,6 +26,7 @@ from migrate.transform.quality.domains import DISPOSABLE, PROVIDERS
 from migrate.transform.settle import Known, Road
 
 PAIRS = "known_pairs.parquet"
+_CHUNK = 20_000  # pairs in memory at a time
 
 
 def outputs(folder: Path, entity: Entity) -> list[Path]:
@@ -65,11 +68,12 @@ def find_pairs(
     path = ctx.folder / "transform" / entity.name / PAIRS
     with workspace(ctx.room("temp")) as db:
         nobody = find_known(db, mine.rows, rules, free_mail=free)
-        batches = db.sql("SELECT * FROM pairs ORDER BY rid, number, entity, prid, tkey")
-        stream_rows(iter([batches.to_arrow_table()]), path, point="transform.known_pairs")
+        pairs = db.sql("SELECT * FROM pairs ORDER BY rid, number, entity, prid, tkey").to_arrow_reader(_CHUNK)
+        tables = (pa.Table.from_batches([batch]) for batch in pairs)
+        stream_rows(tables, path, point="transform.known_pairs", schema=pairs.schema)
     failpoints.hit("transform.known.found")
-    tables = {known_table(ctx.mapping, name) for name in entity.known_as.tables}
-    return Known(path, entity.known_as.then, tuple(sorted(tables))), nobody
+    places = {known_table(ctx.mapping, name) for name in entity.known_as.tables}
+    return Known(path, entity.known_as.then, tuple(sorted(places))), nobody
 
 
 def _files(road: Road) -> tuple[Path, ...]:
