@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from migrate.api.lacking import HINT, lacking, sentence, verdict
 from migrate.api.proofs import named, on_record, place_of, prove
 from migrate.errors import Corrupt
 from migrate.vault.check import HIGHEST, check_backup
@@ -19,10 +20,12 @@ from migrate.vault.verdicts import is_proven, verdicts
 def backups(
     *, store: str | None = None, home: Path | None = None, keys: Keys | None = None
 ) -> list[dict[str, Any]]:
-    """Newest first, by recorded time. `keys` here and below: `backup_keys`, by default those of the environment."""
+    """Newest first, by recorded time; behind them those that are newer than all of these by the ledger, and not there
+    (`missing`). `keys` here and below: `backup_keys`, by default those of the environment."""
     place = place_of(store, home, keys)
     found: list[dict[str, Any]] = []
-    for info in list_backups(place):
+    infos = list_backups(place)
+    for info in infos:
         manifest = info.manifest
         if manifest is None:
             found.append({"id": info.id, "problem": info.problem})
@@ -49,7 +52,11 @@ def backups(
                 "proven": is_proven(place, info.id, backup.manifest_sha256),
             }
         )
-    return sorted(found, key=lambda b: str(b.get("created_at", "")), reverse=True)
+    gone = lacking(place, infos, home)
+    return [
+        *sorted(found, key=lambda b: str(b.get("created_at", "")), reverse=True),
+        *({"id": row.id, "missing": True, "problem": sentence(gone), "hint": HINT} for row in gone),
+    ]
 
 
 def backup_show(
@@ -58,7 +65,7 @@ def backup_show(
     """Manifest, tables, what is not carried, and every verdict so far. Of an encrypted backup that does not open here
     the columns and what is not carried are unknown, and `locked` says why."""
     place = place_of(store, home, keys)
-    backup = open_backup(place, named(place, id))
+    backup = open_backup(place, named(place, id, home))
     manifest = asdict(replace(backup.manifest, parts=(), files=()))
     for name in ("parts", "files"):
         del manifest[name]
@@ -87,7 +94,7 @@ def backup_ddl(
     Raises UsageError where the backup keeps none, Corrupt where it is damaged, Locked (GateClosed) where it is encrypted
     and does not open here."""
     place = place_of(store, home, keys)
-    return ddl_of(open_backup(place, named(place, id)))
+    return ddl_of(open_backup(place, named(place, id, home)))
 
 
 def _contents(backup: Backup) -> dict[str, Any]:
@@ -132,15 +139,19 @@ def backup_check(
     keys: Keys | None = None,
 ) -> list[dict[str, Any]]:
     """Levels L0 to `level`; 4 and 5 restore the backup into a scratch database, compare every value, drop it,
-    and keep the verdicts beside the manifest.
+    and keep the verdicts beside the manifest. A failed verdict `vault` says that the vault lacks newer backups that the
+    ledger knows.
 
     `scratch`: a server of the backup's engine where databases may be made; SQLite and files need none.
     From 3 on the rows of an encrypted backup are read, which needs an identity of a recipient.
     Raises UsageError where a server's backup has none, Unreachable where the scratch cannot be made, Locked (GateClosed)
     where the identity is missing or another one."""
     place = place_of(store, home, keys)
-    name = named(place, id)
+    name = named(place, id, home)
     known = on_record(name, home)
     if level <= HIGHEST:
-        return [asdict(v) for v in check_backup(place, name, level, known_sha256=known)]
-    return [asdict(v) for v in prove(place, name, scratch, known=known, home=home)]
+        found = check_backup(place, name, level, known_sha256=known)
+    else:
+        found = prove(place, name, scratch, known=known, home=home)
+    gone = lacking(place, list_backups(place), home)
+    return [asdict(v) for v in (*found, *([verdict(gone)] if gone else ()))]

@@ -138,8 +138,8 @@ def _profile_one(database: Database, table: str, folder: Path, samples: bool) ->
 
 
 def doctor(mapping: Path | str | None = None, *, home: Path | None = None) -> list[dict[str, Any]]:
-    """What will not work, before it does not: versions, disk, with a mapping its databases and scratch places; and the drills
-    and scheduled jobs that failed or were missed."""
+    """What will not work, before it does not: versions, disk, with a mapping its databases and scratch places; a vault
+    that lacks backups which the ledger knows; and the drills and scheduled jobs that failed or were missed."""
     checks = [
         _check(
             "Python", sys.version_info >= (3, 11), sys.version.split()[0], "Python 3.11 or newer is needed."
@@ -162,8 +162,10 @@ def doctor(mapping: Path | str | None = None, *, home: Path | None = None) -> li
     )
     if mapping is not None:
         checks += _databases(mapping)
-    from migrate.api.schedules import practice_checks  # `profile` need not wait for it
+    from migrate.api.lacking import vault_checks  # `profile` need not wait for it, nor for what follows
+    from migrate.api.schedules import practice_checks
 
+    checks += vault_checks(mapping, home or _home_beside(mapping))
     return checks + practice_checks(home or _home_beside(mapping))
 
 

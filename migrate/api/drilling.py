@@ -124,7 +124,7 @@ def _of_id(
             where=place.location,
             hint="Give --store, or make one: migrate backup create.",
         )
-    backup = open_backup(place, named(place, what))
+    backup = open_backup(place, named(place, what, home))
     return [_Chosen(backup, place, scratch or _scratch_of(asked, backup.manifest))]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from migrate.opening import home_of, vault_of
 from migrate.planning import identity_of
 from migrate.state.records import meta_rows
 from migrate.stores.protocol import Store
-from migrate.vault.erasures import names_of, record, target_of
+from migrate.vault.erasures import names_of, record, target_of, without_owner
 from migrate.vault.keyed import keys_of, with_keys
 from migrate.vault.keys import Keys
 from migrate.vault.reader import Backup, list_backups, open_backup
@@ -70,11 +71,14 @@ def erase(
 
     Either `mapping` and `entity`: rows by their source key, in backups of the source and, where the crosswalk knows them,
     of the target. Or `system` and `table`, by the primary key or the columns `by`. A key is a bare value or a JSON array.
-    Databases are not touched: what they hold is deleted there. Raises UsageError for what is not there, GateClosed
+    What is told of single keys names them by their place among `keys`, from 1, never by what they are. Databases are not
+    touched: what they hold is deleted there. Raises UsageError for what is not there, GateClosed
     without the vault's secret of erasures."""
     if not keys:
         raise UsageError("no key was given", hint="Give --key, several times for several rows.")
-    wanted = tuple(dict.fromkeys(source_key(k) for k in keys))
+    given = [source_key(k) for k in keys]
+    wanted = tuple(dict.fromkeys(given))
+    in_target: frozenset[str] = frozenset()
     if mapping is not None:
         if entity is None or table is not None or system is not None or by:
             raise UsageError("of a mapping, rows are named by --entity and --key")
@@ -83,7 +87,7 @@ def erase(
         if vault_keys is not None:
             place = with_keys(place, vault_keys.over(keys_of(place)))
         root = home_of(loaded, home)
-        asked = _of_entity(loaded, entity, wanted, root)
+        asked, in_target = _of_entity(loaded, entity, wanted, root)
     else:
         if system is None or table is None or entity is not None:
             raise UsageError(
@@ -98,7 +102,7 @@ def erase(
     seen = [
         _matched(one, open_backup(place, m.id)) for one, m in zip(asked[:1], newest.values(), strict=False)
     ]
-    matched = [*seen, *[None] * (len(asked) - 1)]
+    matched: list[Counter[str] | None] = [*seen, *[None] * (len(asked) - 1)]
     new = [len(record(place, system=a.system, table=a.table, columns=a.columns, keys=a.keys)) for a in asked]
     with Ledger.open(make_private_folder(root) / "ledger.db") as ledger:
         for one, count in zip(asked, new, strict=True):
@@ -112,20 +116,25 @@ def erase(
                 "by": list(one.columns),
                 "recorded": count,
                 "known_before": len(one.keys) - count,
-                "matched": found,
+                "matched": None if found is None else found.total(),
+                "matched_by_key": None if found is None else [found[key] for key in given],
                 **_effects(place, manifest),
             }
             for one, count, manifest, found in zip(asked, new, newest.values(), matched, strict=True)
         ],
         # Loaded rows are known in the target by its crosswalk, and after a rollback no more.
-        "not_in_target": len(wanted) - len(asked[1].keys if len(asked) > 1 else ())
+        "not_in_target": len(wanted) - len(in_target) if mapping is not None else 0,
+        "not_in_target_keys": [n for n, key in enumerate(given, 1) if key not in in_target]
         if mapping is not None
-        else 0,
+        else [],
+        "owner_unknown": _owner_unknown(place, asked),
     }
 
 
-def _of_entity(mapping: Mapping, name: str, keys: tuple[str, ...], home: Path) -> list[_Asked]:
-    """The source's rows, and those that they became in the target."""
+def _of_entity(
+    mapping: Mapping, name: str, keys: tuple[str, ...], home: Path
+) -> tuple[list[_Asked], frozenset[str]]:
+    """The source's rows, and those that they became in the target; and the keys of those that became some there."""
     if name not in mapping.entities:
         raise UsageError(
             f"the mapping has no entity {name!r}", hint=f"Entities: {', '.join(mapping.entities)}."
@@ -139,18 +148,36 @@ def _of_entity(mapping: Mapping, name: str, keys: tuple[str, ...], home: Path) -
     system = mapping.sources[entity.source].system
     asked = [_Asked(system, entity.table, tuple(entity.key), keys)]
     target = open_target(mapping.target.url, base=Path(mapping.base), work=make_private_folder(home / "work"))
-    known, found = identity_of(mapping, name), []
+    known, found, became = identity_of(mapping, name), [], set()
+    among = frozenset(keys)
     try:
         for rows in meta_rows(target, "crosswalk", ["system", "entity", "source_key", "target_key"]):
             mine = rows.filter(
                 pc.and_(pc.equal(rows["system"], known[0]), pc.equal(rows["entity"], known[1]))
             )
-            found += [r["target_key"] for r in mine.to_pylist() if r["source_key"] in keys]
+            for row in mine.to_pylist():
+                if row["source_key"] in among:
+                    found.append(row["target_key"])
+                    became.add(row["source_key"])
     finally:
         target.close()
     if found:
-        asked.append(_Asked(target_of(mapping.name), entity.into, (), tuple(found)))
-    return asked
+        asked.append(_Asked(target_of(mapping.name), entity.into, (), tuple(dict.fromkeys(found))))
+    return asked, frozenset(became)
+
+
+def _owner_unknown(place: Store, asked: Sequence[_Asked]) -> list[dict[str, Any]]:
+    """Backups that have a table of that name and do not say whose it is: earlier versions called what a restore replaced
+    `replaced`, or the target of no migration. Whoever knows it is theirs erases there under that name."""
+    told: dict[tuple[str, str], int] = {}
+    for info in list_backups(place):
+        if info.manifest is None or not without_owner(info.manifest):
+            continue
+        for table in {one.table for one in asked if one.system not in names_of(info.manifest)}:
+            if table in info.manifest.digests:
+                name = (info.manifest.system, table)
+                told[name] = told.get(name, 0) + 1
+    return [{"system": s, "table": t, "backups": count} for (s, t), count in sorted(told.items())]
 
 
 def _newest(place: Store, asked: _Asked) -> Manifest:
@@ -194,8 +221,8 @@ def _with_columns(asked: _Asked, manifest: Manifest, place: Store) -> _Asked:
     return _Asked(asked.system, asked.table, tuple(columns), asked.keys)
 
 
-def _matched(asked: _Asked, backup: Backup) -> int | None:
-    """How many rows of the backup have one of the keys; None where that cannot be seen here. Raises UsageError for a key
+def _matched(asked: _Asked, backup: Backup) -> Counter[str] | None:
+    """How many rows of the backup have each of the keys; None where that cannot be seen here. Raises UsageError for a key
     that no value of the columns is: a mistyped one would erase nobody."""
     if backup.typed is None:
         return None
@@ -213,11 +240,11 @@ def _matched(asked: _Asked, backup: Backup) -> int | None:
                 hint="A bare value for one column, a JSON array for several: in the columns' order and form.",
             )
     wanted = pa.array(asked.keys, pa.string())
-    found = 0
+    found: Counter[str] = Counter()
     for ref in backup.parts_by_table[asked.table]:
         rows = backup.raw(ref).select(list(asked.columns))
-        keys = canon.source_keys(rows, asked.columns, types)
-        found += int(pc.sum(pc.is_in(keys.cast(pa.string()), wanted)).as_py() or 0)
+        keys = canon.source_keys(rows, asked.columns, types).cast(pa.string())
+        found.update(str(key) for key in keys.filter(pc.is_in(keys, wanted)).to_pylist())
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from migrate.api.lacking import HINT, lacking, sentence
 from migrate.api.places import find_home, ledger_of
 from migrate.api.scratch_places import scratch_for
 from migrate.errors import Corrupt, UsageError
@@ -57,7 +58,9 @@ def place_of(store: str | None, home: Path | None, keys: Keys | None = None) -> 
     return with_keys(open_store("backups/", base=base), keys)
 
 
-def named(place: Store, given: str) -> str:
+def named(place: Store, given: str, home: Path | None = None) -> str:
+    """A backup by its id, by the beginning of it, or `latest`. Raises UsageError, which says so where the ledger knows of
+    backups that the vault lacks."""
     infos = list_backups(place)
     names = [i.id for i in infos]
     if given == "latest" and names:
@@ -66,9 +69,11 @@ def named(place: Store, given: str) -> str:
     found = [n for n in names if n == given] or [n for n in names if n.startswith(given)]
     if len(found) == 1:
         return found[0]
+    gone = [] if found else lacking(place, infos, home)
     raise UsageError(
         f"{'no backup is' if not found else f'{len(found)} backups are'} named {given}",
-        hint="`migrate backup list` lists them.",
+        where=place.location,
+        hint=f"{sentence(gone)}. {HINT}" if gone else "`migrate backup list` lists them.",
     )
 
 

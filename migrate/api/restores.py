@@ -48,7 +48,7 @@ def backup_restore(
     is under way. What does not restore, or is not equal, is in the answer (`passed` False)."""
     told = progress or Silent()
     vault = place_of(store, home, keys)
-    name = named(vault, id)
+    name = named(vault, id, home)
     known = on_record(name, home)
     backup = open_backup(vault, name)
     if backup.locked:  # before a database is made for nothing
@@ -134,7 +134,7 @@ def _save(
             failpoints.hit("restore.saved")
             sha256 = open_backup(vault, made.id).manifest_sha256
             with Ledger.open(root / "ledger.db") as ledger:
-                ledger.put_backup(made, sha256)
+                ledger.put_backup(made, sha256, vault=vault.location)
                 ledger.audit(
                     "backup created", "", {"backup": made.id, "why": "its tables are to be replaced"}
                 )

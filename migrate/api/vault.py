@@ -176,7 +176,7 @@ class _Work:
                 database.close()
         backup = open_backup(self.vault, made.id)
         with Ledger.open(self.home / "ledger.db") as ledger:
-            ledger.put_backup(made, backup.manifest_sha256)
+            ledger.put_backup(made, backup.manifest_sha256, vault=self.vault.location)
             ledger.audit("backup created", "", {"backup": made.id})
         answer = _said(self.vault, made, backup)
         if not self.prove_it:

@@ -86,6 +86,9 @@ def erased(console: Console, document: Document) -> None:
             )
         elif one.get("matched"):
             line(console, f"  In the newest backup, {one.get('backup')}: {count(one['matched'])}.")
+            _none_of_these(
+                console, [n for n, rows in enumerate(one.get("matched_by_key") or (), 1) if not rows]
+            )
         if "left_out" in one:
             rows, emptied = sum(one["left_out"].values()), sum(one["references_emptied"].values())
             line(
@@ -95,11 +98,36 @@ def erased(console: Console, document: Document) -> None:
     if document.get("not_in_target"):
         line(
             console,
-            f"{count(document['not_in_target'])} of them are not known in the target now. Where a rollback took them out, backups of the target "
+            f"{count(document['not_in_target'])} of them are not known in the target now{_places(document.get('not_in_target_keys') or ())}. Where a rollback took them out, backups of the target "
             "from before it may hold them: erase them there by --system target:MAPPING --table and their key.",
             "bold yellow",
         )
+    for one in document.get("owner_unknown") or ():
+        line(
+            console,
+            f"{count(one.get('backups'))} older backups of what a restore replaced have a table {one.get('table')} and do not say whose it is: "
+            f"where it is this one, erase there too by --system {one.get('system')} --table {one.get('table')}.",
+            "bold yellow",
+        )
     line(console, "Databases were not touched: delete there what they hold.")
+
+
+def _none_of_these(console: Console, places: Sequence[int]) -> None:
+    """Keys are never repeated: they say who somebody is."""
+    if places:
+        line(
+            console,
+            f"  No row of it has {count(len(places))} of the keys given{_places(places)}: look whether they are the right ones.",
+            "bold yellow",
+        )
+
+
+def _places(places: Sequence[int]) -> str:
+    """Which of the keys given, in their order: those of --key first, then the lines of the file that are not empty."""
+    if not places:
+        return ""
+    shown = ", ".join(str(n) for n in places[:20])
+    return f" (by their order: {shown}{f' and {len(places) - 20:,} more' if len(places) > 20 else ''})"
 
 
 def pruned(console: Console, document: Document) -> None:
@@ -180,7 +208,13 @@ def backups(console: Console, found: Sequence[Document]) -> None:
     if not found:
         line(console, "No backups here. A run makes them; --store names another vault.")
         return
+    missing = [one for one in found if one.get("missing")]
+    if missing:
+        line(console, f"{missing[0].get('problem')}.", "bold red")
+        line(console, missing[0].get("hint"))
     for one in found:
+        if one.get("missing"):
+            continue
         line(console, one.get("id"), "bold")
         if one.get("problem"):
             line(console, f"  cannot be opened: {one['problem']}", "red")

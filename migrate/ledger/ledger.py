@@ -257,7 +257,7 @@ class Ledger:
     # --------------------------------------------------- backups and scratch
 
     def put_backup(self, manifest: Manifest, manifest_sha256: str, *, vault: str = "") -> None:
-        """Summary of a backup whose manifest is in the vault. Idempotent."""
+        """Summary of a backup whose manifest is in the vault, whose location (safe to show) is `vault`. Idempotent."""
         row = BackupRow(
             id=manifest.id,
             vault=vault,
@@ -273,7 +273,8 @@ class Ledger:
             bytes=sum(p.bytes for p in manifest.parts) + sum(f.bytes for f in manifest.files),
         )
         with self._db.transaction("backup") as db:
-            db.execute(where(tables.backup.delete(), tables.backup, id=row.id, vault=vault))
+            for name in {"", vault}:  # an earlier version did not say in which vault it is
+                db.execute(where(tables.backup.delete(), tables.backup, id=row.id, vault=name))
             db.execute(tables.backup.insert().values(asdict(row)))
 
     def backups(self) -> list[BackupRow]:
@@ -282,10 +283,10 @@ class Ledger:
         with self._db.reading() as db:
             return [BackupRow(**row) for row in db.execute(query).mappings()]
 
-    def remove_backup(self, id_: str, *, vault: str = "") -> None:
-        """After a prune. Idempotent."""
+    def remove_backup(self, id_: str) -> None:
+        """After a prune, whatever its vault was called when it was made. Idempotent."""
         with self._db.transaction("backup") as db:
-            db.execute(where(tables.backup.delete(), tables.backup, id=id_, vault=vault))
+            db.execute(where(tables.backup.delete(), tables.backup, id=id_))
 
     def put_scratch(self, name: str, location: str, run: str) -> None:
         """BEFORE the database is created, so that a killed run can be cleaned up. `location` holds no password."""

@@ -156,7 +156,7 @@ def _store(
     if len(written.parts) != len(parts):
         raise GateClosed("the backup does not hold every part", where=written.id, kept="Nothing was loaded.")
     failpoints.hit("backup.manifest_written")
-    ctx.ledger.put_backup(written, sha256)
+    ctx.ledger.put_backup(written, sha256, vault=ctx.store.location)
     kept = {"crosswalk_sha256": folder / CROSSWALK, "merged_sha256": folder / MERGED}
     ctx.ledger.put_checkpoint(
         ctx.run,

@@ -91,7 +91,8 @@ def _store(ctx: Context, name: str, road: EntityRows) -> dict[str, JSON]:
         schema=Schema(engine=ctx.sources[entity.source].engine, version="", tables=(table,)),
         parts=[(p, folder / p.path) for p in written.parts],
     )
-    ctx.ledger.put_backup(manifest, open_backup(ctx.store, manifest.id).manifest_sha256)
+    sha256 = open_backup(ctx.store, manifest.id).manifest_sha256
+    ctx.ledger.put_backup(manifest, sha256, vault=ctx.store.location)
     shutil.rmtree(folder, ignore_errors=True)
     return {"rows": len(rids), "backup": manifest.id}
 

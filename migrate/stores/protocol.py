@@ -87,3 +87,12 @@ class Locking(Protocol):
     def locked_until(self, name: str) -> str:
         """ "locked until 2026-12-24", or "" where it is free. Corrupt where `name` is missing."""
         ...
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """What a `Store` has besides where it is not known of itself that `put_if_absent` is honoured."""
+
+    def probe(self) -> None:
+        """Tries it, once. Raises UsageError where it is not, and nobody allowed that; Unreachable."""
+        ...

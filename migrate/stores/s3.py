@@ -51,13 +51,14 @@ class S3Store:
 
     def put_file(self, name: str, path: Path, *, sha256: str, link: bool = False) -> None:
         key = self._key(name)
-        if durable.sha256_file(path) != sha256:
+        with durable.disk_errors("Reading the file", path):
+            small = path.stat().st_size <= SMALL
+            data = path.read_bytes() if small else b""
+        found = hashlib.sha256(data) if small else None
+        if (found.hexdigest() if found is not None else durable.sha256_file(path)) != sha256:
             raise Corrupt("the file is no longer what was written: its SHA-256 differs.", where=str(path))
-        if path.stat().st_size <= SMALL:
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() != sha256:
-                raise Corrupt("the file changed while it was read.", where=str(path))
-            self._put(name, data)
+        if found is not None:
+            self._put(name, data, found.digest())
             return
         from boto3.s3.transfer import TransferConfig
 
@@ -87,9 +88,10 @@ class S3Store:
             return False
         return self._put_new(name, data)
 
-    def _put(self, name: str, data: bytes, **conditions: str) -> None:
+    def _put(self, name: str, data: bytes, digest: bytes = b"") -> None:
+        """`digest`: the SHA-256 of `data`, where it is known already."""
         failpoints.hit("store.s3.put")
-        checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
+        checksum = base64.b64encode(digest or hashlib.sha256(data).digest()).decode()
         with speaking(self._where(name), "s3:PutObject"):
             self._client.put_object(
                 Bucket=self._place.bucket,
@@ -98,7 +100,6 @@ class S3Store:
                 ChecksumAlgorithm="SHA256",
                 ChecksumSHA256=checksum,
                 **self._written(name),
-                **conditions,
             )
         failpoints.hit("store.s3.is_put")
 
@@ -140,6 +141,11 @@ class S3Store:
             return self.read_bytes(name, limit=len(data)) == data
         except Corrupt:  # longer, or not there any more: somebody else's
             return False
+
+    def probe(self) -> None:
+        """See `migrate.stores.protocol.Probed`."""
+        if self._place.conditional == "required":
+            self._demand_conditions()
 
     def _demand_conditions(self) -> None:
         """Raises UsageError unless the server refuses to write over what is there when it is asked to; asked once."""

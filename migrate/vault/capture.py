@@ -25,6 +25,7 @@ from migrate.vault.schema_json import schema_from_json, schema_to_json
 
 CAPTURED = "capture.json"  # written last: without it the capture did not finish
 
+Written = Callable[[PartRef, Path], None]  # a part that is whole on disk, and where
 TakenBeside = Callable[[Table, Iterator[pa.RecordBatch]], None]  # a table as it is stored, and all its rows
 
 
@@ -80,12 +81,14 @@ def capture(
     workers: int = 1,
     beside: Mapping[str, TakenBeside] | None = None,
     note: Callable[[str], None] = lambda _: None,
+    written: Written = lambda _, __: None,
 ) -> Capture:
     """Everything in `tables`, inside one snapshot, into `folder`.
 
     What is there of a finished capture goes first; pieces of one that did not finish stay where the database says that
     the new snapshot has the same rows in them. `workers`: pieces read at the same time, where tables have pieces.
     `note` takes a sentence for the person who waits.
+    `written` is told of every part, by whichever thread wrote or kept it; what it raises ends the capture.
     `beside`: tables that are read in the same snapshot and become no part of the capture, with what takes their rows.
     Raises UsageError for a table that is not there, GateClosed where the rows read are not
     count(*) of the snapshot (F19), Drift where the schema changed while reading.
@@ -106,7 +109,7 @@ def capture(
             note(f"{database.url}: large tables are read over one connection: {snapshot.alone}")
         with _reading_beside(snapshot, aside):
             taken = {
-                name: _table(snapshot, snapshot.schema.table(name), folder, advance, point, workers)
+                name: _table(snapshot, snapshot.schema.table(name), folder, advance, point, workers, written)
                 for name in tables
             }
         snapshot.verify_unchanged()
@@ -169,7 +172,12 @@ def _table(
     advance: Callable[[int], None],
     point: str,
     workers: int,
+    told: Written,
 ) -> PartsWritten:
+    def on_part(ref: PartRef, path: Path) -> None:
+        advance(ref.rows)
+        told(ref, path)
+
     name = table_folder(table.name)
     pieces: Sequence[str] = ()
     if isinstance(snapshot, Divided):
@@ -177,7 +185,7 @@ def _table(
     if len(pieces) > 1:
         assert isinstance(snapshot, Divided)
         written = capture_pieces(
-            snapshot, snapshot.id, table, pieces, folder / name, advance=advance, point=point, workers=workers
+            snapshot, snapshot.id, table, pieces, folder / name, on_part=on_part, point=point, workers=workers
         )
     else:
         shutil.rmtree(folder / name, ignore_errors=True)
@@ -190,7 +198,7 @@ def _table(
                 key=table.primary_key,
                 snapshot=snapshot.id,
                 point=point,
-                on_part=lambda ref: advance(ref.rows),
+                on_part=lambda ref: on_part(ref, folder / name / ref.path),
             )
     _refuse_other_count(table.name, written.rows, snapshot.count(table.name))
     return PartsWritten(tuple(replace(p, path=f"{name}/{p.path}") for p in written.parts), written.digest)

@@ -136,6 +136,13 @@ def names_of(manifest: Manifest) -> tuple[str, ...]:
     return (manifest.system,)
 
 
+def without_owner(manifest: Manifest) -> bool:
+    """Whether it is a backup of what a restore replaced, and does not say of which system or migration that was."""
+    if manifest.system == "replaced" and "-replaced-" in manifest.id:
+        return True
+    return manifest.role == "replaced" and manifest.system == TARGET and not manifest.mapping
+
+
 def requests(store: Store, system: str, *also: str) -> Requests:
     """All that is recorded of a system, under this name and others. Raises GateClosed where there is something and the secret is missing or another
     one, Corrupt where the records are not whole, or not signed though that is required."""

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
-from migrate.stores.protocol import Locking, Store
+from migrate.stores.protocol import Locking, Probed, Store
 from migrate.vault import age, signature
 from migrate.vault.keys import NO_KEYS, Keys
 
@@ -60,6 +60,10 @@ class KeyedStore:
 
     def locked_until(self, name: str) -> str:
         return self._store.locked_until(name) if isinstance(self._store, Locking) else ""
+
+    def probe(self) -> None:
+        if isinstance(self._store, Probed):
+            self._store.probe()
 
     def tidy(self, *, older_than: float) -> int:
         return self._store.tidy(older_than=older_than)

@@ -33,13 +33,13 @@ def capture_pieces(
     pieces: Sequence[str],
     folder: Path,
     *,
-    advance: Callable[[int], None],
+    on_part: Callable[[PartRef, Path], None],
     point: str,
     workers: int,
 ) -> PartsWritten:
     """All `pieces` of a table below `folder`, `workers` at a time; parts are numbered in the order of the pieces.
 
-    Pieces that an earlier capture left finished in `folder` are kept where their mark still holds. The first error
+    `on_part` is told of every part that is whole on disk, and where. Pieces that an earlier capture left finished in `folder` are kept where their mark still holds. The first error
     ends it, once the pieces under way are done; what is finished stays for the next time."""
     make_private_folder(folder)
     wanted = {_folder(p) for p in pieces}
@@ -52,7 +52,7 @@ def capture_pieces(
         write_bytes(folder / PIECES, json.dumps(said).encode(), point=f"{point}.pieces")
 
     def one(piece: str) -> PartsWritten:
-        return _piece(snapshot, snapshot_id, table, piece, folder / _folder(piece), advance, point)
+        return _piece(snapshot, snapshot_id, table, piece, folder / _folder(piece), on_part, point)
 
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="extract") as pool:
         running: list[Future[PartsWritten]] = [pool.submit(one, piece) for piece in pieces]
@@ -96,14 +96,15 @@ def _piece(
     table: Table,
     piece: str,
     folder: Path,
-    advance: Callable[[int], None],
+    on_part: Callable[[PartRef, Path], None],
     point: str,
 ) -> PartsWritten:
     mark = snapshot.mark(table.name, piece)
     kept = _kept(folder, mark, table)
     if kept is not None:
         failpoints.hit(f"{point}.piece_kept")
-        advance(kept.rows)
+        for ref in kept.parts:
+            on_part(ref, folder / ref.path)
         return kept
     shutil.rmtree(folder, ignore_errors=True)
     written = write_parts(
@@ -114,7 +115,7 @@ def _piece(
         key=table.primary_key,
         snapshot=snapshot_id,
         point=point,
-        on_part=lambda ref: advance(ref.rows),
+        on_part=lambda ref: on_part(ref, folder / ref.path),
     )
     said = {
         "mark": mark,

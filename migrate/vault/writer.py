@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +14,11 @@ from migrate.errors import Corrupt, UsageError
 from migrate.model import FileRef, Manifest, PartRef, Schema
 from migrate.stores.protocol import Store
 from migrate.vault import erasures, layout, lease, schema_json, sealing, signature
+from migrate.vault.begun import Begun, Sent
 from migrate.vault.keyed import keys_of
 from migrate.vault.native import to_store
-from migrate.vault.reader import hash_key_of, list_backups, object_sha256
+from migrate.vault.objects import each, named_already, store_object, store_objects
+from migrate.vault.reader import hash_key_of
 from migrate.vault.sealed_write import store_sealed
 
 
@@ -29,6 +30,7 @@ def write_backup(
     parts: Sequence[tuple[PartRef, Path]],
     files: Sequence[FileRef] = (),
     native: DdlText | None = None,
+    ahead: Begun | None = None,
 ) -> Manifest:
     """Stores everything, reads it back, and only then writes the manifest, which it returns complete.
 
@@ -36,7 +38,7 @@ def write_backup(
     `parts`, `digests`, `files`, `schema_digest` and (if empty) `created_at` are filled here. Parts
     are linked where the store can; `files` (absolute paths) are copied, for they are the user's. Where the store comes
     with recipients, everything is encrypted for them; where it comes with a signing key, the manifest is signed.
-    `native` is kept beside it.
+    `native` is kept beside it. `ahead`: what sent parts already, while others were read.
     Any part that fails raises (Corrupt: not what its ref says; Unreachable) and there is no manifest.
     UsageError where the id is taken by a backup with other content; written again with the same
     content it is left as it is (resuming after a kill).
@@ -59,9 +61,12 @@ def write_backup(
     if there is not None:
         return there
 
+    sent = ahead.sent() if ahead is not None else None
+    if sent is not None:
+        return _written(store, complete, parts, files, schema_bytes, sent.held, native, sent)
     with lease.shared(store, lease.BACKUP, id_, required=True) as held:
         assert held is not None
-        return _written(store, complete, parts, files, schema_bytes, held, native)
+        return _written(store, complete, parts, files, schema_bytes, held, native, None)
 
 
 def _written(
@@ -72,6 +77,7 @@ def _written(
     schema_bytes: bytes,
     held: lease.Lease,
     native: DdlText | None,
+    sent: Sent | None,
 ) -> Manifest:
     """Everything in its order, the manifest last; `held` is looked at once more before it."""
     id_, keys = complete.id, keys_of(store)
@@ -82,13 +88,15 @@ def _written(
             replace(complete, files=tuple(files)),
             parts,
             schema_bytes,
-            lambda ref, path: _store_object(store, ref, path, link=True),
+            lambda ref, path: store_object(store, ref, path, link=True),
         )
     else:
-        shared = _store_objects(
-            store,
-            [*((ref, path, True) for ref, path in parts), *((f, Path(f.path), False) for f in files)],
-        )
+        known = named_already(store) if sent is None else sent.known
+        shared = bool(known & layout.objects_of(complete).items())
+        there = sent.objects if sent is not None else frozenset()
+        objects: list[tuple[PartRef | FileRef, Path, bool]] = [(ref, path, True) for ref, path in parts]
+        objects += [(file, Path(file.path), False) for file in files]
+        store_objects(store, [o for o in objects if (o[0].sha256, o[0].bytes) not in there], known)
         tags = {layout.schema_name(id_): schema_bytes}
     if native is not None:
         said, text = to_store(native, keys.recipients)
@@ -124,9 +132,10 @@ def _written(
 
 
 def _check_sizes(store: Store, complete: Manifest) -> None:
-    for sha256, size in layout.objects_of(complete).items():
-        if store.size(layout.object_name(sha256)) != size:
-            raise Corrupt("an object changed while the backup was written.", where=layout.object_name(sha256))
+    objects = {layout.object_name(sha256): size for sha256, size in layout.objects_of(complete).items()}
+    for (name, size), found in zip(objects.items(), each(store, store.size, objects), strict=True):
+        if found != size:
+            raise Corrupt("an object changed while the backup was written.", where=name)
 
 
 def _versions(store: Store, complete: Manifest) -> dict[str, str]:
@@ -134,7 +143,8 @@ def _versions(store: Store, complete: Manifest) -> dict[str, str]:
         *(layout.object_name(sha256) for sha256 in layout.objects_of(complete)),
         *layout.tag_files(complete),
     ]
-    return {name: version for name in names if (version := store.version(name))}
+    found = zip(names, each(store, store.version, names), strict=True)
+    return {name: version for name, version in found if version}
 
 
 def _table_digests(schema: Schema, parts: Sequence[PartRef]) -> dict[str, str]:
@@ -197,65 +207,6 @@ def _in_the_open(manifest: Manifest) -> Manifest:
         manifest, parts=tuple(parts), files=tuple(files), digests=nothing, schema_digest="", seal=None,
         versions={}, native=None, format=layout.FORMAT, created_at="", audit_head="", erasures="",
     )  # fmt: skip
-
-
-def _store_objects(store: Store, objects: Sequence[tuple[PartRef | FileRef, Path, bool]]) -> bool:
-    """One after the other, or several at the same time; the first that fails ends it, once those under way are done.
-    True where objects of earlier backups are shared: those are not sent again."""
-    known = _named_already(store) & {(ref.sha256, ref.bytes) for ref, _, _ in objects}
-    if store.at_once <= 1:
-        for ref, path, link in objects:
-            _store_or_share(store, ref, path, known, link=link)
-        return bool(known)
-    with ThreadPoolExecutor(store.at_once, thread_name_prefix="store") as pool:
-        running = [
-            pool.submit(_store_or_share, store, ref, path, known, link=link) for ref, path, link in objects
-        ]
-        try:
-            for done in running:
-                done.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-    return bool(known)
-
-
-def _named_already(store: Store) -> set[tuple[str, int]]:
-    """SHA-256 and size of every object that a backup names. Others are put again although they may be there: whoever
-    removes what nobody names sees by that that somebody wants them."""
-    found: set[tuple[str, int]] = set()
-    for info in list_backups(store):
-        if info.manifest is not None:
-            found |= set(layout.objects_of(info.manifest).items())
-    return found
-
-
-def _store_or_share(
-    store: Store, ref: PartRef | FileRef, path: Path, known: set[tuple[str, int]], *, link: bool
-) -> None:
-    if (ref.sha256, ref.bytes) in known and _is_whole(store, ref):
-        failpoints.hit("vault.object.shared")
-        return
-    _store_object(store, ref, path, link=link)
-
-
-def _is_whole(store: Store, ref: PartRef | FileRef) -> bool:
-    """Read and hashed: that a manifest names an object does not say that it is still what it was."""
-    name = layout.object_name(ref.sha256)
-    try:
-        return store.size(name) == ref.bytes and object_sha256(store, name) == ref.sha256
-    except Corrupt:
-        return False
-
-
-def _store_object(store: Store, ref: PartRef | FileRef, path: Path, *, link: bool) -> None:
-    name = layout.object_name(ref.sha256)
-    store.put_file(name, path, sha256=ref.sha256, link=link)
-    failpoints.hit("vault.object.stored")
-    # hashed again from the store: what was sent is not yet what is kept
-    if store.size(name) != ref.bytes or object_sha256(store, name) != ref.sha256:
-        store.delete(name)
-        raise Corrupt("the object in the vault is not what was stored.", where=name)
-    failpoints.hit("vault.object.verified")
 
 
 def _put(store: Store, name: str, data: bytes) -> None:

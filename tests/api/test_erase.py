@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 from migrate import api
+from migrate.connectors.registry import open_source
+from migrate.stores.local import LocalStore
+from migrate.vault.create import create
 
 from tests.runs import Db, Done, World, balance, command, is_one_clear_paragraph, places_of, small
 
@@ -110,6 +113,7 @@ def test_any_column_may_say_who_and_each_is_recorded_once(crm: Db, secret: str, 
     assert (first["recorded"], first["known_before"], first["matched"]) == (2, 0, 1)
     again = erased(tmp_path, "--table", "people", "--by", "mail", "--key", "ada@x.org")
     assert (again["recorded"], again["known_before"], again["matched"]) == (0, 1, 1)
+    assert (first["matched_by_key"], again["matched_by_key"]) == ([1, 0], [1])
     assert len(list((tmp_path / "vault" / "erasures").iterdir())) == 2
     assert again["left_out"] == {"people": 1, "notes": 1}
 
@@ -127,6 +131,48 @@ def test_a_key_that_no_row_has_is_said_to_be_one(crm: Db, secret: str, tmp_path:
 
 
 @pytest.mark.fineprint(31)
+def test_a_key_among_several_that_no_row_has_is_told_by_its_place_and_never_by_itself(
+    crm: Db, secret: str, tmp_path: Path
+) -> None:
+    vault(tmp_path, "backup", "create", crm.path, "--no-prove")
+    (tmp_path / "keys.txt").write_text("nobody@x.org\n\nbob@x.org\n")
+    where = ("--store", str(tmp_path / "vault"), "--home", str(tmp_path / ".migrate"))
+    asked = ("erase", "--system", "crm", "--table", "people", "--by", "mail", "--key", "ada@x.org")
+    asked += ("--key", "someone@x.org", "--key-file", str(tmp_path / "keys.txt"))
+    told = command(*asked, *where, "--json").document["erasures"][0]
+    assert (told["matched"], told["matched_by_key"]) == (2, [1, 0, 0, 1])
+    said = " ".join(command(*asked, *where).out.split())
+    assert "No row of it has 2 of the keys given (by their order: 2, 3)" in said
+    assert "x.org" not in said
+
+
+def test_older_backups_of_what_was_replaced_that_do_not_say_whose_it_was_are_told(
+    crm: Db, secret: str, tmp_path: Path
+) -> None:
+    """Earlier versions called their system `replaced`: under that name an erasure reaches them."""
+    vault(tmp_path, "backup", "create", crm.path, "--no-prove")
+    database = open_source(crm.url, base=tmp_path, work=tmp_path / "work")
+    made = create(
+        database,
+        LocalStore(tmp_path / "vault"),
+        system="replaced",
+        tables=("people",),
+        folder=tmp_path / "work",
+        advance=lambda _: None,
+    )
+    database.close()
+    where = ("--store", str(tmp_path / "vault"), "--home", str(tmp_path / ".migrate"), "--json")
+    done = command("erase", "--system", "crm", "--table", "people", "--key", "2", *where).document
+    assert done["owner_unknown"] == [{"system": "replaced", "table": "people", "backups": 1}]
+    said = command("erase", "--system", "crm", "--table", "people", "--key", "2", *where[:-1]).out
+    assert "--system replaced --table people" in " ".join(said.split())
+    done = command("erase", "--system", "replaced", "--table", "people", "--key", "2", *where).document
+    assert done["owner_unknown"] == []
+    into = Db(f"sqlite:///{tmp_path}/older.db")
+    done = vault(tmp_path, "backup", "restore", made.id, "--into", into.url, "--trust-sql")
+    assert [row[0] for row in into.rows("SELECT id FROM people ORDER BY 1")] == [1, 3, 4]
+
+
 def test_backups_made_later_leave_them_out_too(crm: Db, secret: str, tmp_path: Path) -> None:
     """The database may have them still, or again: it is what is restored that they are kept out of."""
     vault(tmp_path, "backup", "create", crm.path, "--no-prove")

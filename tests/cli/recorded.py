@@ -463,6 +463,7 @@ ANSWERS: dict[str, Any] = {
                 "recorded": 1,
                 "known_before": 1,
                 "matched": 1,
+                "matched_by_key": [1, 0],
                 "backup": "b1",
                 "left_out": {"people": 2},
                 "references_emptied": {},
