@@ -154,3 +154,26 @@ def test_nothing_is_suggested_where_nothing_is_alike() -> None:
     other = side(contacts=table("contacts", [column("email", TEXT)], ("email",)))
     found = suggest(one, other)
     assert (found.entities, found.left, found.waiting) == ((), ("x",), ("contacts",))
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "says"),
+    [
+        (Kind.TIMESTAMP, Kind.TIMESTAMPTZ, "which zone are these times of?"),
+        (Kind.TIMESTAMPTZ, Kind.TIMESTAMP, "in which zone is the target to show these moments?"),
+        (Kind.TEXT, Kind.TIMESTAMPTZ, "do all texts name their zone?"),
+        (Kind.TEXT, Kind.TIMESTAMP, None),
+        (Kind.TIMESTAMP, Kind.TIMESTAMP, None),
+        (Kind.TIMESTAMPTZ, Kind.TIMESTAMPTZ, None),
+    ],
+)
+def test_a_suggestion_asks_for_the_zone_where_one_is_to_be_stated(
+    mine: Kind, theirs: Kind, says: str | None
+) -> None:
+    source = side(calls=table("calls", [column("id", INT, *IDS), column("started_at", Type(mine))]))
+    target = side(calls=table("calls", [column("id", INT), column("started_at", Type(theirs))], ("id",)))
+    (entity,) = suggest(source, target).entities
+    (choice,) = (c for c in entity.fields if c.column == "started_at")
+    asked = [doubt for doubt in choice.doubts if "zone" in doubt]
+    assert [doubt.startswith(says or "") for doubt in asked] == ([True] if says else [])
+    assert all("`timezone`" in doubt for doubt in asked)

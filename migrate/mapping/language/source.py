@@ -88,7 +88,10 @@ COLUMN_OPTIONS = Record(
     "a column of a source table",
     {
         "nulls": Key(_NULLS, "Words that mean nothing in this column."),
-        "timezone": Key(_TIMEZONE, "For timestamps of this column that carry none."),
+        "timezone": Key(
+            _TIMEZONE,
+            "For times of this column that carry none, and for its moments where the target has none.",
+        ),
         "dates": Key(_DATES, "Formats of dates in this column."),
     },
     SourceColumn,
@@ -113,7 +116,9 @@ TABLE_OPTIONS = Record(
         "dates": Key(_DATES, "Formats of dates; a value that two formats read differently is quarantined."),
         "nulls": Key(_NULLS, "Words that mean nothing in this table."),
         "encoding": Key(_ENCODING, "The encoding of the file."),
-        "timezone": Key(_TIMEZONE, "For timestamps that carry none."),
+        "timezone": Key(
+            _TIMEZONE, "For timestamps that carry none, and for moments where the target has none."
+        ),
         "delimiter": Key(_CHARACTER, "The character between two values of a file."),
         "quote": Key(_CHARACTER, "The character around values of a file."),
         "columns": Key(MapOf(COLUMN_OPTIONS, "a map of columns"), "Options of single columns."),
@@ -134,7 +139,8 @@ SOURCE = Record(
             required=True,
         ),
         "timezone": Key(
-            _TIMEZONE, "For timestamps that carry none; without it such a column is an error, not a guess."
+            _TIMEZONE,
+            "For timestamps that carry none, and for moments where the target has none; without it such a column is an error, not a guess.",
         ),
         "nulls": Key(_NULLS, "Words that mean nothing."),
         "encoding": Key(_ENCODING, "The encoding of the files."),

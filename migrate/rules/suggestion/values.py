@@ -30,11 +30,11 @@ def changes(mine: Seen, theirs: Seen) -> tuple[dict[str, object], list[str]]:
     """The keys of a field that make the source's values the target's, and what is doubtful about them."""
     kind, own = theirs.column.type.kind, mine.column.type.kind
     if not mine.is_text:
-        return _between(own, kind), []
+        return _between(own, kind), _zones(own, kind)
     if kind is Kind.DATE:
         return _dates(mine)
     if kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
-        return {"read_as": "timestamp" if kind is Kind.TIMESTAMP else "timestamptz"}, []
+        return {"read_as": "timestamp" if kind is Kind.TIMESTAMP else "timestamptz"}, _zones(own, kind)
     if kind is Kind.INT:
         return {"do": ["trim", "integer"]}, []
     if kind in (Kind.DECIMAL, Kind.FLOAT):
@@ -65,6 +65,19 @@ def _between(own: Kind, kind: Kind) -> dict[str, object]:
     if own in _MOMENTS and kind is Kind.DATE and own is not Kind.DATE:
         return {"do": ["date"]}
     return {}
+
+
+def _zones(own: Kind, kind: Kind) -> list[str]:
+    """What somebody has to say before times become moments, or moments times."""
+    if kind is Kind.TIMESTAMPTZ and own in (Kind.TIMESTAMP, Kind.DATE):
+        return ["which zone are these times of? say `timezone` for the source, the table or the column"]
+    if kind is Kind.TIMESTAMPTZ and own is not Kind.TIMESTAMPTZ:
+        return ["do all texts name their zone? else say `timezone` for the source, the table or the column"]
+    if kind is Kind.TIMESTAMP and own is Kind.TIMESTAMPTZ:
+        return [
+            "in which zone is the target to show these moments? say it as `timezone` of the source's column, and `lossy: allow` here"
+        ]
+    return []
 
 
 def _dates(mine: Seen) -> tuple[dict[str, object], list[str]]:
