@@ -8,7 +8,8 @@ entity's plan digest) and `target_hash` (the mapped target columns after the las
 `row_hash` (the whole target row after the last pass), by which undo notices edits made since. `mapped`
 says which columns the `target_hash` of a plan is over; `renamed` under which names the crosswalk knew
 rows before a mapping said `was`; `placed` into which tables the rows of an entity went; `created` which tables and columns
-of the target a run made; `merged` which source rows became part of the row of another one (decision 0042).
+of the target a run made; `merged` which source rows became part of the row of another one (decision 0042);
+`fenced` under which fence a run wrote first, which tells whose writes are later (decision 0070).
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from collections.abc import Callable
 
 from migrate.model import Column, Kind, Table, Type
 
-# 2: mapped, renamed; 3: placed, and rows that are flagged or deleted because they are gone; 4: created; 5: merged
-LAYOUT = 5
+# 2: mapped, renamed; 3: placed, and rows that are flagged or deleted because they are gone; 4: created; 5: merged; 6: fenced
+LAYOUT = 6
 
 _TEXT = Type(Kind.TEXT)
 _INT = Type(Kind.INT, bits=64)
@@ -131,6 +132,13 @@ _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
             _column("noted_at", _TEXT),
         ),
         ("run", "position"),
+    ),
+    "fenced": (
+        (
+            _column("run", _TEXT),
+            _column("fence", _INT),
+        ),
+        ("run",),
     ),
     "reject": (
         (

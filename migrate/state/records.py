@@ -72,6 +72,11 @@ def writers(target: Target) -> set[str]:
     return found
 
 
+def fences(target: Target) -> dict[str, int]:
+    """Run → the fence under which it wrote first: the higher, the later. Runs of layouts before 6 have none."""
+    return {r["run"]: r["fence"] for rows in meta_rows(target, "fenced") for r in rows.to_pylist()}
+
+
 def written_parts(ctx: Context) -> bool:
     """Did an earlier process of this run commit any row to the target?"""
     return ctx.run in writers(ctx.target)

@@ -208,6 +208,38 @@ def test_f33_only_the_last_run_is_undone(world: World) -> None:
 
 
 @pytest.mark.fineprint(33)
+def test_f33_which_run_is_later_is_told_by_the_fence_and_not_by_clocks(world: World) -> None:
+    """Of runs that an earlier layout wrote only the clock is known."""
+    ours = "_migrate_" if world.target.is_sqlite else "migrate_meta."
+    first = world.run()["run"]
+    world.source.run("INSERT INTO people VALUES (4, 1, 'Di')")
+    second = world.run()["run"]
+    loaded = state(world)
+    world.target.run(f"UPDATE {ours}run SET started = '2001-01-01' WHERE run = '{second}'")
+    assert second in undo(world, run=first, code=2)["message"]
+    world.target.run(f"DELETE FROM {ours}fenced WHERE run = '{first}'")
+    assert second in undo(world, run=first, code=2)["message"]
+    assert undo(world, "--preview", run=second)["entities"]["contacts"]["delete"] == 1
+    world.target.run(f"DELETE FROM {ours}fenced")
+    assert first in undo(world, run=second, code=2)["message"]
+    assert state(world) == loaded
+
+
+@pytest.mark.fineprint(33)
+def test_f33_a_fence_that_was_lost_begins_anew_and_the_order_goes_on(world: World) -> None:
+    ours = "_migrate_" if world.target.is_sqlite else "migrate_meta."
+    first = world.run()["run"]
+    world.source.run("INSERT INTO people VALUES (4, 1, 'Di')")
+    world.target.run(f"DROP TABLE {ours}fence", f"UPDATE {ours}fenced SET fence = 7")
+    second = world.run()["run"]
+    assert second in undo(world, run=first, code=2)["message"]
+    assert world.target.rows(f"SELECT run, fence FROM {ours}fenced ORDER BY fence") == [
+        (first, 7),
+        (second, 8),
+    ]
+
+
+@pytest.mark.fineprint(33)
 def test_f33_a_part_of_a_run_is_undone_with_its_dependants_or_not_at_all(world: World) -> None:
     before = state(world)
     world.run()

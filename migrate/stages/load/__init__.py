@@ -38,7 +38,7 @@ from migrate.state.lost import lost_values
 from migrate.state.proven import proven_backups
 from migrate.state.proving import prove
 from migrate.state.quarantine import write_rejects
-from migrate.state.records import Rejected, meta_rows, read_rejected, written_parts
+from migrate.state.records import Rejected, fences, meta_rows, read_rejected, written_parts
 from migrate.state.to_load import part_indexes, part_path
 
 NAME = "load"
@@ -141,6 +141,7 @@ def _check_layout(ctx: Context) -> None:
 
 def _register(ctx: Context, session: Session) -> None:
     """The run's row, the layout version, and what the hashes of this plan are over, in the target."""
+    fence = max(session.fence, 1 + max(fences(session.target).values(), default=0))  # also where it was lost
     transaction = session.target.begin()
     try:
         rows: list[tuple[str, dict[str, Any]]] = [("layout", {"version": LAYOUT}), ("run", _run_row(ctx))]
@@ -150,15 +151,26 @@ def _register(ctx: Context, session: Session) -> None:
             system, _ = identity_of(ctx.mapping, name)
             rows.append(("placed", {"system": system, "entity": name, "target_table": entity.into}))
         for name, row in rows:
-            table = meta_table(name, session.target.meta)
-            new = pa.Table.from_pylist([row], arrow_schema(table.columns))
-            keys = new.select(list(table.primary_key))
-            if not transaction.fetch(table, table.primary_key, keys, list(table.primary_key)).num_rows:
-                transaction.insert(table, new, stop_after=0)
+            new = _put_once(session, transaction, name, row)
+            if (
+                new and name == "run"
+            ):  # not where it is of an earlier layout: it would seem to be later than it is
+                _put_once(session, transaction, "fenced", {"run": ctx.run, "fence": fence})
         transaction.commit()
     except BaseException:
         transaction.rollback()
         raise
+
+
+def _put_once(session: Session, transaction: Transaction, name: str, row: dict[str, Any]) -> bool:
+    """A row of one of our own tables, where there is none of its key yet; was there none?"""
+    table = meta_table(name, session.target.meta)
+    new = pa.Table.from_pylist([row], arrow_schema(table.columns))
+    keys = new.select(list(table.primary_key))
+    if transaction.fetch(table, table.primary_key, keys, list(table.primary_key)).num_rows:
+        return False
+    transaction.insert(table, new, stop_after=0)
+    return True
 
 
 def _run_row(ctx: Context) -> dict[str, Any]:
@@ -167,7 +179,7 @@ def _run_row(ctx: Context) -> dict[str, Any]:
         "mapping": ctx.mapping.name,
         "digest": ctx.mapping.digest,
         "state": "loading",
-        "started": datetime.now(UTC).isoformat(timespec="microseconds"),  # undo asks which run was later
+        "started": datetime.now(UTC).isoformat(timespec="microseconds"),
     }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from migrate.context import Context
 from migrate.errors import MigrateError, UsageError
 from migrate.state.proven import proven_backups
-from migrate.state.records import meta_rows, writers
+from migrate.state.records import fences, meta_rows, writers
 from migrate.vault.reader import Backup
 
 
@@ -21,11 +22,11 @@ def refuse_later_runs(ctx: Context, along: Sequence[str]) -> None:
             kept="Nothing was changed.",
             hint="`migrate runs` shows how many rows each run loaded.",
         )
-    wrote = writers(ctx.target)
+    wrote, known = writers(ctx.target), fences(ctx.target)
     later = [
         r["run"]
         for r in runs
-        if r["started"] > mine["started"]
+        if _is_later(r, mine, known)
         and r["state"] != "rolled_back"
         and r["run"] in wrote
         and r["run"] not in along
@@ -36,6 +37,15 @@ def refuse_later_runs(ctx: Context, along: Sequence[str]) -> None:
             kept="Nothing was changed.",
             hint="Roll those back first, the newest first.",
         )
+
+
+def _is_later(run: Mapping[str, Any], than: Mapping[str, Any], known: Mapping[str, int]) -> bool:
+    """By the fences of the target, whatever the clocks of the machines say that wrote there. Of runs of layouts that had
+    none only the clock tells; they are earlier than any that has one, for their programs refuse a newer layout."""
+    one, other = known.get(run["run"]), known.get(than["run"])
+    if one is None and other is None:
+        return bool(run["started"] > than["started"])
+    return one is not None and (other is None or one > other)
 
 
 def refuse_dependants(ctx: Context, only: Sequence[str]) -> None:
