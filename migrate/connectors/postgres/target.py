@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,17 @@ _CREATE = _HOLD + 1
 def open_database(url: str, *, base: Path | None = None) -> PostgresTarget:
     """Connects. Raises Unreachable (wrong password, host, database …), UsageError (a URL libpq cannot read)."""
     return PostgresTarget(url)
+
+
+def _by_bytes(table: Table) -> Table:
+    """One of our own tables, whose texts are compared as bytes: quicker than by the rules of a language, and an index over
+    them does not depend on the version of the system's rules, which a server may change under it."""
+    return replace(
+        table,
+        columns=tuple(
+            replace(c, collation='pg_catalog."C"') if c.type.kind is Kind.TEXT else c for c in table.columns
+        ),
+    )
 
 
 class PostgresTarget:
@@ -107,8 +119,9 @@ class PostgresTarget:
         statements = []
         for table in tables:
             fill = _FILL.get(table.name, 100)
+            made = _by_bytes(table) if table.name.startswith(f"{META}.") else table
             statements.append(
-                ddl.create_table(table, if_missing=True, trusted=True, key=constraints, fill=fill)
+                ddl.create_table(made, if_missing=True, trusted=True, key=constraints, fill=fill)
             )
             if constraints:
                 statements += [self._index(table, ddl.index(table, i, trusted=True)) for i in table.indexes]
