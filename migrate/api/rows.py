@@ -34,8 +34,12 @@ _LEFT_OUT = {
 
 
 def trace(run: str, entity: str, key: str, *, home: Path | None = None) -> dict[str, Any]:
-    """Where a source row came from, what was decided and where it is now. `key`: the bare value, or a JSON array."""
+    """Where a source row came from, what was decided and where it is now. `key`: the bare value, or a JSON array.
+
+    Where `entity` is none and `key` is one, they came in the other order, and are taken so."""
     with context_of(run, home, hold=False) as ctx:
+        if entity not in ctx.mapping.entities and key in ctx.mapping.entities:
+            entity, key = key, entity
         if entity not in ctx.mapping.entities:
             raise UsageError(
                 f"the mapping has no entity {entity!r}", hint=f"Entities: {', '.join(ctx.mapping.entities)}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,10 +39,12 @@ def list_(
 def show(
     session: Session,
     run: Run,
-    key: Annotated[
-        str,
+    row: Annotated[
+        list[str],
         typer.Argument(
-            metavar="KEY", help="The row's source key, as list shows it; line:101 where it has none."
+            metavar="[ENTITY] KEY",
+            help="The row's source key, as list shows it (all of its columns, in order); line:101 where it has none. "
+            "The entity may stand before it, as trace has it, or behind it.",
         ),
     ],
     entity: Entity = None,
@@ -51,23 +53,34 @@ def show(
 
     Examples:
 
+        migrate quarantine show latest contacts 4711
+
         migrate quarantine show latest 4711 --entity contacts
 
         migrate quarantine show latest line:101
     """
     from migrate.cli import views_rows
-    from migrate.cli.keys import line_of, same_key
+    from migrate.cli.keys import named_rows, one_key
 
-    found = [
-        row
-        for row in session.api.quarantine(run, entity=entity, home=session.home)
-        if same_key(row.get("key"), key) or key in (line_of(row), row.get("place"))
-    ]
-    if not found:
+    every = session.api.quarantine(run, entity=entity, home=session.home)
+    read: list[list[dict[str, Any]]] = []
+    for meant in named_rows(row, entity):
+        found = [one for one in every if meant(one)]
+        if found and found not in read:
+            read.append(found)
+    typed = one_key(row)
+    if not read:
         raise UsageError(
-            "no quarantined row has this key.", where=key, hint=f"See: migrate quarantine list {run}"
+            "no quarantined row has this key.", where=typed, hint=f"See: migrate quarantine list {run}"
         )
-    session.answer(found, lambda console: views_rows.quarantined_rows(console, found))
+    if len(read) > 1:
+        raise UsageError(
+            "these words name more than one row: an entity is called as a part of a key is.",
+            where=typed,
+            hint=f"Say which: migrate quarantine show {run} KEY --entity ENTITY",
+        )
+    (rows,) = read
+    session.answer(rows, lambda console: views_rows.quarantined_rows(console, rows))
 
 
 @command(app, "cells")

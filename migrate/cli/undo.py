@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Annotated, Any
 
 import typer
 
+from migrate.cli.keys import one_key
 from migrate.cli.migration import Run
 from migrate.cli.session import Session, command, finish, group
 from migrate.errors import GateClosed, UsageError
@@ -55,10 +55,15 @@ def rollback(
 def trace(
     session: Session,
     run: Run,
-    entity: Annotated[str, typer.Argument(metavar="ENTITY")],
-    key: Annotated[
-        list[str], typer.Argument(metavar="KEY", help="The source key; all of its columns, in order.")
+    row: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ENTITY KEY", help="The entity, and the source key: all of its columns, in order."
+        ),
     ],
+    entity: Annotated[
+        str | None, typer.Option(metavar="ENTITY", help="The entity; all words behind RUN are the key then.")
+    ] = None,
 ) -> None:
     """Tell one row's story, from the source to the target or into quarantine.
 
@@ -67,9 +72,17 @@ def trace(
         migrate trace latest contacts 4711
 
         migrate trace latest phones 4711 work
+
+        migrate trace latest 4711 --entity contacts
     """
-    one_key = key[0] if len(key) == 1 else json.dumps(key, separators=(",", ":"), ensure_ascii=False)
-    document = session.api.trace(run, entity, one_key, home=session.home)
+    key = row
+    if entity is None:
+        entity, *key = row
+    if not key:
+        raise UsageError(
+            "an entity or a key is missing.", where=row[0], hint=f"Say: migrate trace {run} ENTITY KEY"
+        )
+    document = session.api.trace(run, entity, one_key(key), home=session.home)
     from migrate.cli import views_rows
 
     session.answer(document, lambda console: views_rows.trace(console, document))

@@ -150,6 +150,43 @@ def test_quarantine_show_finds_a_key_as_people_type_it(
     assert "email has not the expected form" in out
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["contacts", "000017"],
+        ["000017", "contacts"],
+        ["000017", "--entity", "contacts"],
+        ['["000017"]', "contacts"],
+    ],
+)
+def test_quarantine_show_takes_entity_and_key_in_either_order(
+    typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["quarantine", "show", "latest", *typed], api=RecordedApi()) == 0  # type: ignore[arg-type]
+    assert "ada@" in capsys.readouterr().out
+
+
+def test_quarantine_show_does_not_choose_between_two_rows_that_the_words_may_mean(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [{**QUARANTINE[0], "key": '["accounts"]'}, {**QUARANTINE[1], "key": '["contacts"]'}]
+    words = ["quarantine", "show", "latest", "contacts", "accounts"]
+    assert main(words, api=RecordedApi(quarantine=rows)) == 2  # type: ignore[arg-type]
+    assert "more than one row" in capsys.readouterr().err
+    assert main([*words[:3], "accounts", "--entity", "contacts"], api=RecordedApi(quarantine=rows)) == 0  # type: ignore[arg-type]
+
+
+def test_trace_takes_the_entity_as_an_option_too_and_says_what_is_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    api = RecordedApi()
+    main(["trace", "latest", "4711", "work", "--entity", "phones"], api=api)  # type: ignore[arg-type]
+    assert api.last()[1] == ("latest", "phones", '["4711","work"]')
+    capsys.readouterr()
+    assert main(["trace", "latest", "phones"], api=RecordedApi()) == 2  # type: ignore[arg-type]
+    assert "migrate trace latest ENTITY KEY" in capsys.readouterr().err
+
+
 def test_quarantine_show_of_another_key_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["quarantine", "show", "latest", "17"], api=RecordedApi()) == 2  # type: ignore[arg-type]
     assert "no quarantined row" in capsys.readouterr().err

@@ -58,7 +58,9 @@ def test_values_changed_by_rule_are_in_the_summary_and_in_the_trace(messy: World
     out = messy.command("report", "latest").out
     assert "Changed on the way by rule: 3 values" in out
     assert re.search(r"1\s+contacts\.phone\s+failed a check and was emptied", out)
-    story = messy.command("trace", "latest", "contacts", "1", "--json").document["story"]
+    told = messy.command("trace", "latest", "contacts", "1", "--json").document
+    assert messy.command("trace", "latest", "1", "contacts", "--json").document == told
+    story = told["story"]
     (event,) = [s for s in story if s["where"] == "contacts.account_id"]
     assert event["what"].startswith("account_id: parent_excluded_emptied (points at a row that is left out")
     assert "parent_excluded_emptied" in messy.command("trace", "latest", "contacts", "1").out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,3 +50,15 @@ def test_every_command_and_option_exists() -> None:
     assert wrong == []
     assert commands > 150
     assert options > 50
+
+
+def test_every_extra_that_is_named_can_be_installed() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "migrate").rglob("*.py")]
+    named = {
+        (extra, path.name)
+        for path in pages
+        for extra in re.findall(r"migrate-crm\[([^]{]+)\]", path.read_text())
+    }
+    assert {extra for extra, _ in named} >= {"age", "sign", "keyring", "match", "contract"}
+    assert not [one for one in named if one[0] not in extras]
