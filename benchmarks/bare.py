@@ -120,6 +120,6 @@ def change(source: str, share: float) -> None:
     with psycopg.connect(source, autocommit=True) as connection:
         connection.execute(
             "UPDATE contact SET title = coalesce(title, '') || '+' WHERE id %% %s = 0",
-            [step],  # type: ignore[arg-type]
+            [step],
         )
         connection.execute("VACUUM ANALYZE contact")

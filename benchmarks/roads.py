@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -48,7 +49,7 @@ class Tables:
     read: Callable[[PartRef], pa.Table]
 
 
-def texts(word: str, numbers: np.ndarray) -> pa.Array:
+def texts(word: str, numbers: np.ndarray) -> pa.Array[Any]:
     return pa.array(np.char.add(word, numbers.astype("U")))
 
 
@@ -58,7 +59,7 @@ def batches(table: Table, rows: int) -> Iterator[pa.RecordBatch]:
     for start in range(0, rows, 100_000):
         n = np.arange(start, min(start + 100_000, rows))
         mixed = (n * 7_919_993) % rows
-        columns = []
+        columns: list[pa.Array[Any]] = []
         for column in table.columns:
             if column.name in ("id", "aid"):
                 columns.append(pa.array(n))

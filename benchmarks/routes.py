@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -98,11 +99,11 @@ def mariadb_to_postgres(rows: int) -> dict[str, float]:
             server.close()
 
 
-def _figures(name: str, run: Mapping[str, object]) -> dict[str, float]:
+def _figures(name: str, run: Mapping[str, Any]) -> dict[str, float]:
     if run["state"] != "verified":
         raise RuntimeError(f"the run ended {run['state']} with {run['balance']}")
-    stages = {f"  {name}: {s['stage']}": s["seconds"] for s in run["stages"]}  # type: ignore[attr-defined]
-    return {f"{name}: verified run": run["seconds"], **stages, f"{name}: peak MB": run["peak_mb"]}  # type: ignore[dict-item]
+    stages = {f"  {name}: {s['stage']}": s["seconds"] for s in run["stages"]}
+    return {f"{name}: verified run": run["seconds"], **stages, f"{name}: peak MB": run["peak_mb"]}
 
 
 ROUTES: Mapping[str, Callable[[int], dict[str, float]]] = {

@@ -45,7 +45,7 @@ class Done:
         return found
 
 
-def command(*arguments: str) -> Done:
+def command(*arguments: str | Path) -> Done:
     out, err = StringIO(), StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         code = main([str(a) for a in arguments])
@@ -92,7 +92,7 @@ class Db:
             return
         with psycopg.connect(self.url) as server:
             for statement in statements:
-                server.execute(statement)  # type: ignore[call-overload]
+                server.execute(statement)
 
     def fill(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
         """Insert whole rows."""
@@ -113,7 +113,7 @@ class Db:
             mariadb.fill(self.url, statement, content)
             return
         with psycopg.connect(self.url) as server, server.cursor() as cursor:
-            cursor.executemany(statement, content)  # type: ignore[arg-type]
+            cursor.executemany(statement, content)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         if self.is_sqlite:
@@ -125,7 +125,7 @@ class Db:
         if self.is_mysql:
             return [tuple(row.values()) for row in mariadb.query(self.url, query)]
         with psycopg.connect(self.url) as server:
-            return server.execute(query).fetchall()  # type: ignore[call-overload,no-any-return]
+            return server.execute(query).fetchall()
 
     def ours(self, table: str) -> int:
         """How many rows one of our own tables has."""
@@ -385,8 +385,16 @@ def after(module: Any, name: str, act: Callable[[], None]) -> Iterator[None]:
     assert fired, f"{name} was never called"
 
 
+def rows_per_part(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Tables are cut into parts of at most so many rows."""
+    from migrate.parts import write_parts
+
+    keywords = {**(write_parts.__kwdefaults__ or {}), "max_rows": rows}
+    monkeypatch.setattr(write_parts, "__kwdefaults__", keywords)
+
+
 @contextmanager
-def at_point(point: str, act: Callable[[], None]) -> Iterator[None]:
+def at_point(point: str, act: Callable[[], object]) -> Iterator[None]:
     """Do `act` once, when the failpoint `point` is passed for the first time."""
     from migrate import failpoints
 

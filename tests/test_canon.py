@@ -115,7 +115,7 @@ KINDS: dict[str, tuple[Type, st.SearchStrategy[Any], pa.DataType]] = {
 }  # fmt: skip
 
 
-def arrow(values: list[Any], type_: pa.DataType) -> pa.Array:
+def arrow(values: list[Any], type_: pa.DataType) -> pa.Array[Any]:
     if type_ in (pa.date32(), pa.time64("us")) or pa.types.is_timestamp(
         type_
     ):  # raw units, so that infinities pass
@@ -123,7 +123,7 @@ def arrow(values: list[Any], type_: pa.DataType) -> pa.Array:
     return pa.array(values, type_)
 
 
-def single(array: pa.Array, type_: Type, name: str = "c") -> canon.RowHashes:
+def single(array: pa.Array[Any], type_: Type, name: str = "c") -> canon.RowHashes:
     return canon.row_hashes(pa.table({name: array}), {name: type_})
 
 
@@ -195,7 +195,7 @@ def test_digest_is_independent_of_order_chunks_and_encoding(
     cut = data.draw(st.integers(0, len(rows)))
     encoded = shuffled.set_column(1, "name", shuffled["name"].dictionary_encode())
     columns = data.draw(st.permutations(list(TABLE_TYPES)))
-    parts = [encoded[:cut].select(columns), *shuffled[cut:].to_batches(max_chunksize=3), table([])]
+    parts: list[Any] = [encoded[:cut].select(columns), *shuffled[cut:].to_batches(max_chunksize=3), table([])]
     again = canon.digest(parts, TABLE_TYPES, ["id"])
     assert again == whole
     assert again.buckets == whole.buckets
@@ -405,7 +405,9 @@ def test_timestamps_with_and_without_zone_differ_but_not_by_unit() -> None:
         (pa.array([{"tag": 1, "int": None, "real": None, "bytes": b"secret"}], MIXED), Type(Kind.MIXED)),
     ],
 )
-def test_an_array_of_another_type_is_refused_by_column_without_values(array: pa.Array, type_: Type) -> None:
+def test_an_array_of_another_type_is_refused_by_column_without_values(
+    array: pa.Array[Any], type_: Type
+) -> None:
     with pytest.raises(Corrupt) as caught:
         single(array, type_, "pay")
     assert caught.value.where == "pay"

@@ -24,7 +24,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.samp
 TEXT, INT = Type(Kind.TEXT), Type(Kind.INT)
 
 
-def texts(array: pa.Array, type_: Type) -> list[str | None]:
+def texts(array: pa.Array[Any], type_: Type) -> list[str | None]:
     result = canon.canonical_text(array, type_)
     assert isinstance(result, pa.Array)
     assert result.type == pa.string()
@@ -58,7 +58,7 @@ def texts(array: pa.Array, type_: Type) -> list[str | None]:
         (pa.chunked_array([[1], [2]]), INT, ["1", "2"]),
     ],
 )  # fmt: skip
-def test_canonical_text(array: pa.Array, type_: Type, expected: list[str | None]) -> None:
+def test_canonical_text(array: pa.Array[Any], type_: Type, expected: list[str | None]) -> None:
     assert texts(array, type_) == expected
 
 
@@ -125,11 +125,12 @@ def test_both_ways_to_write_a_moment_agree(days: int, micros: int) -> None:
 
 
 def test_a_value_that_is_not_of_its_type_is_refused_without_showing_it() -> None:
-    for array, type_ in [
+    wrong: list[tuple[pa.Array[Any], Type]] = [
         (pa.array(["secret"]), Type(Kind.DECIMAL)),
         (pa.array(["secret"]), INT),
         (pa.array([1]), TEXT),
-    ]:
+    ]
+    for array, type_ in wrong:
         with pytest.raises(Corrupt) as caught:
             canon.canonical_text(array, type_)
         assert "secret" not in str(caught.value)

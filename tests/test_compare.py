@@ -105,8 +105,8 @@ def sets(folder: Path, expected: list[Row], found: list[Row], limit: int = 20) -
 
 
 def test_missing_extra_and_different_rows_are_named(tmp_path: Path) -> None:
-    expected = [('["1"]', b"a"), ('["2"]', b"b"), ('["3"]', b"c")]
-    found = [('["3"]', b"C"), ('["1"]', b"a"), ('["4"]', b"d")]
+    expected: list[Row] = [('["1"]', b"a"), ('["2"]', b"b"), ('["3"]', b"c")]
+    found: list[Row] = [('["3"]', b"C"), ('["1"]', b"a"), ('["4"]', b"d")]
     assert sets(tmp_path, expected, found) == SetDifference(
         matched=1, missing=1, extra=1, different=1, duplicates=0,
         missing_keys=('["2"]',), extra_keys=('["4"]',), different_keys=('["3"]',),

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -82,11 +83,12 @@ def everything() -> pa.RecordBatch:
     schema = arrow_schema(COLUMNS)
     arrays = []
     for field in schema:
-        values = raw[field.name]
+        values: Any = raw[field.name]
         if pa.types.is_date32(field.type):
             arrays.append(pa.array(values, pa.int32()).view(field.type))
         elif pa.types.is_temporal(field.type):
-            arrays.append(pa.array(values, pa.int64()).view(field.type))
+            kind: Any = field.type
+            arrays.append(pa.array(values, pa.int64()).view(kind))
         else:
             arrays.append(pa.array(values, field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -147,7 +149,7 @@ def test_compression_and_no_statistics(tmp_path: Path) -> None:
 
 def test_duckdb_prunes_nothing_by_sentinels(tmp_path: Path) -> None:
     (ref,) = write(tmp_path, everything(), columns=COLUMNS).parts
-    found = duckdb.sql(
+    found = duckdb.execute(
         f"SELECT count(*) FILTER (ts = 'infinity'), count(*) FILTER (ts = '-infinity'), count(*) FILTER (day = 'infinity') "
         f"FROM '{tmp_path / ref.path}'"
     ).fetchall()
@@ -185,7 +187,7 @@ def test_cutting_keeps_every_row_in_order_within_bounds(
     ids_back: list[int] = []
     for ref in written.parts:
         rows = parts.read_part(folder / ref.path, ref)
-        ids_back += rows.column("id").to_pylist()
+        ids_back += rows.column("id").to_numpy().tolist()
         assert 1 <= ref.rows <= max_rows
         assert ref.rows == 1 or rows.nbytes <= max_bytes + 16 * len(batches)  # buffers are rounded per slice
     assert ids_back == list(range(at))

@@ -138,8 +138,8 @@ def test_a_key_among_several_that_no_row_has_is_told_by_its_place_and_never_by_i
     (tmp_path / "keys.txt").write_text("nobody@x.org\n\nbob@x.org\n")
     where = ("--store", str(tmp_path / "vault"), "--home", str(tmp_path / ".migrate"))
     asked = ("erase", "--system", "crm", "--table", "people", "--by", "mail", "--key", "ada@x.org")
-    asked += ("--key", "someone@x.org", "--key-file", str(tmp_path / "keys.txt"))
-    told = command(*asked, *where, "--json").document["erasures"][0]
+    more = ("--key", "someone@x.org", "--key-file", str(tmp_path / "keys.txt"))
+    told = command(*asked, *more, *where, "--json").document["erasures"][0]
     assert (told["matched"], told["matched_by_key"]) == (2, [1, 0, 0, 1])
     said = " ".join(command(*asked, *where).out.split())
     assert "No row of it has 2 of the keys given (by their order: 2, 3)" in said
@@ -360,8 +360,8 @@ def test_of_an_entity_the_row_in_the_target_is_erased_too(world: World) -> None:
     other.write_text(world.mapping.read_text().replace("name: small", "name: other"))
     made = world.command("backup", "create", str(other), "--store", str(world.vault), "--json")
     assert made.code == 0, made.out
-    theirs = [m.parent.name for m in world.vault.glob("*/manifest.json") if '"other"' in m.read_text()]
-    (theirs,) = [name for name in theirs if "-target-" in name]
+    others = [m.parent.name for m in world.vault.glob("*/manifest.json") if '"other"' in m.read_text()]
+    (theirs,) = [name for name in others if "-target-" in name]
     asked = ("backup", "check", theirs, "--level", "5", "--store", str(world.vault), "--json")
     assert "left out by request" not in world.command(*asked).out
     key = str(world.target.one("SELECT id FROM contacts WHERE name = 'Bob'"))

@@ -84,7 +84,7 @@ def test_a_lost_key_is_found_before_it_is_needed(crm: Db, escrow: Path, tmp_path
     assert not list((tmp_path / "vault").rglob("*.json"))
     assert backup(tmp_path, "create", crm.path, "-r", public(escrow), "--no-prove").code == 0
     other = Path(api.backup_keygen(tmp_path / "other")["secret_file"])
-    for wrong in ([], ["-i", other]):
+    for wrong in ((), ("-i", other)):
         for level in ("3", "5"):
             done = backup(tmp_path, "check", "latest", "--level", level, *wrong)
             assert done.code == 3, done.out

@@ -186,7 +186,7 @@ def test_a_sqlite_target_that_another_program_writes_is_waited_for_a_while(
     monkeypatch.setattr("migrate.connectors.sqlite.connect.LOCK_SECONDS", 0.2)
     world = small(tmp_path)
     with closing(sqlite3.connect(world.target.path, isolation_level=None)) as other:
-        with at_point("load.assigned", lambda: other.execute("BEGIN IMMEDIATE") and None):
+        with at_point("load.assigned", lambda: other.execute("BEGIN IMMEDIATE")):
             said = world.says(code=5)
         is_one_clear_paragraph(said, "target.db", "locked by another process", "the same command")
         other.execute("ROLLBACK")
@@ -240,7 +240,7 @@ def test_p9_a_server_that_crashes_and_restarts_during_the_load_is_waited_for(
 
 
 @contextmanager
-def tiny_disk(folder: Path, size: str, owner: int) -> Iterator[Callable[[str], None]]:
+def tiny_disk(folder: Path, size: str, owner: int) -> Iterator[Callable[[str], object]]:
     """A file system of that size on `folder`; gives what changes the size. Skips where nothing can be mounted."""
     folder.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False).returncode:  # fmt: skip
@@ -248,7 +248,7 @@ def tiny_disk(folder: Path, size: str, owner: int) -> Iterator[Callable[[str], N
     try:
         os.chown(folder, owner, owner)
         folder.chmod(0o700)
-        yield lambda new: subprocess.run(["mount", "-o", f"remount,size={new}", folder], check=True) and None
+        yield lambda new: subprocess.run(["mount", "-o", f"remount,size={new}", folder], check=True)
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
 
@@ -348,8 +348,9 @@ def test_p19_a_value_that_is_longer_than_sqlite_takes_sets_its_row_aside(
     world = small(tmp_path)
     world.source.run("UPDATE people SET full_name = hex(zeroblob(6000)) WHERE id = 2")
     from migrate.connectors.sqlite import target as module
+    from migrate.connectors.sqlite.connect import connect
 
-    original = module.connect
+    original = connect
 
     def limited(path: Path, *, write: bool) -> sqlite3.Connection:
         connection = original(path, write=write)

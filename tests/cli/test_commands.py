@@ -60,7 +60,7 @@ def test_json_is_the_programs_document_and_nothing_else(
 ) -> None:
     api = RecordedApi()
     for line in ([*arguments, "--json"], ["--json", *arguments]):
-        assert main(line, api=api) == 0  # type: ignore[arg-type]
+        assert main(line, api=api) == 0
         out, err = capsys.readouterr()
         assert json.loads(out) == (ANSWERS[function] if document is None else document)
         assert err == ""
@@ -76,7 +76,7 @@ def test_people_read_stdout_in_80_columns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    assert main(arguments, api=RecordedApi()) == 0  # type: ignore[arg-type]
+    assert main(arguments, api=RecordedApi()) == 0
     out, err = capsys.readouterr()
     assert out.strip()
     assert err == ""
@@ -91,7 +91,7 @@ def test_people_read_stdout_in_80_columns(
 def test_run_passes_its_options_on(tmp_path: Path) -> None:
     api = RecordedApi()
     line = "run m.yaml --to restore-test --only accounts --only contacts --fresh --workers 4"
-    assert main([*line.split(), "--home", str(tmp_path)], api=api) == 0  # type: ignore[arg-type]
+    assert main([*line.split(), "--home", str(tmp_path)], api=api) == 0
     name, given, named = api.last()
     assert (name, given) == ("run", (Path("m.yaml"),))
     assert {k: v for k, v in named.items() if k != "progress"} == {
@@ -107,29 +107,29 @@ def test_run_passes_its_options_on(tmp_path: Path) -> None:
 def test_home_comes_from_the_environment_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MIGRATE_HOME", str(tmp_path))
     api = RecordedApi()
-    main(["runs"], api=api)  # type: ignore[arg-type]
+    main(["runs"], api=api)
     assert api.last()[2]["home"] == tmp_path
-    main(["--home", "elsewhere", "runs"], api=api)  # type: ignore[arg-type]
+    main(["--home", "elsewhere", "runs"], api=api)
     assert api.last()[2]["home"] == Path("elsewhere")
 
 
 def test_a_run_given_by_parts_of_a_key_is_traced_by_the_whole_key() -> None:
     api = RecordedApi()
-    main(["trace", "latest", "phones", "4711", "wörk"], api=api)  # type: ignore[arg-type]
+    main(["trace", "latest", "phones", "4711", "wörk"], api=api)
     assert api.last()[1] == ("latest", "phones", '["4711","wörk"]')
-    main(["trace", "latest", "phones", "4711"], api=api)  # type: ignore[arg-type]
+    main(["trace", "latest", "phones", "4711"], api=api)
     assert api.last()[1] == ("latest", "phones", "4711")
 
 
 def test_a_key_of_several_columns_is_previewed_part_by_part() -> None:
     api = RecordedApi()
-    main(["preview", "m.yaml", "phones", "--key", "4711", "--key", "wörk"], api=api)  # type: ignore[arg-type]
+    main(["preview", "m.yaml", "phones", "--key", "4711", "--key", "wörk"], api=api)
     assert api.last()[1] == (Path("m.yaml"), "phones", '["4711","wörk"]')
-    assert main(["preview", "m.yaml", "phones"], api=api) == 2  # type: ignore[arg-type]
+    assert main(["preview", "m.yaml", "phones"], api=api) == 2
 
 
 def test_a_backup_is_shown_with_every_check_as_it_came_out_last(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["backup", "show", "b1"], api=RecordedApi()) == 0  # type: ignore[arg-type]
+    assert main(["backup", "show", "b1"], api=RecordedApi()) == 0
     said = capsys.readouterr().out
     assert "Backup b1: 2 tables, 2,020 rows." in said
     assert "not encrypted and not signed" in said
@@ -144,7 +144,7 @@ def test_a_backup_is_shown_with_every_check_as_it_came_out_last(capsys: pytest.C
 def test_quarantine_show_finds_a_key_as_people_type_it(
     typed: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["quarantine", "show", "latest", typed], api=RecordedApi()) == 0  # type: ignore[arg-type]
+    assert main(["quarantine", "show", "latest", typed], api=RecordedApi()) == 0
     out = capsys.readouterr().out
     assert "ada@" in out
     assert "email has not the expected form" in out
@@ -188,7 +188,7 @@ def test_trace_takes_the_entity_as_an_option_too_and_says_what_is_missing(
 
 
 def test_quarantine_show_of_another_key_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["quarantine", "show", "latest", "17"], api=RecordedApi()) == 2  # type: ignore[arg-type]
+    assert main(["quarantine", "show", "latest", "17"], api=RecordedApi()) == 2
     assert "no quarantined row" in capsys.readouterr().err
 
 
@@ -196,25 +196,25 @@ def test_plan_writes_its_document_where_it_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "plan.json"
-    assert main(["plan", "m.yaml", "--out", str(out)], api=RecordedApi()) == 0  # type: ignore[arg-type]
+    assert main(["plan", "m.yaml", "--out", str(out)], api=RecordedApi()) == 0
     assert json.loads(out.read_text()) == ANSWERS["plan"]
     assert "fax is not used" in capsys.readouterr().out
-    assert main(["plan", "m.yaml", "--out", str(tmp_path)], api=RecordedApi()) == 2  # type: ignore[arg-type]
+    assert main(["plan", "m.yaml", "--out", str(tmp_path)], api=RecordedApi()) == 2
 
 
 def test_rollback_asks_and_does_nothing_where_nobody_can_answer(capsys: pytest.CaptureFixture[str]) -> None:
     api = RecordedApi()
-    assert main(["rollback", "latest"], api=api) == 2  # type: ignore[arg-type]
+    assert main(["rollback", "latest"], api=api) == 2
     assert api.asked == []
     assert "--yes" in capsys.readouterr().err
-    assert main(["rollback", "latest", "--preview"], api=api) == 0  # type: ignore[arg-type]
+    assert main(["rollback", "latest", "--preview"], api=api) == 0
     assert api.last()[2]["preview"] is True
 
 
 def test_rollback_without_proof_closes_the_gate(capsys: pytest.CaptureFixture[str]) -> None:
     unproven = ROLLBACK | {"proof": {"passed": False, "differences": ["accounts: 1 row"]}}
     api = RecordedApi(rollback=unproven)
-    assert main(["rollback", "latest", "--yes", "--only", "accounts", "--force", "deals"], api=api) == 3  # type: ignore[arg-type]
+    assert main(["rollback", "latest", "--yes", "--only", "accounts", "--force", "deals"], api=api) == 3
     assert "accounts: 1 row" in capsys.readouterr().out
     assert (api.last()[2]["only"], api.last()[2]["force"]) == (("accounts",), ("deals",))
 
@@ -224,12 +224,12 @@ def test_run_shows_what_its_report_adds(tmp_path: Path, capsys: pytest.CaptureFi
     counts = [{"entity": "deals", "field": "amount", "code": "db_check", "count": 3}]
     report.write_text(json.dumps({"format": 1, "quarantine": counts, "peak_mb": 321.0}))
     shape = {k: v for k, v in RUN.items() if k not in ("quarantine", "peak_mb")} | {"report": str(report)}
-    assert main(["run", "m.yaml"], api=RecordedApi(run=shape)) == 0  # type: ignore[arg-type]
+    assert main(["run", "m.yaml"], api=RecordedApi(run=shape)) == 0
     out = capsys.readouterr().out
     assert "deals.amount" in out
     assert "321 MB" in out
     report.write_text("garbage")
-    assert main(["run", "m.yaml"], api=RecordedApi(run=shape)) == 0  # type: ignore[arg-type]
+    assert main(["run", "m.yaml"], api=RecordedApi(run=shape)) == 0
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_run_shows_what_its_report_adds(tmp_path: Path, capsys: pytest.CaptureFi
 )
 def test_what_is_not_built_yet_says_so(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     api = RecordedApi()
-    assert main(arguments, api=api) == 2  # type: ignore[arg-type]
+    assert main(arguments, api=api) == 2
     out, err = capsys.readouterr()
     assert "not built yet in this version" in err
     assert out == ""

@@ -40,7 +40,7 @@ IDS = [f"{type(error).__name__}-{code}" for error, code in CODES]
 def test_an_error_is_one_paragraph_and_its_exit_code(
     error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["run", "m.yaml"], api=RecordedApi(run=error)) == code  # type: ignore[arg-type]
+    assert main(["run", "m.yaml"], api=RecordedApi(run=error)) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert "Traceback" not in err
@@ -55,7 +55,7 @@ def test_an_error_is_one_paragraph_and_its_exit_code(
 def test_with_json_an_error_is_one_object_on_stdout(
     error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["run", "m.yaml", "--json"], api=RecordedApi(run=error)) == code  # type: ignore[arg-type]
+    assert main(["run", "m.yaml", "--json"], api=RecordedApi(run=error)) == code
     out, err = capsys.readouterr()
     told = json.loads(out)
     assert list(told) == ["error"]
@@ -80,16 +80,16 @@ def test_with_json_an_error_is_one_object_on_stdout(
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
 def test_wrong_usage_is_2(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(arguments, api=RecordedApi()) == 2  # type: ignore[arg-type]
+    assert main(arguments, api=RecordedApi()) == 2
     assert word in capsys.readouterr().err
-    assert main([*arguments, "--json"], api=RecordedApi()) == 2  # type: ignore[arg-type]
+    assert main([*arguments, "--json"], api=RecordedApi()) == 2
     out, err = capsys.readouterr()
     assert json.loads(out)["error"]["code"] == 2
     assert err == ""
 
 
 def test_interrupted_says_how_to_resume(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "m.yaml"], api=RecordedApi(run=KeyboardInterrupt())) == 9  # type: ignore[arg-type]
+    assert main(["run", "m.yaml"], api=RecordedApi(run=KeyboardInterrupt())) == 9
     assert "Run the same command again to resume" in capsys.readouterr().err
 
 
@@ -102,7 +102,7 @@ def test_debug_shows_the_traceback_without_secrets(capsys: pytest.CaptureFixture
         except ValueError as cause:
             raise RuntimeError("could not connect password='s e c' to it") from cause
 
-    assert main(["run", "m.yaml", "--debug"], api=RecordedApi(run=fails)) == 1  # type: ignore[arg-type]
+    assert main(["run", "m.yaml", "--debug"], api=RecordedApi(run=fails)) == 1
     err = capsys.readouterr().err
     assert "Traceback" in err
     assert "postgresql://ada:***@db/crm" in err
@@ -111,7 +111,7 @@ def test_debug_shows_the_traceback_without_secrets(capsys: pytest.CaptureFixture
 
 
 def test_a_bug_is_told_with_its_place_and_not_its_message(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "m.yaml"], api=RecordedApi(run=KeyError("Lovelace"))) == 1  # type: ignore[arg-type]
+    assert main(["run", "m.yaml"], api=RecordedApi(run=KeyError("Lovelace"))) == 1
     err = capsys.readouterr().err
     assert "KeyError" in err
     assert "--debug" in err
@@ -121,7 +121,7 @@ def test_a_bug_is_told_with_its_place_and_not_its_message(capsys: pytest.Capture
 
 def test_an_error_cannot_act_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     hostile = errors.UsageError("table \x1b]0;owned\x07 [red]x[/red] \u202egnp.exe")
-    assert main(["run", "m.yaml"], api=RecordedApi(run=hostile)) == 2  # type: ignore[arg-type]
+    assert main(["run", "m.yaml"], api=RecordedApi(run=hostile)) == 2
     err = capsys.readouterr().err
     assert "\x1b" not in err
     assert "\u202e" not in err
@@ -135,7 +135,7 @@ def test_a_run_that_came_back_without_success_carries_an_error(
     state: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shape = {k: v for k, v in RUN.items() if k != "exit_code"} | {"state": state}
-    assert main(["run", "m.yaml", "--json"], api=RecordedApi(run=shape)) == code  # type: ignore[arg-type]
+    assert main(["run", "m.yaml", "--json"], api=RecordedApi(run=shape)) == code
     told = json.loads(capsys.readouterr().out)
     assert told["state"] == state
     assert ("error" in told) == (code != 0)
@@ -147,10 +147,10 @@ def test_a_run_that_came_back_without_success_carries_an_error(
 def test_p16_only_a_verified_run_is_called_verified(capsys: pytest.CaptureFixture[str]) -> None:
     for state in ("failed", "stopped", "partial", "interrupted", "running", "rolled_back", "something new"):
         shape = RUN | {"state": state, "exit_code": 0}
-        main(["run", "m.yaml"], api=RecordedApi(run=shape))  # type: ignore[arg-type]
+        main(["run", "m.yaml"], api=RecordedApi(run=shape))
         first = capsys.readouterr().out.splitlines()[0]
         assert not first.startswith("Verified"), first
-    main(["run", "m.yaml"], api=RecordedApi())  # type: ignore[arg-type]
+    main(["run", "m.yaml"], api=RecordedApi())
     assert capsys.readouterr().out.startswith("Verified")
 
 
@@ -170,7 +170,7 @@ def test_p30_a_backup_check_that_failed_or_was_not_made_is_no_success(
     checks: list[tuple[str, bool]], code: int
 ) -> None:
     verdicts = [{"check": c, "passed": p, "expected": "", "found": "", "reason": ""} for c, p in checks]
-    assert main(["backup", "check", "b1"], api=RecordedApi(backup_check=verdicts)) == code  # type: ignore[arg-type]
+    assert main(["backup", "check", "b1"], api=RecordedApi(backup_check=verdicts)) == code
 
 
 @pytest.mark.parametrize(
@@ -179,11 +179,11 @@ def test_p30_a_backup_check_that_failed_or_was_not_made_is_no_success(
 def test_verify_without_passed_checks_is_3(
     document: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["verify", "latest"], api=RecordedApi(verify=document)) == 3  # type: ignore[arg-type]
+    assert main(["verify", "latest"], api=RecordedApi(verify=document)) == 3
     assert capsys.readouterr().out.startswith("Not verified")
 
 
 def test_doctor_exits_with_what_it_found(capsys: pytest.CaptureFixture[str]) -> None:
     found = [{"check": "disk", "passed": False, "found": "1 MB free", "hint": "Free some space."}]
-    assert main(["doctor"], api=RecordedApi(doctor=found)) == 5  # type: ignore[arg-type]
+    assert main(["doctor"], api=RecordedApi(doctor=found)) == 5
     assert "Free some space." in capsys.readouterr().out

@@ -24,7 +24,7 @@ PASSWORD = "x"
 
 
 def block(language: str, number: int = 0) -> str:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)[number]
+    return str(re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)[number])
 
 
 def test_every_command_is_in_the_readme_and_every_one_there_exists() -> None:
@@ -44,7 +44,7 @@ def test_what_the_readme_calls_not_built_is_not_built(
     command, *rest = option.split()
     needed = {"run": ["m.yaml"], "plan": ["m.yaml"], "report": ["latest"]}.get(command, [])
     value = ["x"] if rest[-1] in ("--plan", "--bundle") else []
-    assert main([command, *needed, *rest, *value], api=RecordedApi()) == 2  # type: ignore[arg-type]
+    assert main([command, *needed, *rest, *value], api=RecordedApi()) == 2
     assert "not built yet" in capsys.readouterr().err
 
 

@@ -63,7 +63,7 @@ def assert_restored(source: MysqlTarget, scratch: MysqlScratch, tables: list[str
             assert copy.schema.sequences == snapshot.schema.sequences
             for name in tables:
                 types = snapshot.schema.table(name).types
-                key = [(c, "ascending") for c in snapshot.schema.table(name).primary_key]
+                key: Any = [(c, "ascending") for c in snapshot.schema.table(name).primary_key]
                 found, expected = (
                     pa.Table.from_batches(list(s.read(name))).sort_by(key).to_pylist()
                     for s in (copy, snapshot)

@@ -13,7 +13,8 @@ class Model:
     """Rows may be bad by themselves, collide with an earlier key, or need a parent row that is in."""
 
     def __init__(self, rows: list[tuple[int, int | None, bool]]) -> None:
-        self.rows, self.inside, self.calls = rows, {}, 0
+        self.rows, self.calls = rows, 0
+        self.inside: dict[int, int] = {}
 
     def attempt(self, lo: int, hi: int) -> Refusal | None:
         self.calls += 1

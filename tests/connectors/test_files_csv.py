@@ -276,13 +276,14 @@ def test_stated_dialects(tmp_path: Path) -> None:
     assert brief(rows_of(tmp_path, b"a^b\n'x^y'^2\n", delimiter="^", quote="'")) == [(2, "x^y", "2")]
     assert brief(rows_of(tmp_path, b'a\tb\n"x\ty"\n', delimiter="tab", quote="none")) == [(2, '"x', 'y"')]
     assert brief(rows_of(tmp_path, b"a,x\tb\n1,\t2\n", name="t.tsv")) == [(2, "1,", "2")]
-    for wrong in (
+    many: tuple[dict[str, Any], ...] = (
         {"delimiter": "::"},
         {"delimiter": "é"},
         {"delimiter": '"'},
         {"quote": "''"},
         {"delimiter": "\n"},
-    ):
+    )
+    for wrong in many:
         with pytest.raises(UsageError):
             rows_of(tmp_path, b"a,b\n", **wrong)
 

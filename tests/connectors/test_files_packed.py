@@ -37,7 +37,12 @@ def parquet(**columns: list[Any]) -> bytes:
 
 
 def test_packed_files_are_tables_like_the_files_inside(folder: Folder) -> None:
-    several = {"docs/readme.md": "x", "in/people.csv": CSV, "in/more.csv": b"a\n", "__MACOSX/._x.csv": b"?"}
+    several: dict[str, str | bytes] = {
+        "docs/readme.md": "x",
+        "in/people.csv": CSV,
+        "in/more.csv": b"a\n",
+        "__MACOSX/._x.csv": b"?",
+    }
     members = gzip.compress(CSV[:10]) + gzip.compress(CSV[10:])  # one after the other is one file
     folder.put(
         {

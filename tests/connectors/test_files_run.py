@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ ENTITIES = """
 
 
 def exports() -> dict[str, bytes]:
-    firms = [["Firms of Acme"], [], ["Nr", "Name", "Since", "Staff"]]
+    firms: list[list[Any]] = [["Firms of Acme"], [], ["Nr", "Name", "Since", "Staff"]]
     firms += [["007", "Acme", "2020-01-31", 12], ["8", "Bölt", None, 3], ["Total", None, None, 15]]
     return {
         "Export 2026.xlsx": xlsx(Firms_2026=firms, Old=[["x"], [1]]),

@@ -266,7 +266,7 @@ def test_p11_p15_parquet_types_are_exact(make: Make) -> None:
         pa.array([[{"x": 1}]]),
     ],
 )
-def test_parquet_types_without_an_exact_one_are_refused_by_name(make: Make, array: pa.Array) -> None:
+def test_parquet_types_without_an_exact_one_are_refused_by_name(make: Make, array: pa.Array[Any]) -> None:
     with pytest.raises(UsageError, match=r"t\.odd"):
         make({"t.parquet": parquet_bytes(pa.table({"odd": array}))}).schema()
 

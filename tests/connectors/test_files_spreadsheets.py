@@ -160,7 +160,7 @@ def test_ods_repeats_and_texts(folder: Folder) -> None:
 
 def test_which_rows_are_rows(folder: Folder) -> None:
     """Lines before the header, blank ones, a footer, a note beside the table, a merged cell, formats without content."""
-    sheet = [
+    sheet: list[list[Any]] = [
         ["Export of 1 May"],
         [],
         [None, "id", "name"],

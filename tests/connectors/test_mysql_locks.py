@@ -22,7 +22,7 @@ from tests.contracts.rows import table_of
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("lock_wait_timeout", "innodb_lock_wait_timeout"):
-        monkeypatch.setitem(session._SETTINGS, name, "1")  # type: ignore[arg-type]
+        monkeypatch.setitem(session._SETTINGS, name, "1")
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pymysql
 import pytest
-from migrate.connectors.mysql import read, session
+from migrate.connectors.mysql import read
+from migrate.connectors.mysql.errors import SqlError
 from migrate.connectors.mysql.session import Session
 from migrate.connectors.mysql.url import mask, parameters
 from migrate.connectors.mysql.wire import Rows
@@ -50,7 +51,7 @@ def locks(url: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def execute(self: Session, sql: str | bytes) -> int:
         try:
             found = plain(self, sql)
-        except session.SqlError as error:
+        except SqlError as error:
             told.append(f"{sql!r}: {error.number}")
             raise
         if sql in ("FLUSH TABLES WITH READ LOCK", "UNLOCK TABLES"):
@@ -116,7 +117,7 @@ def test_f21_a_schema_that_changed_all_the_same_is_noticed(
 ) -> None:
     filled(my_database, *T)
     with opened(my_database) as target, target.snapshot(["t"]) as snapshot:
-        monkeypatch.setitem(snapshot._signature, "t", None)  # type: ignore[index]
+        monkeypatch.setitem(snapshot._signature, "t", None)
         with pytest.raises(Drift) as caught:
             snapshot.verify_unchanged()
         assert caught.value.where == "t"
@@ -231,7 +232,7 @@ def test_a_server_that_asks_for_a_file_gets_none(
     secret.write_text("canary\n")
     filled(my_database, "CREATE TABLE t (v text)")
     with Session(my_database) as open_session:
-        with pytest.raises(session.SqlError) as caught:
+        with pytest.raises(SqlError) as caught:
             open_session.execute(f"LOAD DATA LOCAL INFILE '{secret}' INTO TABLE t")
         assert caught.value.lost
     assert mariadb.query(my_database, "SELECT * FROM t") == []

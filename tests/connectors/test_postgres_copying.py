@@ -90,7 +90,9 @@ KINDS: dict[str, tuple[str, pa.DataType, st.SearchStrategy[Any]]] = {
     "words": (
         "text",
         pa.string(),
-        st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=40),
+        st.text(
+            st.characters(categories=None, exclude_categories=["Cs"], exclude_characters="\0"), max_size=40
+        ),
     ),
     "raw": ("bytea", pa.binary(), st.binary(max_size=40)),
     "born": ("date", pa.date32(), st.dates()),

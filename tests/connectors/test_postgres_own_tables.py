@@ -68,7 +68,7 @@ def test_f8_entries_are_found_by_their_bytes(language: str, made_before: bool) -
         assert transaction.insert(table, entries, stop_after=0) == []
         wanted = entries.select(list(table.primary_key))
         again = transaction.fetch(table, table.primary_key, wanted, ["source_key"], lock=True)
-        assert sorted(again["source_key"].to_pylist()) == sorted(KEYS)
+        assert sorted(again["source_key"].to_numpy().tolist()) == sorted(KEYS)
         changed = entries.set_column(
             entries.column_names.index("target_key"), "target_key", pa.array([f"to {k}" for k in KEYS])
         )

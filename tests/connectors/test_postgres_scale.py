@@ -42,8 +42,8 @@ def test_p13_a_part_is_read_back_and_updated_without_reading_the_whole_table(pg_
     assert transaction.delete(table, ["id"], pa.table({"id": keys})) == PART
     transaction.commit()
     target.close()
-    assert sorted(found["id"].to_pylist()) == keys.tolist()
-    assert sorted(again["name"].to_pylist()) == sorted(f"m{k}" for k in keys[:10])
+    assert sorted(found["id"].to_numpy().tolist()) == keys.tolist()
+    assert sorted(again["name"].to_numpy().tolist()) == sorted(f"m{k}" for k in keys[:10])
     deadline = time.monotonic() + 5
     while scanned(pg_database, "account") == before and time.monotonic() < deadline - 4:
         time.sleep(0.1)
@@ -64,5 +64,5 @@ def test_bounds_hold_for_small_and_negative_and_composite_keys(pg_database: str)
     empty = transaction.fetch(table, ["day", "kind"], keys.slice(0, 0), ["note"])
     transaction.rollback()
     target.close()
-    assert sorted(found["note"].to_pylist()) == ["w", "x", "z"]
+    assert sorted(found["note"].to_numpy().tolist()) == ["w", "x", "z"]
     assert empty.num_rows == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pyarrow as pa
@@ -220,14 +221,17 @@ def _same(restored: pa.Table, batches: list[pa.RecordBatch]) -> bool:
     )
 
 
-def _plain(table: pa.Table) -> list[pa.ChunkedArray]:
+def _plain(table: pa.Table) -> list[pa.ChunkedArray[Any]]:
     views = {
         pa.date32(): pa.int32(),
         pa.timestamp("us"): pa.int64(),
         pa.timestamp("us", "UTC"): pa.int64(),
         pa.time64("us"): pa.int64(),
     }
-    return [c.combine_chunks().view(views[c.type]) if c.type in views else c for c in table.columns]
+    columns: list[Any] = [
+        c.combine_chunks().view(views[c.type]) if c.type in views else c for c in table.columns
+    ]
+    return columns
 
 
 @pytest.mark.promise(15)

@@ -61,7 +61,7 @@ def test_p13_whatever_the_keys_the_rows_are_those_of_the_keys(pg_database: str) 
             table, ["id"], pa.table({"id": pa.array(keys, pa.int64())}), ["id"], lock=lock
         )
         transaction.rollback()
-        assert sorted(found["id"].to_pylist()) == sorted(set(keys) & set(there))
+        assert sorted(found["id"].to_numpy().tolist()) == sorted(set(keys) & set(there))
 
     same()
     target.close()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -154,7 +155,11 @@ def test_f05_deferred_constraints_are_checked_before_insert_returns(engine: Engi
     )
     late = target.schema(["late"]).table("late")
     assert late.foreign_keys[0].initially_deferred
-    rows = [{"id": 1, "parent_id": 1}, {"id": 2, "parent_id": 5}, {"id": 3, "parent_id": None}]
+    rows: list[dict[str, Any]] = [
+        {"id": 1, "parent_id": 1},
+        {"id": 2, "parent_id": 5},
+        {"id": 3, "parent_id": None},
+    ]
     rejected = write(target, late, rows, stop_after=5)
     assert [(r.ordinal, r.code) for r in rejected] == [(1, "db_foreign_key")]
     assert {r["id"] for r in all_rows(target, "late").to_pylist()} == {1, 3}
@@ -187,7 +192,7 @@ def test_columns_that_are_not_given_get_their_defaults(engine: Engine, target: T
 
 def test_update_sets_by_key_and_returns_what_is_refused(target: Target, child: Table) -> None:
     write(target, child, good(10))
-    changes = [
+    changes: list[dict[str, Any]] = [
         {"id": 3, "amount": 33, "code": "new3"},
         {"id": 4, "amount": -4, "code": "new4"},
         {"id": 5, "amount": None, "code": "c6"},
@@ -376,15 +381,15 @@ def test_f03_a_fence_raised_elsewhere_is_seen_in_the_next_transaction(
 def test_f07_reserved_keys_are_never_handed_out_again(engine: Engine, target: Target, child: Table) -> None:
     write(target, child, [{"id": 41, "code": "a"}])
     with target.hold():
-        first = target.reserve_keys(child, "id", 5).to_pylist()
-        second = target.reserve_keys(child, "id", 3).to_pylist()
+        first = target.reserve_keys(child, "id", 5).to_numpy().tolist()
+        second = target.reserve_keys(child, "id", 3).to_numpy().tolist()
     assert first == sorted(set(first))
     assert len({*first, *second}) == 8
     assert min(first) > 41
     assert min(second) > max(first)
     again = engine.open()
     with again.hold():
-        third = again.reserve_keys(child, "id", 2).to_pylist()
+        third = again.reserve_keys(child, "id", 2).to_numpy().tolist()
     again.close()
     assert min(third) > max(second)
     rows = [{"id": k, "code": f"k{k}"} for k in [*third, *first, *second]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from migrate.connectors.about import about, capabilities
 from migrate.mapping.check_shapes import PLAIN_CHECKS
@@ -117,7 +118,8 @@ def _free() -> Iterator[tuple[str, dict[str, str]]]:
         title = FREE.get(type(shape), "")
         if title and title not in seen:
             seen.add(title)
-            yield title, dict(described(shape.schema(definitions := {}), definitions))
+            definitions: dict[str, Any] = {}
+            yield title, dict(described(shape.schema(definitions), definitions))
 
 
 def described(schema: Schema, definitions: Schema) -> Iterator[tuple[str, str]]:

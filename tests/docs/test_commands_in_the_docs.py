@@ -29,7 +29,7 @@ def test_every_command_and_option_exists() -> None:
     root = get_command(app)
     wrong, commands, options = [], 0, 0
     for page, words in calls():
-        command, rest, path = root, list(words), []
+        command, rest, path = root, list(words), list[str]()
         while rest and (further := getattr(command, "commands", {}).get(rest[0].strip(",.:"))):
             command, path = further, [*path, rest.pop(0)]
         if not path and not re.fullmatch(r"[a-z]+", words[0]):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from migrate import api, parts
+from migrate import api
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.records import Output
 from migrate.model import Manifest
@@ -20,6 +20,7 @@ from migrate.model import Manifest
 from tests.faults import child
 from tests.faults.conftest import ENGINES, Base
 from tests.faults.world import difference
+from tests.runs import rows_per_part
 
 CHUNKS = 2
 # What `migrate.durable`, the ledger and the SQLite connector pass around a write of theirs.
@@ -194,7 +195,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Disk, list[str]]]
         patch.setattr(Path, "rename", renamed)
         patch.setattr(Ledger, "put_checkpoint", checkpointed)
         patch.setattr(Ledger, "put_backup", backed_up)
-        patch.setitem(parts.write_parts.__kwdefaults__, "max_rows", child.ROWS_PER_PART)
+        rows_per_part(patch, child.ROWS_PER_PART)
         yield disk, early
 
 

@@ -140,9 +140,10 @@ def _values(world: World, source: Place, target: Place, found: Mapping[str, Beca
             column
         )  # NULL stays NULL
         exact = source.engine == target.engine and case.type == became.lane.into
-        before, after = {}, {}
+        before, after = dict[int, Any](), dict[int, Any]()
         if exact:
             assert not isinstance(source, Files)
+            assert not isinstance(target, Files)
             before, after = source.kept(TABLE, column), target.kept(TABLE, column)
         for id_ in became.lane.ids:
             if id_ in aside:

@@ -12,7 +12,7 @@ from alembic import command
 from migrate.ledger import upgrade
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.practice import drills, jobs, newest_jobs, put_drill, put_job
-from migrate.ledger.records import DrillRow, JobRow
+from migrate.ledger.records import JSON, DrillRow, JobRow
 
 DRILL = DrillRow(
     id="d1", backup="b", vault="v", manifest_sha256="ab", mapping="", role="source", system="crm", engine="sqlite",
@@ -29,7 +29,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def test_a_drill_is_replaced_by_what_became_of_it(ledger: Ledger) -> None:
     put_drill(ledger, DRILL)
-    verdict = {"check": "L5", "passed": True, "expected": "", "found": "", "reason": ""}
+    verdict: dict[str, JSON] = {"check": "L5", "passed": True, "expected": "", "found": "", "reason": ""}
     ended = replace(DRILL, state="passed", rto_seconds=1.5, seconds={"load": 1.0}, verdicts=(verdict,))
     put_drill(ledger, ended)
     put_drill(ledger, replace(DRILL, id="d0", started="2025-01-01T00:00:00+00:00"))

@@ -6,9 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from migrate import parts
 
-from tests.runs import ACCOUNTS, Db, World, balance, files, is_one_clear_paragraph, parquet_rows, small
+from tests.runs import (
+    ACCOUNTS,
+    Db,
+    World,
+    balance,
+    files,
+    is_one_clear_paragraph,
+    parquet_rows,
+    rows_per_part,
+    small,
+)
 
 LEADS = "CREATE TABLE leads(id TEXT PRIMARY KEY, name TEXT NOT NULL, city TEXT, note TEXT)"
 SAID = ", encoding: utf-8, nulls: ['']"
@@ -146,9 +155,7 @@ def test_p17_empty_and_null_are_two_things_unless_the_mapping_says_so(tmp_path: 
 @pytest.mark.promise(32)
 def test_p17_p32_parts_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand rows of one and the same timestamp, cut into parts of 64 rows: all arrive, once, in the right cells."""
-    monkeypatch.setattr(
-        parts.write_parts, "__kwdefaults__", {**parts.write_parts.__kwdefaults__, "max_rows": 64}
-    )
+    rows_per_part(monkeypatch, 64)
     source = Db(f"sqlite:///{tmp_path}/source.db")
     target = Db(f"sqlite:///{tmp_path}/target.db")
     source.run("CREATE TABLE calls(id INTEGER PRIMARY KEY, name TEXT, at TEXT)")
@@ -185,7 +192,7 @@ def test_p23_bad_rows_do_not_pass_and_good_ones_do_not_go(tmp_path: Path) -> Non
         (105, "X", "5", "C777"),
         (106, "X", "5", "C777"),  # unique, both
     ]
-    source.fill("people", good + bad)
+    source.fill("people", [*good, *bad])
     target.run("CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT NOT NULL, age INTEGER, code TEXT)")
     world = World(
         tmp_path,
@@ -253,9 +260,7 @@ def test_f5_rows_that_only_the_database_refuses_become_rejects_with_their_childr
 def test_f5_too_many_rejects_stop_at_a_part_boundary_and_can_be_undone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        parts.write_parts, "__kwdefaults__", {**parts.write_parts.__kwdefaults__, "max_rows": 50}
-    )
+    rows_per_part(monkeypatch, 50)
     source = Db(f"sqlite:///{tmp_path}/source.db")
     target = Db(f"sqlite:///{tmp_path}/target.db")
     source.run("CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT)")
@@ -303,9 +308,7 @@ def test_f19_rows_without_a_key_and_out_of_order_are_all_extracted(
     tmp_path: Path, make_pg_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Heap order is not key order, keys are NULL or equal: the rows extracted are as many as count(*), each once."""
-    monkeypatch.setattr(
-        parts.write_parts, "__kwdefaults__", {**parts.write_parts.__kwdefaults__, "max_rows": 100}
-    )
+    rows_per_part(monkeypatch, 100)
     source, target = Db(make_pg_database()), Db(make_pg_database())
     source.run(
         "CREATE TABLE calls(no integer, at timestamp, n integer)",

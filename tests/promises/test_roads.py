@@ -10,11 +10,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from migrate import parts
 from migrate.cli import views_plan
 from migrate.report.terminal import console_on
 
-from tests.runs import World, at_point, balance, bare, files, is_one_clear_paragraph
+from tests.runs import World, at_point, balance, bare, files, is_one_clear_paragraph, rows_per_part
 
 SOURCE = [
     "CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT, tel TEXT, mob TEXT, drugs TEXT)",
@@ -164,8 +163,7 @@ def test_p2_a_joined_value_that_changes_is_a_change_of_its_row(world: World) -> 
 def test_p32_parts_do_not_matter_for_shapes(
     world: World, done: tuple[World, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keywords = {**parts.write_parts.__kwdefaults__, "max_rows": 2}
-    monkeypatch.setattr(parts.write_parts, "__kwdefaults__", keywords)
+    rows_per_part(monkeypatch, 2)
     assert figures(world.run()) == figures(done[1])
     for table in TABLES:
         query = f"SELECT * FROM {table} ORDER BY id"

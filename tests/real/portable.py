@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from migrate import canon
@@ -59,7 +60,7 @@ def _digest(target: Target, mapping: Mapping, table: Table, keys: Keys) -> str:
     if len(table.primary_key) == 1:
         refers[table.primary_key[0]] = table.name
     rows = _rows(target, table)
-    columns, types = {}, {}
+    columns, types = dict[str, Any](), dict[str, Type]()
     for column in table.columns:
         if column.name in free:
             continue

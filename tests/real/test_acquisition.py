@@ -123,7 +123,7 @@ def test_p5_two_companies_at_once(
         assert (tags["loaded"], tags["unchanged"]) == (len(wanted_tags - {"vip"}), 1)  # vip was there
         assert all(b["quarantined"] == 0 for b in balances.values())
 
-        names = dict(crm.query("SELECT id, name FROM tags"))
+        names: dict[Any, Any] = dict(crm.query("SELECT id, name FROM tags"))
         found = {
             legacy: (first, emails, phones, sorted(names[t] for t in tags), company, rep)
             for legacy, first, emails, phones, tags, company, rep in crm.query(
@@ -144,7 +144,7 @@ def test_p5_two_companies_at_once(
                 person["company_name"],
                 "jane@crm.example",
             )
-        merged = dict(
+        merged: dict[Any, Any] = dict(
             crm.query("SELECT legacy_id, merged_ids FROM contacts WHERE legacy_id LIKE 'hubspot:%'")
         )
         assert merged == {
@@ -204,7 +204,7 @@ def test_p12_a_record_shop_with_joins_lists_and_a_self_reference(
                 "SELECT count(TrackId) FROM Playlist LEFT JOIN PlaylistTrack USING (PlaylistId) GROUP BY PlaylistId"
             )
         )
-        names = dict(crm.query("SELECT id, name FROM tracks"))
+        names: dict[Any, Any] = dict(crm.query("SELECT id, name FROM tracks"))
         by_link = crm.query("SELECT playlist_id, track_id FROM playlist_tracks")
         by_list = [(p, t) for p, ids in crm.query("SELECT id, track_ids FROM playlists") for t in ids]
         assert sorted(by_link) == sorted(by_list)

@@ -96,7 +96,7 @@ def test_nothing_that_is_not_named_gets_in() -> None:
 
 @pytest.mark.promise(7)
 def test_p7_quarantine_is_counted_by_entity_field_and_code_without_values() -> None:
-    counts = [
+    counts: list[dict[str, Any]] = [
         {"entity": "a", "field": "x", "code": "type", "count": 2, "value": "Lovelace"},
         {"entity": "a", "field": "x", "code": "type"},
         {"entity": "b", "field": None, "code": "db_unique", "count": 9},

@@ -62,7 +62,7 @@ def test_every_number_of_the_page_is_one_of_the_document(document: dict[str, Any
             )
             seen += 1
     assert seen > 60
-    rows = {r.css_first("th").text(): [c.text() for c in r.css("td")] for r in tree.css("[aria-label='Rows by entity'] tr") if r.css("td")}  # fmt: skip
+    rows = {r.css("th")[0].text(): [c.text() for c in r.css("td")] for r in tree.css("[aria-label='Rows by entity'] tr") if r.css("td")}  # fmt: skip
     for name, balance in {**document["balances"], "total": document["total"]}.items():
         assert rows[name] == [f"{balance[m]:,}" for m in MEASURES]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,7 +35,7 @@ def parts(folder: Path, *tables: pa.Table, name: str = "part") -> list[Path]:
     return paths
 
 
-def texts(**columns: list[str | None]) -> pa.Table:
+def texts(**columns: Sequence[str | None]) -> pa.Table:
     return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
 
 
@@ -139,7 +141,7 @@ def test_typed_columns_have_minimum_and_maximum_by_value(tmp_path: Path) -> None
 
 @pytest.mark.fineprint(22)
 def test_f22_mixed_columns_are_counted_by_storage_class(tmp_path: Path) -> None:
-    cells = [
+    cells: list[tuple[Any, ...] | None] = [
         (1, 17, None, None),
         (2, None, 17.0, None),
         (3, None, None, b"17"),
@@ -244,7 +246,10 @@ def test_duplicate_keys_against_plain_counting(
         if None in row or counts[row] > 1
     }
     written = pq.read_table(folder / "d.parquet")
-    assert written.schema.equals(pa.schema([("rid", pa.int64()), ("code", pa.string())]))
+    assert list(zip(written.schema.names, written.schema.types, strict=True)) == [
+        ("rid", pa.int64()),
+        ("code", pa.string()),
+    ]
     assert list(zip(written["rid"].to_pylist(), written["code"].to_pylist(), strict=True)) == sorted(
         expected.items()
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import duckdb
@@ -34,7 +35,7 @@ THERE = [
 LOST = [(4,)]
 
 
-def relation(rows: list[tuple[object, ...]], *names: str) -> str:
+def relation(rows: Sequence[tuple[object, ...]], *names: str) -> str:
     def cell(value: object) -> str:
         return "NULL" if value is None else f"'{value}'" if isinstance(value, str) else str(value)
 
@@ -45,9 +46,9 @@ def relation(rows: list[tuple[object, ...]], *names: str) -> str:
 
 def found(
     check: TableCheck,
-    came: list[tuple[object, ...]] = CAME,
-    lost: list[tuple[object, ...]] = LOST,
-    there: list[tuple[object, ...]] = THERE,
+    came: Sequence[tuple[object, ...]] = CAME,
+    lost: Sequence[tuple[object, ...]] = LOST,
+    there: Sequence[tuple[object, ...]] = THERE,
     witnessed: tuple[str, ...] = ("w.stage", "w.amount", "a.amount"),
 ) -> Totals:
     with duckdb.connect() as db:

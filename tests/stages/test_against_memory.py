@@ -13,6 +13,7 @@ import pytest
 from migrate.api.places import context_of
 from migrate.context import Context
 from migrate.model import Column, Kind, Schema, Table, Type
+from migrate.parts import stream_rows
 from migrate.stages.transform import knowing
 from migrate.stages.transform.in_target import match_target
 from migrate.transform.settle import Road
@@ -52,7 +53,7 @@ def world(folder: Path) -> World:
 
 def many(folder: Path, rows: int, known: int) -> tuple[Road, Path]:
     """New rows as `apply` leaves them; the target's own file, of which `known` rows have an address of theirs."""
-    files = []
+    files: list[Path] = []
     for start in range(0, rows, PART):
         numbers = range(start, min(start + PART, rows))
         part = pa.table(
@@ -121,7 +122,7 @@ def test_pairs_with_another_table_are_written_as_they_come(
     road, target = many(tmp_path, 60_000, 60_000)
     customers = Table("customers", tuple(Column(c, TEXT) for c in ("id", "email")), primary_key=("id",))
     together: list[int] = []
-    write = knowing.stream_rows
+    write = stream_rows
 
     def watched(tables: Iterable[pa.Table], *rest: object, **more: object) -> bool:
         def seen(rows: pa.Table) -> pa.Table:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from migrate import failpoints, parts
+from migrate import failpoints
 from migrate.stages.load import all_parts
+from migrate.stages.load.parts import load_part
 
-from tests.runs import Db, World, balance
+from tests.runs import Db, World, balance, rows_per_part
 
 ROWS = 200
 PEOPLE = "  people: {from: people, key: id, into: people, fields: {id: id, name: name}}\n"
@@ -23,7 +24,7 @@ class Watched:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.most = self._now = 0
-        self._lock, self._carried = threading.Lock(), all_parts.load_part
+        self._lock, self._carried = threading.Lock(), load_part
         self._met = threading.Barrier(2)
         monkeypatch.setattr(all_parts, "load_part", self)
 
@@ -50,8 +51,7 @@ class Watched:
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    keywords = {**parts.write_parts.__kwdefaults__, "max_rows": ROWS // 5}
-    monkeypatch.setattr(parts.write_parts, "__kwdefaults__", keywords)
+    rows_per_part(monkeypatch, ROWS // 5)
 
 
 def people(folder: Path, target_url: str, name: str = "TEXT") -> World:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from migrate.connectors.creation import ddl
@@ -172,8 +173,8 @@ def test_texts_under_a_key_have_a_length_and_compare_as_bytes_in_mysql(tmp_path:
 
 def test_a_plan_keeps_what_is_to_be_created(tmp_path: Path) -> None:
     found = held(tmp_path, WIDE, "postgresql")
-    empty = ("run", "d", {}, "t", (), {}, {}, (), (), "now")
-    plan = Plan(*empty, creates=found.creates, ddl=("CREATE",))  # type: ignore[arg-type]
+    empty: tuple[Any, ...] = ("run", "d", {}, "t", (), {}, {}, (), (), "now")
+    plan = Plan(*empty, creates=found.creates, ddl=("CREATE",))  # type: ignore[misc]
     import json
 
     assert Plan.from_json(json.loads(json.dumps(plan.as_json()))) == plan

@@ -133,6 +133,10 @@ def test_chunks_go_at_the_same_time_and_with_a_trigger_one_after_the_other(
     threads: set[str] = set()
     taken = deleting._all_taken
 
+    def noted(*arguments: Any) -> bool:
+        threads.add(threading.current_thread().name)
+        return taken(*arguments)
+
     def together(*arguments: Any) -> bool:
         threads.add(threading.current_thread().name)
         if len(threads) == 1 or meeting.n_waiting:
@@ -149,9 +153,7 @@ def test_chunks_go_at_the_same_time_and_with_a_trigger_one_after_the_other(
     )
     world.run()
     threads.clear()
-    monkeypatch.setattr(
-        deleting, "_all_taken", lambda *a: threads.add(threading.current_thread().name) or taken(*a)
-    )
+    monkeypatch.setattr(deleting, "_all_taken", noted)
     undo(world)
     assert threads == {"MainThread"}
 

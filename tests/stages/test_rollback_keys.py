@@ -25,7 +25,7 @@ def as_json(*values: object) -> str:
 def in_order(table: Table, texts: list[str]) -> list[str]:
     entries = pa.table({"target_key": pa.array(texts, pa.string()), "at": list(range(len(texts)))})
     found = sorted_entries(table, entries)
-    assert [texts[i] for i in found["at"].to_pylist()] == found["target_key"].to_pylist()
+    assert [texts[i] for i in found["at"].to_numpy()] == found["target_key"].to_pylist()
     return [str(k) for k in found["target_key"].to_pylist()]
 
 

@@ -6,7 +6,7 @@ import hashlib
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -78,7 +78,7 @@ def test_what_others_put_there_is_listed(store: LocalStore) -> None:
 def test_a_failed_write_leaves_nothing(store: LocalStore, tmp_path: Path, call: str, action: str) -> None:
     (tmp_path / "f").write_bytes(b"x")
     store.put_bytes("there", b"x")
-    acts = {
+    acts: dict[str, Callable[[], object]] = {
         "put_file": lambda: store.put_file("new", tmp_path / "f", sha256=hashlib.sha256(b"x").hexdigest()),
         "put_bytes": lambda: store.put_bytes("new", b"x"),
         "put_if_absent": lambda: store.put_if_absent("new", b"x"),

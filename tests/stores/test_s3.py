@@ -207,7 +207,7 @@ def test_a_request_that_was_sent_again_after_a_lost_answer_is_told_from_somebody
             return real(**given)
         real(**{n: v for n, v in given.items() if not n.startswith("Checksum")} | {"Body": stands})
         told = {"HTTPStatusCode": 412, "RetryAttempts": 1}
-        raise ClientError({"Error": {"Code": "PreconditionFailed"}, "ResponseMetadata": told}, "PutObject")  # type: ignore[typeddict-item]
+        raise ClientError({"Error": {"Code": "PreconditionFailed"}, "ResponseMetadata": told}, "PutObject")
 
     store = around(put_object=lost)
     assert store.put_if_absent("a/manifest.json", b"mine") is expected

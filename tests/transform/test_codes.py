@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -67,7 +67,7 @@ def test_json_gives_what_is_there(document: Any, path: list[str | int]) -> None:
     expected: Any = document
     for step in path:
         try:
-            expected = expected[step] if isinstance(expected, (dict, list)) else None
+            expected = cast(Any, expected)[step] if isinstance(expected, (dict, list)) else None
         except (KeyError, IndexError, TypeError):
             expected = None
     text = json.dumps(document)

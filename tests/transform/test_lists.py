@@ -211,7 +211,7 @@ def test_composed_lists_are_what_plain_python_makes_of_them(
     )
     rids = np.arange(5)[::-1].copy()
     stay = one_per(kept(items, [form]), [form], ("item",))
-    made = [json.loads(t) for t in composed(stay, [form], Type(Kind.JSON), rids).to_pylist()]
+    made = [json.loads(str(t)) for t in composed(stay, [form], Type(Kind.JSON), rids).to_pylist()]
     for rid, found in zip(rids, made, strict=True):
         wanted: list[dict[str, Any]] = []
         for r, t, n in lines:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from migrate.errors import GateClosed
 from migrate.mapping.model import MapTable, SourceTable, ValueMap
+from migrate.model import Column as TableColumn
 from migrate.model import Kind, Type
 from migrate.transform.apply import apply
 from migrate.transform.lookup import Lookup, folded
@@ -20,7 +21,6 @@ from migrate.transform.said import Said
 from migrate.transform.table_maps import table_lookup
 
 from tests.transform.crm import TEXT, compiled, field, found, mapping, source_table, table, target_table
-from tests.transform.crm import Column as TableColumn
 
 TEXTS = st.lists(st.one_of(st.none(), st.text(alphabet="aAßẞﬀF éÉıİ", max_size=3)), max_size=30)
 OF = MapTable(table="types", from_="id", to="name")

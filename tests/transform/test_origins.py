@@ -287,7 +287,7 @@ def test_dates_of_columns_that_are_read_differently_need_a_let() -> None:
 
 
 def test_do_of_defaults_is_for_texts_only() -> None:
-    trim = {"do": (Step(name="trim"),), "do_if_text": True}
+    trim: dict[str, Any] = {"do": (Step(name="trim"),), "do_if_text": True}
     fields = {"t": field("a", **trim), "n": field("n", **trim), "f": field(first_of=("a", "n"), **trim)}
     result = run(fields, {"a": (TEXT, [" x "]), "n": (INT, [5])}, {"t": TEXT, "n": INT, "f": TEXT})
     assert [found(result, name) for name in "tnf"] == [["x"], [5], ["x"]]

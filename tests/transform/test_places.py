@@ -126,6 +126,7 @@ def test_phones_that_people_write(text: str, region: str | None, expected: str |
 )
 def test_a_number_stays_itself_through_every_format(region: str, form: str, extension: int | None) -> None:
     example = phonenumbers.example_number(region)
+    assert example is not None
     e164 = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
     full = e164 if extension is None else f"{e164} ext. {extension}"
     written, failed = outcome("phone", [full], {"format": form})

@@ -599,12 +599,12 @@ def references(draw: st.DrawFn) -> Ref:
 @st.composite
 def thing_of(draw: st.DrawFn, name: str) -> Thing:
     refs = tuple(draw(st.lists(references(), max_size=2)))
-    rows = []
+    rows: list[Row] = []
     for _ in range(draw(st.integers(0, 6))):
         pointing: list[tuple[str, str] | None] = []
         for ref in refs:
             to = (*ref.to, "")[len(ref.to) > 1] if ref.to else draw(st.sampled_from(["a", "b", ""]))
-            pointing.append(draw(st.one_of(st.none(), keys.map(lambda k, to=to: (to, k)))))
+            pointing.append(draw(st.one_of(st.none(), st.tuples(st.just(to), keys))))
         rows.append(
             Row(
                 key=draw(st.one_of(keys, st.sampled_from([f"{name}{len(rows)}", None]))),

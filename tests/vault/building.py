@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from migrate import parts
@@ -53,7 +54,7 @@ FACTS = Manifest(
 
 
 def rows_of(table: Table, count: int, word: str = "x") -> pa.RecordBatch:
-    values = {
+    values: dict[str, pa.Array[Any]] = {
         "id": pa.array(range(1, count + 1), pa.int64()),
         "name": pa.array([f"{word}{n}" for n in range(count)]),
         "email": pa.array([f"{word}{n}@example.org" if n % 3 else None for n in range(count)]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from migrate.errors import Corrupt, Unreachable
@@ -72,7 +73,7 @@ def test_an_unreachable_store_is_said_where_its_part_would_be_taken(tmp_path: Pa
     store = Slow(tmp_path / "vault")
     backup = make(store, tmp_path / "s", contacts=500)
     store.fails = backup.manifest.parts[3].path
-    taken = []
+    taken = list[Any]()
     with (
         pytest.raises(Unreachable, match="network"),
         parts_ahead(backup, backup.manifest.parts) as brought,

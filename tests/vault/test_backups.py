@@ -77,7 +77,7 @@ def test_layout_is_private_shared_and_readable_by_duckdb(store: LocalStore, tmp_
     assert len([n for n in names if n.startswith("objects/")]) == 4  # 1 + 3 parts, shared by both backups
     assert {stat.S_IMODE(p.stat().st_mode) for p in store.folder.rglob("*") if p.is_file()} == {0o600}
     ref = open_backup(store, "second").parts_by_table["contact"][0]
-    assert duckdb.sql(f"SELECT count(*) FROM read_parquet('{store.folder / ref.path}')").fetchall() == [
+    assert duckdb.execute(f"SELECT count(*) FROM read_parquet('{store.folder / ref.path}')").fetchall() == [
         (100,)
     ]
 

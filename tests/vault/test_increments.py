@@ -142,7 +142,7 @@ def test_p27_a_bucket_that_refuses_in_the_middle_leaves_no_backup_and_the_next_t
     def refusing(**asked: Any) -> Any:
         if next(calls) > 4:
             answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}
-            raise ClientError(answer, "PutObject")  # type: ignore[arg-type]
+            raise ClientError(answer, "PutObject")
         return put(**asked)
 
     monkeypatch.setattr(store._client, "put_object", refusing)

@@ -19,7 +19,7 @@ SECRET = "AGE-SECRET-KEY-1QQQQ"
 class InMemory(KeyringBackend):
     """A keyring of tests: one entry, or locked."""
 
-    priority = 1  # type: ignore[assignment]
+    priority = 1
     locked = False
 
     def get_password(self, service: str, username: str) -> str | None:
@@ -36,7 +36,8 @@ class InMemory(KeyringBackend):
 
 @pytest.fixture
 def ring() -> Iterator[InMemory]:
-    before, mine = keyring.get_keyring(), InMemory()
+    mine = InMemory()  # type: ignore[no-untyped-call]  # its base's
+    before = keyring.get_keyring()
     keyring.set_keyring(mine)
     yield mine
     keyring.set_keyring(before)

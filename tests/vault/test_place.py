@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from migrate import api as migrate
-from migrate import failpoints, parts
+from migrate import failpoints
 from migrate.errors import Busy, Drift, GateClosed, MigrateError, Unreachable, UsageError
 
-from tests.runs import Db
+from tests.runs import Db, rows_per_part
 
 DDL = (
     "CREATE TABLE towns (id integer PRIMARY KEY, name varchar(50) NOT NULL)",
@@ -58,14 +58,17 @@ class World:
 @pytest.fixture(params=["sqlite", "postgresql", "mysql"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     numbers = iter(range(100))
-    if request.param == "sqlite":
-        fresh, scratch = lambda: Db(f"sqlite:///{tmp_path}/db{next(numbers)}.db"), None
-    else:
+    make: Callable[[], str] = lambda: f"sqlite:///{tmp_path}/db{next(numbers)}.db"  # noqa: E731
+    scratch = None
+    if request.param != "sqlite":
         make = request.getfixturevalue(
             "make_pg_database" if request.param == "postgresql" else "make_my_database"
         )
-        fresh = lambda: Db(make())  # noqa: E731
         scratch = make()
+
+    def fresh() -> Db:
+        return Db(make())
+
     source = fresh()
     source.run(*DDL)
     fill(source, "towns", [(1, "Ulm"), (2, "Bern")])
@@ -198,8 +201,7 @@ def test_p28_killed_in_the_middle(world: World) -> None:
 
 @pytest.fixture
 def two_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    keywords = {**parts.write_parts.__kwdefaults__, "max_rows": 2}
-    monkeypatch.setattr(parts.write_parts, "__kwdefaults__", keywords)
+    rows_per_part(monkeypatch, 2)
 
 
 @pytest.mark.promise(28)
@@ -270,6 +272,7 @@ def killed(world: World, backup: str, place: Db, point: str) -> None:
 
 def test_two_at_once_and_rows_that_change_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from migrate.api import restores
+    from migrate.api.proofs import prove
     from migrate.connectors.registry import open_restore_place
 
     backup, place = world.back_up(), world.fresh()
@@ -278,7 +281,6 @@ def test_two_at_once_and_rows_that_change_meanwhile(world: World, monkeypatch: p
     with other.hold(), pytest.raises(Busy):
         world.restore(backup, place, replace=True)
     other.close()
-    prove = restores.prove
 
     def meanwhile(*given: Any, **more: Any) -> Any:
         fill(place, "towns", [(8, "Graz")])
@@ -371,7 +373,7 @@ def test_clear_words_for_what_cannot_be(world: World, tmp_path: Path) -> None:
 @pytest.mark.fineprint(26)
 def test_f26_a_backup_that_no_ledger_here_knows_needs_trust(world: World, tmp_path: Path) -> None:
     backup = world.back_up()
-    places = {"store": str(world.folder / "vault"), "home": tmp_path / "elsewhere"}
+    places: dict[str, Any] = {"store": str(world.folder / "vault"), "home": tmp_path / "elsewhere"}
     place = world.fresh()
     done = migrate.backup_restore(backup, place.url, **places)
     assert not done["passed"]
@@ -419,13 +421,13 @@ def test_rights_that_are_missing(
 
 def test_a_full_disk_can_be_gone_on_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from migrate.connectors.sqlite import scratch
+    from migrate.connectors.sqlite.connect import connect as real
 
     source, place = Db(f"sqlite:///{tmp_path}/s.db"), Db(f"sqlite:///{tmp_path}/p.db")
     source.run(*DDL)
     fill(source, "towns", [(n, "x" * 50) for n in range(5_000)])
     places: dict[str, Any] = {"store": str(tmp_path / "v"), "home": tmp_path / "h"}
     backup = migrate.backup_create(source.url, **places)["backup"]
-    real = scratch.connect
 
     def small(path: Path, *, write: bool) -> Any:
         connection = real(path, write=write)

@@ -144,7 +144,7 @@ class Clocked(LocalStore):
 
     def age(self, name: str) -> float:
         super().age(name)  # Corrupt where it is missing
-        return self.now - self.times[name]
+        return float(self.now - self.times[name])
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pytest
@@ -136,7 +137,7 @@ def test_p30_f25_everything_comes_back_with_the_sources_own_violations(
         "L5",
     ]
     assert found[-1].evidence["rows"] == 2 + 4 + 1000
-    assert set(found[-1].evidence["seconds"]) == {
+    assert set(cast(dict[str, float], found[-1].evidence["seconds"])) == {
         "fetch",
         "decrypt",
         "decode",
@@ -144,7 +145,7 @@ def test_p30_f25_everything_comes_back_with_the_sources_own_violations(
         "load",
         "index",
         "verify",
-    }  # type: ignore[call-overload]
+    }
     for verdict in found:
         put_verdict(store, backup, verdict)
     assert is_proven(store, FACTS.id, backup.manifest_sha256)

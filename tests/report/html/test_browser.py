@@ -12,7 +12,7 @@ from axe_playwright_python.base import AXE_FILE_PATH
 from migrate.errors import UsageError
 from migrate.report.html.paper import find_chromium, write_pdf
 from migrate.report.html.render import page as page_of
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from tests import services
 from tests.report.html import documents
@@ -69,8 +69,12 @@ class Opened:
         self.page.on("response", lambda response: self.got.append(response.url))
         self.page.on("console", lambda message: self.said.append(message.text))
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.said.append(dialog.message), dialog.dismiss()))
+        self.page.on("dialog", self._dismissed)
         self.page.goto(path.as_uri())
+
+    def _dismissed(self, dialog: Dialog) -> None:
+        self.said.append(dialog.message)
+        dialog.dismiss()
 
     def run(self, script: str) -> Any:
         return self.page.evaluate(script)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from migrate.report.document import MEASURES, build_report
 from migrate.report.html.render import FILE_NAME, page, percent, seconds, size, write_page
 from migrate.report.html.sankey import flow
-from selectolax.lexbor import LexborHTMLParser
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from tests.real.places import shared
 from tests.report.html import documents
@@ -25,6 +25,12 @@ from tests.report.html import documents
 
 def read(document: dict[str, Any]) -> LexborHTMLParser:
     return LexborHTMLParser(page(document))
+
+
+def first(tree: LexborHTMLParser | LexborNode, selector: str) -> LexborNode:
+    found = tree.css_first(selector)
+    assert found is not None, selector
+    return found
 
 
 def rows(tree: LexborHTMLParser, name: str) -> list[list[str]]:
@@ -96,7 +102,7 @@ def test_the_flow_picture_has_a_band_for_every_entity_and_fate() -> None:
     assert words == [f"{e} {b['in']:,}" for e, b in document["balances"].items() if b["in"]] + [
         f"{n:,} {fate}" for fate, n in sums.items()
     ]
-    said = tree.css_first("svg.sankey").attributes["aria-label"] or ""
+    said = first(tree, "svg.sankey").attributes["aria-label"] or ""
     assert all(f"{n:,} {fate}" in said for (_, fate), n in bands.items())
 
 
@@ -112,10 +118,10 @@ def test_many_entities_are_drawn_as_the_largest_and_the_rest_together() -> None:
 
 def test_lamps_tell_by_words_what_they_tell_by_colour() -> None:
     document = documents.full()
-    assert [lamp.css_first(".how").text()[:8] for lamp in read(document).css(".lamp")] == ["✓ proven"] * 4
+    assert [first(lamp, ".how").text()[:8] for lamp in read(document).css(".lamp")] == ["✓ proven"] * 4
     unproven = build_report({"run": "r", "mapping": "m", "state": "failed", "verdicts": [
         {"check": "L5", "passed": False}, {"check": "backup target", "passed": True}]})  # fmt: skip
-    assert [lamp.css_first(".how").text().strip() for lamp in read(unproven).css(".lamp")] == [
+    assert [first(lamp, ".how").text().strip() for lamp in read(unproven).css(".lamp")] == [
         "– not checked", "✓ proven · 1 check", "✕ failed · 1 of 1 checks", "– not checked",
     ]  # fmt: skip
 
@@ -127,7 +133,7 @@ def test_a_run_that_died_says_so_and_shows_what_is_known(state: str) -> None:
         "run": "r", "mapping": "m", "state": state, "stopped_by": error, "stages": [{"stage": "extract", "state": "running", "seconds": None, "rows": None}],
     })  # fmt: skip
     tree = read(document)
-    verdict = tree.css_first(".verdict").text()
+    verdict = first(tree, ".verdict").text()
     assert "This run did not finish." in verdict
     assert "the disk is full" in verdict
     assert rows(tree, "Stages") == [["extract", "! running", "–", "–", "–"]]
@@ -173,7 +179,7 @@ def test_nothing_is_fetched_and_only_the_own_style_may_act() -> None:
         outside = re.findall(r"https?://[^\s\"'<]+", text)
         assert set(outside) <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
         tree = LexborHTMLParser(text)
-        policy = tree.css_first("meta[http-equiv=Content-Security-Policy]").attributes["content"] or ""
+        policy = first(tree, "meta[http-equiv=Content-Security-Policy]").attributes["content"] or ""
         [style] = tree.css("style")
         digest = base64.b64encode(hashlib.sha256(style.text().encode()).digest()).decode()
         assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}'")

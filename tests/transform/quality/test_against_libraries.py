@@ -65,6 +65,7 @@ def test_plans_say_what_the_library_says(region: str, data: st.DataObject) -> No
     """Numbers of real plans, with digits changed: with +, and as the country writes them."""
     code = phonenumbers.country_code_for_region(region)
     first = phonenumbers.example_number(region)
+    assert first is not None
     nsn = phonenumbers.national_significant_number(first)
     digits = data.draw(
         st.lists(
