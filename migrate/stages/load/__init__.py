@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from migrate import failpoints
-from migrate.arrow import arrow_schema
+from migrate.arrow import arrow_schema, give_back_memory
 from migrate.connectors.protocol import Transaction
 from migrate.context import Context
 from migrate.errors import Corrupt, UsageError
@@ -62,6 +62,7 @@ def run(ctx: Context) -> Result:
     session = retried(partial(_open_session, ctx), note=ctx.progress.note)
     declared = retried(partial(create_missing, ctx, session.fence, declared), note=ctx.progress.note)
     retried(partial(assign, ctx, declared, inputs), note=ctx.progress.note)
+    give_back_memory()  # whole columns of keys; parts need theirs several at a time
     if not started:
         check_counts(ctx)
     rename(session, renames(ctx))
