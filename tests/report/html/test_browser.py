@@ -148,7 +148,7 @@ def _brightness(colour: str) -> float:
     ],
 )
 def test_axe_finds_no_serious_fault(browser: Browser, pages: dict[str, Path], name: str, scheme: str) -> None:
-    # Contrast and sizes of thousands of texts take minutes; both are those of the other pages, the structure is not.
+    # Contrast and sizes of thousands of texts take minutes: of a large page they are looked at section by section, below.
     slow = {rule: {"enabled": name != "large"} for rule in ("color-contrast", "target-size")}
     with Opened(browser, pages[name], color_scheme=scheme) as opened:
         unfolded = 1 if name == "large" else 10_000
@@ -164,6 +164,50 @@ def test_axe_finds_no_serious_fault(browser: Browser, pages: dict[str, Path], na
         ]
         assert told == []
         assert len(found["passes"]) > 15  # it looked
+
+
+# A section stands alone on the page, unfolded, with the first of the rows and of the tables that are alike in it: what it
+# costs to look at a text grows with all that there is beside it.
+ALONE = """(at) => {
+  const main = document.querySelector('main')
+  window.sections ??= [...main.children]
+  if (at === null) return window.sections.length
+  const one = window.sections[at]
+  main.replaceChildren(one)
+  one.querySelectorAll('details').forEach(d => d.open = true)
+  for (const list of [one, ...one.querySelectorAll('*')]) {
+    const alike = {}
+    for (const child of [...list.children]) {
+      const kind = child.tagName + '.' + child.className
+      alike[kind] = (alike[kind] ?? 0) + 1
+      if (alike[kind] > (['TR', 'TD', 'TH'].includes(child.tagName) ? 6 : 3)) child.remove()
+    }
+  }
+  return one.querySelectorAll('*').length
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault_of_contrast_in_any_section_of_a_large_page(
+    browser: Browser, pages: dict[str, Path], scheme: str
+) -> None:
+    told, passed, seen = [], 0, 0
+    rules = {"runOnly": ["color-contrast", "target-size"]}
+    with Opened(browser, pages["large"], color_scheme=scheme) as opened:
+        opened.run(AXE_FILE_PATH.read_text(encoding="utf-8"))
+        for at in range(opened.page.evaluate(ALONE, None)):
+            elements = opened.page.evaluate(ALONE, at)
+            assert elements < 1_500, f"section {at} has {elements} elements"
+            seen += elements
+            found = opened.page.evaluate("rules => axe.run(document, rules)", rules)
+            passed += sum(len(rule["nodes"]) for rule in found["passes"])
+            told += [
+                f"{v['id']}: {[n['html'][:120] for n in v['nodes'][:3]]}"
+                for v in found["violations"]
+                if v["impact"] in GRAVE
+            ]
+    assert told == []
+    assert passed > seen / 4  # it looked at texts, and not at an empty page
 
 
 def test_the_keyboard_reaches_everything(browser: Browser, pages: dict[str, Path]) -> None:
