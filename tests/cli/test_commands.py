@@ -162,7 +162,7 @@ def test_quarantine_show_finds_a_key_as_people_type_it(
 def test_quarantine_show_takes_entity_and_key_in_either_order(
     typed: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["quarantine", "show", "latest", *typed], api=RecordedApi()) == 0  # type: ignore[arg-type]
+    assert main(["quarantine", "show", "latest", *typed], api=RecordedApi()) == 0
     assert "ada@" in capsys.readouterr().out
 
 
@@ -171,19 +171,19 @@ def test_quarantine_show_does_not_choose_between_two_rows_that_the_words_may_mea
 ) -> None:
     rows = [{**QUARANTINE[0], "key": '["accounts"]'}, {**QUARANTINE[1], "key": '["contacts"]'}]
     words = ["quarantine", "show", "latest", "contacts", "accounts"]
-    assert main(words, api=RecordedApi(quarantine=rows)) == 2  # type: ignore[arg-type]
+    assert main(words, api=RecordedApi(quarantine=rows)) == 2
     assert "more than one row" in capsys.readouterr().err
-    assert main([*words[:3], "accounts", "--entity", "contacts"], api=RecordedApi(quarantine=rows)) == 0  # type: ignore[arg-type]
+    assert main([*words[:3], "accounts", "--entity", "contacts"], api=RecordedApi(quarantine=rows)) == 0
 
 
 def test_trace_takes_the_entity_as_an_option_too_and_says_what_is_missing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     api = RecordedApi()
-    main(["trace", "latest", "4711", "work", "--entity", "phones"], api=api)  # type: ignore[arg-type]
+    main(["trace", "latest", "4711", "work", "--entity", "phones"], api=api)
     assert api.last()[1] == ("latest", "phones", '["4711","work"]')
     capsys.readouterr()
-    assert main(["trace", "latest", "phones"], api=RecordedApi()) == 2  # type: ignore[arg-type]
+    assert main(["trace", "latest", "phones"], api=RecordedApi()) == 2
     assert "migrate trace latest ENTITY KEY" in capsys.readouterr().err
 
 
