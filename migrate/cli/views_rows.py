@@ -59,7 +59,7 @@ def gone(console: Console, found: Sequence[Document], *, limit: int) -> None:
         line(console, "No loaded row is gone at the source.", "bold green")
         return
     line(console, f"{len(found):,} loaded rows are gone at the source", "bold")
-    made = table(console, "entity", "key", "target", "what of it")
+    made = table(console, "entity", "key", "target", "outcome")
     for one in found[:limit]:
         what = gone_words(str(one.get("decided")), one.get("ended"))
         row(made, one.get("entity"), one.get("key"), one.get("target_key"), what)

@@ -118,6 +118,7 @@ class Pairs:
         return {int(n): str(tkey) for n, tkey in found}
 
     def _ours(self, numbers: set[int]) -> dict[int, _Own]:
+        """By their places."""
         self.db.register("asked", pa.table({"n": pa.array(sorted(numbers), pa.int64())}))
         found = self.db.execute(
             f"SELECT n, __rid, __key FROM read_parquet({literal(str(self.mine))}, file_row_number = true) t "
