@@ -137,9 +137,9 @@ def test_a_key_among_several_that_no_row_has_is_told_by_its_place_and_never_by_i
     vault(tmp_path, "backup", "create", crm.path, "--no-prove")
     (tmp_path / "keys.txt").write_text("nobody@x.org\n\nbob@x.org\n")
     where = ("--store", str(tmp_path / "vault"), "--home", str(tmp_path / ".migrate"))
-    asked = ("erase", "--system", "crm", "--table", "people", "--by", "mail", "--key", "ada@x.org")
-    more = ("--key", "someone@x.org", "--key-file", str(tmp_path / "keys.txt"))
-    told = command(*asked, *more, *where, "--json").document["erasures"][0]
+    keys = ("--key", "ada@x.org", "--key", "someone@x.org", "--key-file", str(tmp_path / "keys.txt"))
+    asked = ("erase", "--system", "crm", "--table", "people", "--by", "mail", *keys)
+    told = command(*asked, *where, "--json").document["erasures"][0]
     assert (told["matched"], told["matched_by_key"]) == (2, [1, 0, 0, 1])
     said = " ".join(command(*asked, *where).out.split())
     assert "No row of it has 2 of the keys given (by their order: 2, 3)" in said
