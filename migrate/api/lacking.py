@@ -29,7 +29,8 @@ HINT = (
 
 def lacking(place: Store, infos: Sequence[BackupInfo], home: Path | None) -> list[BackupRow]:
     """Backups of this vault that the ledger knows and the vault does not have, newest first: those that are newer than the
-    newest known one that is there. Older ones may have been pruned from elsewhere; the newest never is."""
+    newest known one that is there, and than every other of their system that is. Older ones may have been pruned from elsewhere, of
+    which this ledger does not hear; the newest of a system never is."""
     try:
         with ledger_of(home) as ledger:
             rows = ledger.backups()
@@ -38,13 +39,18 @@ def lacking(place: Store, infos: Sequence[BackupInfo], home: Path | None) -> lis
     here = {info.id for info in infos}
     # a vault keeps what it was called when the backup was made, also where it was moved since
     names = {place.location} | {row.vault for row in rows if row.vault and row.id in here}
+    newest: dict[tuple[str, str, str], str] = {}  # whoever made them
+    for info in infos:  # oldest first
+        if info.manifest is not None:
+            newest[info.manifest.mapping, info.manifest.system, info.manifest.role] = info.created_at
     missing: list[BackupRow] = []
     for row in rows:  # newest first
         if row.vault not in names or not is_id(row.id):
             continue
         if row.id in here:
             break
-        missing.append(row)
+        if row.created_at > newest.get((row.mapping, row.system, row.role), ""):
+            missing.append(row)
     return missing
 
 

@@ -129,6 +129,17 @@ def test_what_was_pruned_or_is_of_another_vault_is_not_missed(place: Place, tmp_
     assert place.missing() == [made[2], made[0]]
 
 
+def test_what_another_machine_pruned_after_a_newer_backup_of_its_own_is_not_missed(
+    place: Place, tmp_path: Path
+) -> None:
+    place.back_up()
+    theirs = tmp_path / "theirs"
+    made = api.backup_create(str(place.source), store=str(place.vault), home=theirs)["backup"]
+    api.backup_prune(last=1, really=True, store=str(place.vault), home=theirs)
+    assert [b["id"] for b in place.listed()] == [made]
+    assert (place.doctor() or {})["passed"]
+
+
 def test_without_a_ledger_nothing_is_said(place: Place, tmp_path: Path) -> None:
     place.back_up()
     assert api.backups(store=str(place.vault), home=tmp_path / "elsewhere")[0]["system"] == "crm"
