@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from migrate.api.audits import audit
-    from migrate.api.backups import backup_check, backup_ddl, backup_show, backups
+    from migrate.api.backup_looks import backup_check, backup_ddl, backup_show, backups
     from migrate.api.cells import quarantine_cells
     from migrate.api.contracts import contract
     from migrate.api.databases import doctor, profile, schema
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from migrate.api.duplicates import duplicates_find
     from migrate.api.erasing import erase
     from migrate.api.exporting import quarantine_export
-    from migrate.api.gone import gone
+    from migrate.api.gone_rows import gone
     from migrate.api.mappings import dictionary, examples
-    from migrate.api.preview import preview
+    from migrate.api.previewing import preview
     from migrate.api.proofs import backup_keys
     from migrate.api.quarantined import quarantine
     from migrate.api.rebuilding import rebuild
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from migrate.api.restores import backup_restore
     from migrate.api.reviewing import duplicates_accept, duplicates_list, duplicates_reject
     from migrate.api.rows import trace
-    from migrate.api.runs import demo, plan, rollback, run, runs, status, verify
+    from migrate.api.running import demo, plan, rollback, run, runs, status, verify
     from migrate.api.schedules import practice_checks, schedule, schedule_units
     from migrate.api.suggesting import suggest
     from migrate.api.vault import backup_create, backup_keygen, backup_prune
 
 _HOMES = {
-    "backups": ("backup_check", "backup_ddl", "backup_show", "backups"),
+    "backup_looks": ("backup_check", "backup_ddl", "backup_show", "backups"),
     "vault": ("backup_create", "backup_keygen", "backup_prune"),
     "proofs": ("backup_keys",),
     "erasing": ("erase",),
@@ -45,9 +45,9 @@ _HOMES = {
     "duplicates": ("duplicates_find",),
     "reviewing": ("duplicates_accept", "duplicates_list", "duplicates_reject"),
     "schedules": ("practice_checks", "schedule", "schedule_units"),
-    "gone": ("gone",),
+    "gone_rows": ("gone",),
     "mappings": ("dictionary", "examples"),
-    "preview": ("preview",),
+    "previewing": ("preview",),
     "audits": ("audit",),
     "contracts": ("contract",),
     "cells": ("quarantine_cells",),
@@ -59,7 +59,7 @@ _HOMES = {
     "suggesting": ("suggest",),
     "rebuilding": ("rebuild",),
     "reports": ("report",),
-    "runs": ("demo", "plan", "rollback", "run", "runs", "status", "verify"),
+    "running": ("demo", "plan", "rollback", "run", "runs", "status", "verify"),
 }
 
 
@@ -68,7 +68,7 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(f"{__name__}.{home}")
-    # The import leaves the module under its own name; where a function is called like it, the function is meant.
+    # No module here is called like a function: importing it would put the module in the function's place.
     globals().update({one: getattr(module, one) for one in _HOMES[home]})
     return globals()[name]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 from types import FunctionType
@@ -22,6 +23,8 @@ def test_every_name_is_a_function_and_has_one_home() -> None:
     homes = [name for names in api._HOMES.values() for name in names]
     assert sorted(homes) == sorted(api.__all__)
     assert all(isinstance(getattr(api, name), FunctionType) for name in api.__all__)
+    modules = {module.name for module in pkgutil.iter_modules(api.__path__)}
+    assert not modules & set(api.__all__), "to import such a module would put it in the function's place"
 
 
 def test_looking_at_a_mapping_loads_no_ledger() -> None:

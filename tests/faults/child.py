@@ -23,7 +23,7 @@ from migrate.cli.failure import failure_of
 
 for _lazy in (
     "adbc_driver_postgresql.dbapi", "encodings.utf_8_sig", "importlib.readers", "importlib_metadata", "jinja2.ext",
-    "migrate.api.runs",
+    "migrate.api.running",
     "migrate.connectors.bisect", "migrate.connectors.mysql.native", "migrate.connectors.mysql.scratch",
     "migrate.connectors.native", "migrate.connectors.postgres.native", "migrate.connectors.sqlite.native",
     "migrate.connectors.postgres.pieces",
