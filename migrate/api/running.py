@@ -22,6 +22,7 @@ from migrate.run import migrate, usual_workers
 from migrate.stages import verify as verify_stage
 from migrate.stages.report import write as write_report
 from migrate.stages.rollback import rollback as roll_back
+from migrate.stages.rollback.foretold import Foretold
 from migrate.state.fixes import WITHDRAWN
 from migrate.state.records import writers
 from migrate.state.replays import balances_of, ended_replays, replay_facts, replay_of, replays_of
@@ -234,11 +235,12 @@ def rollback(
         name = run_id(ledger, run)
         later = [r.run for r in reversed(replays_of(ledger, name)) if r.state != "rolled_back"]
     undone = []
+    after = Foretold() if preview else None
     for replay in later:
-        told = _undo(replay, preview, only, force, home, progress, along=later)
+        told = _undo(replay, preview, only, force, home, progress, along=later, after=after)
         if told is not None:
             undone.append(told)
-    document = _undo(name, preview, only, force, home, progress, along=later)
+    document = _undo(name, preview, only, force, home, progress, along=later, after=after)
     assert document is not None, "only replays may have written nothing"
     return {**document, "replays": undone} if undone else document
 
@@ -252,15 +254,17 @@ def _undo(
     progress: Progress | None,
     *,
     along: Sequence[str],
+    after: Foretold | None,
 ) -> dict[str, Any] | None:
-    """One run; `along`: its replays that go with it. None: one of these, which wrote nothing."""
+    """One run; `along`: its replays that go with it. None: one of these, which wrote nothing. `after`: what the previews
+    of those say that are undone before it."""
     with context_of(name, home, progress, hold=not preview, workers=usual_workers()) as ctx:
         _check_words(ctx, only)
         if name in along and name not in writers(ctx.target):
             if not preview:
                 ctx.ledger.set_state(name, "rolled_back")
             return None
-        result = roll_back(ctx, preview=preview, only=only, force=force, along=along)
+        result = roll_back(ctx, preview=preview, only=only, force=force, after=after, tell=name in along)
         state = ctx.ledger.run(ctx.run).state
         if not preview:
             if state == "rolled_back" and replay_of(name) is not None and name not in along:

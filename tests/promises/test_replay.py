@@ -204,6 +204,52 @@ def test_f14_a_rollback_takes_replayed_rows_back_too(tmp_path: Path, target_url:
     assert world.target.one("SELECT name FROM accounts WHERE legacy_id = '2'") == "Bolt"
 
 
+def told(document: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """What is undone of a run and of its replays, and what stays why."""
+    every = [*document.get("replays", ()), document]
+    conflicts = [sorted(tuple(c.items()) for c in one["conflicts"]) for one in every]
+    return [(one["run"], one["entities"], kept) for one, kept in zip(every, conflicts, strict=True)]
+
+
+def foretold_and_undone(world: World, run: str, code: int) -> dict[str, Any]:
+    """The undo of a run, of which the preview has foretold everything."""
+    seen = world.command("rollback", run, "--preview", "--json").document
+    done = world.command("rollback", run, "--yes", "--json")
+    assert done.code == code, done.out
+    document: dict[str, Any] = done.document
+    assert told(seen) == told(document)
+    return document
+
+
+@pytest.mark.fineprint(14, 32)
+@ENGINES
+def test_f14_f32_what_an_edited_replayed_row_keeps_is_foretold(tmp_path: Path, target_url: str) -> None:
+    """Dee came by the replay and was edited: she stays, and so does her account, which the run itself had loaded."""
+    world = crm(tmp_path / "crm", target_url)
+    fixing = Fixing(world)
+    fixing.set("accounts", 2, title="Bolt")
+    fixing.set("contacts", 4, mail="dee@acme.io")
+    fixing.replayed()
+    world.target.run("UPDATE contacts SET name = 'Deedee' WHERE name = 'Dee'")
+    done = foretold_and_undone(world, fixing.run, code=3)
+    assert world.target.rows(
+        "SELECT c.name, a.name FROM contacts c JOIN accounts a ON a.id = c.account_id"
+    ) == [("Deedee", "Acme")]
+    assert [c["reason"] for c in done["replays"][0]["conflicts"]] == ["changed since the load"]
+    assert [c["reason"] for c in done["conflicts"]] == ["a row of contacts that stays refers to it"]
+
+
+@pytest.mark.fineprint(14, 33)
+def test_f14_f33_a_part_that_leaves_something_of_a_replay_is_refused_in_the_preview_too(
+    fixing: Fixing,
+) -> None:
+    fixing.set("accounts", 2, title="Bolt")
+    replay = fixing.replayed()["replay"]
+    seen = fixing.world.command("rollback", fixing.run, "--preview", "--only", "contacts", "--json")
+    assert seen.code == 2
+    assert replay in seen.error["message"]
+
+
 @pytest.mark.fineprint(14)
 def test_f14_a_replay_undone_by_itself_takes_its_corrections_back(fixing: Fixing) -> None:
     world = fixing.world

@@ -10,7 +10,7 @@ from migrate import api
 from tests.promises.test_known_as import leads
 from tests.promises.test_known_as import world as leads_world
 from tests.promises.test_merging import world as merging_world
-from tests.promises.test_replay import CONTACTS, Fixing, crm
+from tests.promises.test_replay import CONTACTS, Fixing, crm, foretold_and_undone
 from tests.promises.test_reviewing import world as reviewing_world
 from tests.runs import balance, bare, is_one_clear_paragraph
 
@@ -121,6 +121,36 @@ def test_a_corrected_row_that_is_a_loaded_one_becomes_part_of_it(tmp_path: Path)
     assert balance(small.run(), "accounts")["loaded"] == 0
     assert small.command("rollback", fixing.run, "--yes").code == 0
     assert small.target.rows("SELECT * FROM accounts") == []
+
+
+@pytest.mark.fineprint(32)
+@pytest.mark.parametrize(
+    ("edit", "kept"),
+    [
+        ("", []),
+        ("UPDATE accounts SET notes = 'mine' WHERE phone = '0113 1'", ["accounts"]),
+        ("UPDATE contacts SET name = 'mine' WHERE id = {waited}", ["accounts", "contacts"]),
+        ("UPDATE contacts SET name = 'mine' WHERE id = {loaded}", ["accounts", "contacts"]),
+    ],
+    ids=["nobody", "the row that was updated", "a row of the replay", "a row of the run"],
+)
+def test_f32_the_preview_of_an_undo_knows_rows_that_a_replay_updated(
+    tmp_path: Path, edit: str, kept: list[str]
+) -> None:
+    """They get the values of the run back first, and go with it then."""
+    fixing = corrected_twin(tmp_path, "add_or_update")
+    world = fixing.world
+    here = "SELECT id FROM contacts WHERE account_id = (SELECT id FROM accounts WHERE phone = '0113 1') ORDER BY id"
+    loaded = world.target.rows(here)
+    fixing.replayed()
+    waited = [row for row in world.target.rows(here) if row not in loaded]
+    assert loaded
+    assert waited
+    if edit:
+        world.target.run(edit.format(waited=repr(waited[0][0]), loaded=repr(loaded[0][0])))
+    foretold_and_undone(world, fixing.run, code=3 if edit else 0)
+    there = [t for t in ("accounts", "contacts") if world.target.one(f"SELECT count(*) FROM {t}")]
+    assert there == kept
 
 
 def test_where_loaded_rows_are_not_updated_only_the_corrected_row_stays_behind(tmp_path: Path) -> None:

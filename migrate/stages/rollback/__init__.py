@@ -15,6 +15,7 @@ from migrate.errors import Drift
 from migrate.model import Verdict
 from migrate.stages.rollback.created import created_and_gone, foreseen, undone_tables
 from migrate.stages.rollback.execute import execute
+from migrate.stages.rollback.foretold import Foretold
 from migrate.stages.rollback.proof import prove
 from migrate.stages.rollback.records import left, mark
 from migrate.stages.rollback.refused import backup_before, refuse_dependants, refuse_later_runs
@@ -59,11 +60,14 @@ def rollback(
     preview: bool,
     only: Sequence[str] = (),
     force: Sequence[str] = (),
-    along: Sequence[str] = (),
+    after: Foretold | None = None,
+    tell: bool = False,
 ) -> RolledBack:
     """Undo what this run wrote. Raises UsageError where a later run wrote too, or dependants are left out of `only`.
 
-    `along`: later runs that are undone before this one; in a preview their rows count as gone."""
+    `after`: in a preview, what later runs leave that are undone before this one; `tell`: note there what this one
+    leaves."""
+    after = after or Foretold()
     declared = ctx.target.schema(ctx.plan.touched)
     waiting = created_and_gone(ctx, declared)
     gone = [name for name in ctx.plan.touched if name not in declared.table_names and name not in waiting]
@@ -73,12 +77,14 @@ def rollback(
             kept="Nothing was changed.",
             hint="Bring it back (the backup of the target holds it as it was before the load) and try again.",
         )
-    refuse_later_runs(ctx, along if preview else ())
+    refuse_later_runs(ctx, after.runs)
     backup = backup_before(ctx)
-    undos = decide(ctx, declared, only, force, along if preview else (), foretell=preview)
+    undos = decide(ctx, declared, only, force, after, foretell=preview)
     refuse_dependants(ctx, only)
     plan_returns(ctx, {u.entity: u for u in undos})
     created = foreseen(ctx, undos, only) if preview else []
+    if preview and tell:
+        after.note(ctx, undos, whole=not left(ctx, undos))
     if not preview:
         ctx.ledger.audit("rollback started", ctx.run, {"only": list(only), "force": list(force)})
         execute(ctx, undos)

@@ -14,13 +14,13 @@ from migrate.connectors.protocol import Transaction
 from migrate.context import Context
 from migrate.errors import GateClosed
 from migrate.stages.rollback.deleting import delete_inserted
+from migrate.stages.rollback.images import images
 from migrate.stages.rollback.records import restore_crosswalk, restore_merged
 from migrate.stages.rollback.returned import bring_back, close_cycles, deleted, still_missing
 from migrate.stages.rollback.steps import Steps, committed, forget, stands_so, still_ours
 from migrate.stages.rollback.victims import (
     Undo,
     chunks,
-    images,
     key_table,
     one_array,
 )

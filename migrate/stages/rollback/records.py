@@ -11,9 +11,10 @@ from migrate import failpoints
 from migrate.connectors.protocol import Transaction
 from migrate.context import Context
 from migrate.ledger.receipts import meta_table
+from migrate.stages.rollback.images import images
 from migrate.stages.rollback.returned import anything_missing
 from migrate.stages.rollback.steps import Steps, committed, entry_keys, forget
-from migrate.stages.rollback.victims import Undo, chunks, images
+from migrate.stages.rollback.victims import Undo, chunks
 from migrate.state.records import meta_rows
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from migrate.context import Context
@@ -12,7 +12,7 @@ from migrate.state.records import fences, meta_rows, writers
 from migrate.vault.reader import Backup
 
 
-def refuse_later_runs(ctx: Context, along: Sequence[str]) -> None:
+def refuse_later_runs(ctx: Context, along: Collection[str]) -> None:
     """Only a row's last writer is undone (F33); `along` are undone before."""
     runs = [r for rows in meta_rows(ctx.target, "run") for r in rows.to_pylist()]
     mine = next((r for r in runs if r["run"] == ctx.run), None)

@@ -19,7 +19,8 @@ from migrate.context import Context
 from migrate.ledger.receipts import meta_table
 from migrate.model import Table
 from migrate.planning import state_columns
-from migrate.stages.rollback.victims import Conflict, Undo, images
+from migrate.stages.rollback.images import images
+from migrate.stages.rollback.victims import Conflict, Undo
 from migrate.vault.erasures import TARGET, requests, target_of
 
 

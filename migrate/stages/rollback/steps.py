@@ -18,7 +18,7 @@ from migrate.context import Context
 from migrate.errors import Busy
 from migrate.ledger.receipts import meta_table
 from migrate.planning import state_columns
-from migrate.stages.rollback.victims import Conflict, Undo, changed, key_table, one_array
+from migrate.stages.rollback.victims import Undo, changed, changed_since, key_table, one_array
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def still_ours(
             known = transaction.fetch(crosswalk, crosswalk.primary_key, names, ["target_key", "row_hash"])
         state = state_columns(steps.ctx.mapping, table)
         for key in changed(table, found, known, state):
-            undo.conflicts[key] = Conflict(undo.entity, table.name, key, "changed since the load")
+            undo.conflicts[key] = changed_since(undo, key)
     return entries.filter(pc.invert(undo.kept(entries["target_key"])))
 
 

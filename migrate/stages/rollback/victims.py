@@ -6,7 +6,6 @@ kept (F32). Keeping one row may keep others: decided to a fixpoint before anythi
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,16 +14,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from migrate import canon
 from migrate.connectors.protocol import Target
 from migrate.context import Context
 from migrate.model import Schema, Table
 from migrate.planning import Identity, state_columns
+from migrate.stages.rollback.foretold import POINTING, Foretold
 from migrate.stages.rollback.several import worked
 from migrate.state.identity import names_now
-from migrate.state.records import meta_rows
 
 CHUNK = 50_000
 _COLUMNS: list[tuple[str, pa.DataType]] = [
@@ -33,7 +31,6 @@ _COLUMNS: list[tuple[str, pa.DataType]] = [
     ("row_hash", pa.binary()),
 ]
 _ENTRY = pa.schema(_COLUMNS)
-_NEEDED = ["system", "entity", "source_key", "target_key", "origin", "run", "row_hash"]
 
 
 @dataclass(frozen=True)
@@ -103,11 +100,11 @@ def decide(
     declared: Schema,
     only: Sequence[str],
     force: Sequence[str],
-    along: Sequence[str] = (),
+    after: Foretold,
     *,
     foretell: bool,
 ) -> list[Undo]:
-    """One Undo per entity, in reverse load order. Rows that the runs `along` added keep nothing.
+    """One Undo per entity, in reverse load order. `after`: what was undone first, where that is foretold too.
 
     `foretell`: every row is looked at, for the preview. Else those are left to be looked at when they go whose staying
     keeps no other row (decision 0069)."""
@@ -124,7 +121,7 @@ def decide(
         undos[name] = Undo(name, table, now[name], forced=table.name in force)
         inserted[name], updated[name] = [], []
     by_identity = {undo.identity: undo for undo in undos.values()}
-    for rows in meta_rows(ctx.target, "crosswalk", _NEEDED):
+    for rows in after.crosswalk(ctx):
         mine = rows.filter(pc.equal(rows["run"], ctx.run))
         for (system, entity), undo in by_identity.items():
             own = mine.filter(pc.and_(pc.equal(mine["system"], system), pc.equal(mine["entity"], entity)))
@@ -142,8 +139,10 @@ def decide(
         undo.unread = not foretell and _keeps_nothing(ctx, undo, undos.values())
         if not undo.forced:
             for entries in (changes,) if undo.unread else (undo.inserted, changes):
-                _changed_since(ctx, undo, entries)
-    _kept_by_references(ctx, undos, _added_by(ctx, along, by_identity) if along else set())
+                wrong, left = after.changed(undo.table.name, entries)
+                undo.conflicts |= {key: changed_since(undo, key) for key in wrong}
+                _changed_since(ctx, undo, left)
+    _kept_by_references(ctx, undos, after)
     for undo in undos.values():
         if undo.unread and undo.conflicts and not undo.forced:
             # a row that stays for a reference may have been changed too, which is told first
@@ -252,23 +251,16 @@ def _changed_since(ctx: Context, undo: Undo, left: pa.Table) -> None:
     workers = min(ctx.workers, -(-left.num_rows // CHUNK)) if ctx.target.parallel_writers else 1
     for _, keys in worked(of, slices(left), workers=workers):
         for key in keys:
-            undo.conflicts[key] = Conflict(undo.entity, table.name, key, "changed since the load")
+            undo.conflicts[key] = changed_since(undo, key)
 
 
-def _added_by(ctx: Context, runs: Sequence[str], undos: Mapping[Identity, Undo]) -> set[tuple[str, str]]:
-    """Table and key of rows that these runs added."""
-    found = set()
-    for rows in meta_rows(ctx.target, "crosswalk", ["run", "system", "entity", "target_key", "origin"]):
-        for row in rows.filter(pc.is_in(rows["run"], pa.array(list(runs)))).to_pylist():
-            undo = undos.get((row["system"], row["entity"]))
-            if undo is not None and row["origin"] == "insert":
-                found.add((undo.table.name, row["target_key"]))
-    return found
+def changed_since(undo: Undo, key: str) -> Conflict:
+    return Conflict(undo.entity, undo.table.name, key, "changed since the load")
 
 
-def _kept_by_references(ctx: Context, undos: Mapping[str, Undo], gone: set[tuple[str, str]]) -> None:
+def _kept_by_references(ctx: Context, undos: Mapping[str, Undo], after: Foretold) -> None:
     """A row stays if a row that stays refers to it, or a row of nobody's run."""
-    pointing = {name: _pointing(ctx.target, undo, gone) for name, undo in undos.items()}
+    pointing = {name: _pointing(ctx.target, undo, after) for name, undo in undos.items()}
     grew = True
     while grew:
         grew = False
@@ -297,27 +289,16 @@ def staying(rows: pa.Table, undos: Collection[Undo], *, restored: bool = False) 
     return stay
 
 
-def _pointing(target: Target, undo: Undo, gone: set[tuple[str, str]]) -> pa.Table:
-    """Rows that refer to inserted ones, but for those that are `gone`: ref_key, table, row_key."""
-    found = [pa.table({name: pa.array([], pa.string()) for name in ("ref_key", "table", "row_key")})]
+def _pointing(target: Target, undo: Undo, after: Foretold) -> pa.Table:
+    """Rows that refer to inserted ones: ref_key, table, row_key."""
+    found = [pa.table({name: pa.array([], pa.string()) for name in POINTING})]
     for entries in slices(undo.inserted):
         keys = key_table(undo.table, entries["target_key"])
         rows = target.references_to(undo.table, undo.table.primary_key, keys)
-        rows = rows.select(["ref_key", "table", "row_key"])
-        if gone and rows.num_rows:
-            rows = rows.filter(pa.array([(r["table"], r["row_key"]) not in gone for r in rows.to_pylist()]))
-        found.append(rows)
+        found.append(after.refer(rows.select(list(POINTING)), undo.table.name, entries["target_key"]))
     return pa.concat_tables(found)
 
 
 def one_array(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """Its values without chunks."""
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-
-
-def images(ctx: Context, kind: str) -> Iterator[tuple[dict[str, str], pa.Table]]:
-    """Before-images of this run: (the journal's row without its image, rows as they were)."""
-    for rows in meta_rows(ctx.target, "journal"):
-        mine = rows.filter(pc.and_(pc.equal(rows["run"], ctx.run), pc.equal(rows["kind"], kind)))
-        for row in mine.to_pylist():
-            yield row, pq.read_table(io.BytesIO(row.pop("image")))
