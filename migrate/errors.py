@@ -104,7 +104,9 @@ class Unreachable(MigrateError):
 class Transient(Unreachable):
     """Unreachable for a moment (connection lost, server restarting, deadlock): the same work may be tried again.
 
-    Nothing of it was kept, or a receipt tells whether it was: see `migrate.retry`."""
+    Nothing of it was kept, or a receipt tells whether it was: see `migrate.retry`. `in_vain`: it was tried often enough."""
+
+    in_vain = False
 
 
 class ObjectLocked(Unreachable):

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from migrate.errors import Corrupt, GateClosed, MigrateError, Unreachable, Usage
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Mapping
 from migrate.opening import opened
+from migrate.retry import retried
 from migrate.stages import STAGE_NAMES, STAGES, Stage
 from migrate.stages.load import TargetDrifted
 from migrate.stages.report import write as write_report
@@ -213,7 +215,8 @@ def run_stage(ctx: Context, stage: Stage, watch: Watch = NOBODY) -> Result:
     failpoints.hit(f"stage.{stage.name}.started")
     begin = time.perf_counter()
     with watch.stage(stage.name) as had:
-        result = stage.run(ctx)
+        # what has no try of its own, a look into the catalogue for instance: the stage goes on from where it stands
+        result = retried(partial(stage.run, ctx), note=ctx.progress.note)
         had(result.rows)
     ctx.ledger.stage_finished(ctx.run, stage.name, result.rows, time.perf_counter() - begin)
     give_back_memory()

@@ -178,6 +178,49 @@ def test_p9_a_commit_without_an_answer_that_lands_late_is_waited_for(
     everything_once(world)
 
 
+# Between the pieces of work that are tried again by themselves: the stage is, from where it stands.
+BETWEEN = (
+    "extract.captured",
+    "profile.checkpointed",
+    "backup.manifest_written",
+    "restore_test.checkpointed",
+    "transform.before_settle",
+    "load.assigned",
+    "load.checkpointed",
+    "verify.verdicts_written",
+)
+
+
+@pytest.mark.promise(9)
+def test_p9_what_is_lost_between_pieces_of_work_is_not_felt_either(world: World) -> None:
+    """One run in which a connection is lost once in every stage, at a place that has no try of its own."""
+
+    def lost() -> None:
+        raise Transient("the connection was lost")
+
+    with ExitStack() as losses:
+        for point in BETWEEN:
+            losses.enter_context(at_point(point, lost))
+        document = world.run()
+    assert document["state"] == "verified"
+    everything_once(world)
+    assert [s["state"] for s in document["stages"]] == ["done"] * 9
+    assert document["balances"]["contacts"]["loaded"] == 3
+
+
+def test_work_inside_work_is_not_tried_more_often_for_that() -> None:
+    calls: list[int] = []
+
+    def refuse() -> None:
+        calls.append(1)
+        raise Transient("away")
+
+    with pytest.raises(Transient) as error:
+        retry.retried(lambda: retry.retried(refuse, note=lambda _: None), note=lambda _: None)
+    assert len(calls) == 4
+    assert str(error.value).count("4 tries") == 1
+
+
 def test_what_is_not_transient_is_not_tried_again() -> None:
     told: list[str] = []
     calls: list[int] = []

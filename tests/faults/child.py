@@ -29,7 +29,7 @@ for _lazy in (
     "migrate.connectors.postgres.pieces",
     "migrate.connectors.postgres.scratch", "migrate.connectors.postgres.violations",
     "migrate.connectors.sqlite.references", "migrate.connectors.sqlite.scratch",
-    "migrate.connectors.sqlite.violations", "numpy.ma", "psycopg", "pwd", "pygal", "pyarrow.acero", "quickjs",
+    "migrate.connectors.sqlite.violations", "numpy.ma", "psycopg", "pgpq", "pwd", "pygal", "pyarrow.acero", "quickjs",
     "sqlalchemy.dialects.sqlite",
 ):  # fmt: skip
     import_module(_lazy)
