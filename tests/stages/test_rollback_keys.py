@@ -7,8 +7,9 @@ import json
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
+from migrate import canon
 from migrate.model import Column, Kind, Table, Type
-from migrate.stages.rollback.victims import key_table, sorted_entries
+from migrate.stages.rollback.victims import changed, key_table, sorted_entries
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"])) | st.text(alphabet='a",[]\\')
 
@@ -48,3 +49,20 @@ def test_whole_numbers_are_taken_in_their_order(keys: set[tuple[int, int]]) -> N
 
 def test_texts_are_taken_in_the_order_of_their_json() -> None:
     assert in_order(a_table(Kind.TEXT, 1), ['["b"]', '["10"]', '["2"]']) == ['["10"]', '["2"]', '["b"]']
+
+
+def test_a_row_whose_key_somebody_spelt_otherwise_is_changed_under_the_key_that_we_gave_it() -> None:
+    """Where a database takes Anna and anna for the same key: the row that is found stays, and not only in the list."""
+    table = a_table(Kind.TEXT, 1)
+    wrote = pa.table({"k0": ["anna", "ben", "cleo"]})
+    entries = pa.table(
+        {
+            "target_key": [as_json(k) for k in wrote["k0"].to_pylist()],
+            "row_hash": canon.as_binary(canon.row_hashes(wrote, table.types, ["k0"])),
+        }
+    )
+    assert changed(table, wrote, entries, ["k0"]) == []
+    gone = pa.table({"k0": ["ben"]})
+    assert changed(table, gone, entries, ["k0"]) == [], "rows that are gone are nothing to undo"
+    spelt = pa.table({"k0": ["Anna", "ben", "cleo"]})
+    assert changed(table, spelt, entries, ["k0"]) == [as_json("anna")]

@@ -224,14 +224,24 @@ def chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def changed(table: Table, found: pa.Table, left: pa.Table, state: Sequence[str]) -> list[str]:
-    """JSON keys of rows in `found` whose hash over `state` is not the one that `left` (target_key, row_hash) has, or of
-    which it has none."""
+    """JSON keys of `left` (target_key, row_hash) whose rows, as `found` by these keys, have another hash over `state`.
+
+    A row may be found under another spelling of its key, where the database takes both for the same: then somebody gave
+    it that, and every key that was not found as it is written counts as changed, for one of them is meant."""
     keys = canon.source_keys(found, table.primary_key, table.types)
     hashes = canon.as_binary(canon.row_hashes(found, table.types, state)).cast(pa.binary())
     known = left.combine_chunks()
     place = pc.index_in(keys, known["target_key"].combine_chunks())
     then = known["row_hash"].combine_chunks().cast(pa.binary()).take(place)
-    return [str(k) for k in keys.filter(pc.fill_null(pc.not_equal(hashes, then), True)).to_pylist()]
+    there = pc.is_valid(place)
+    wrong = keys.filter(pc.and_(there, pc.fill_null(pc.not_equal(hashes, then), True))).to_pylist()
+    if not pc.all(there, min_count=0).as_py():
+        asked = known["target_key"].combine_chunks()
+        wrong += (
+            asked.filter(pc.invert(pc.is_in(asked, keys))).to_pylist()
+            or keys.filter(pc.invert(there)).to_pylist()
+        )
+    return [str(k) for k in wrong]
 
 
 def _changed_since(ctx: Context, undo: Undo, left: pa.Table) -> None:
