@@ -51,11 +51,7 @@ class Writer:
             try:
                 self._connection.executemany(sql, rows)
             except (sqlite3.IntegrityError, sqlite3.DataError) as error:
-                found = refusal(error)
-                if found is None:
-                    raise
-                if not self._connection.in_transaction:
-                    raise self.lost() from None
+                found = self._refused(error)
                 refused[total - length_hint(counted) - 1] = found
                 waiting += retry_references and found.code == FOREIGN_KEY
                 if len(refused) - waiting > stop_after:
@@ -89,16 +85,21 @@ class Writer:
         by_place |= {o: Refusal(FOREIGN_KEY, name) for o, name in lost.items()}
         return rejected_of({ordinals[place]: r for place, r in by_place.items()}, stop_after, table.name)
 
+    def _refused(self, error: sqlite3.Error) -> Refusal:
+        """What of a row was refused. Any other error is raised, and so is that the transaction went with it."""
+        found = refusal(error)
+        if found is None:
+            raise error
+        if not self._connection.in_transaction:
+            raise self.lost() from None
+        return found
+
     def _attempt(self, sql: str) -> Refusal | None:
         self._connection.execute(f"SAVEPOINT {_ROWS}")
         try:
             self._connection.execute(sql)
         except (sqlite3.IntegrityError, sqlite3.DataError) as error:
-            found = refusal(error)
-            if found is None:
-                raise
-            if not self._connection.in_transaction:
-                raise self.lost() from None
+            found = self._refused(error)
             self._connection.execute(f"ROLLBACK TO {_ROWS}")
             self._connection.execute(f"RELEASE {_ROWS}")
             return found
