@@ -261,6 +261,16 @@ class Verdict:
     reason: str = ""
     evidence: Mapping[str, object] = field(default_factory=dict)
 
+    def without_evidence(self) -> dict[str, str | bool]:
+        """For documents: evidence may name rows."""
+        return {
+            "check": self.check,
+            "passed": self.passed,
+            "expected": self.expected,
+            "found": self.found,
+            "reason": self.reason,
+        }
+
 
 @dataclass(frozen=True)
 class RowBalance:

@@ -24,7 +24,7 @@ from migrate.mapping.drill_file import DrillFile, Query, load_drill_file
 from migrate.mapping.environment import absolute
 from migrate.mapping.load import load_mapping
 from migrate.mapping.model import Mapping
-from migrate.model import Manifest, Verdict
+from migrate.model import Manifest
 from migrate.opening import home_of, vault_of
 from migrate.planning import scratch_url
 from migrate.report.document import write_report
@@ -235,7 +235,7 @@ def _one(chosen: _Chosen, queries: Sequence[Query], asked: DrillFile | None, hom
         rpo_seconds=drilled.rpo_seconds,
         rto_seconds=drilled.rto_seconds,
         seconds=drilled.seconds,
-        verdicts=tuple(_without_evidence(v) for v in drilled.verdicts),
+        verdicts=tuple(v.without_evidence() for v in drilled.verdicts),
     )
     with Ledger.open(home / "ledger.db") as ledger:
         practice.put_drill(ledger, ended)
@@ -247,7 +247,7 @@ def _one(chosen: _Chosen, queries: Sequence[Query], asked: DrillFile | None, hom
         "rows_per_second": drilled.rows_per_second,
         "verdicts": list(ended.verdicts),
         "queries": [
-            {**_without_evidence(a.verdict), "query": a.query.name, "why": a.query.why, "seconds": a.seconds}
+            {**a.verdict.without_evidence(), "query": a.query.name, "why": a.query.why, "seconds": a.seconds}
             for a in drilled.queries
         ],
     }
@@ -338,16 +338,6 @@ def _times(timed: Sequence[DrillRow]) -> dict[str, Any]:
         "rto_median": middle,
         "rto_change": round(last / middle - 1, 3) if middle else None,
         "rpo_seconds": timed[0].rpo_seconds,
-    }
-
-
-def _without_evidence(v: Verdict) -> dict[str, Any]:
-    return {
-        "check": v.check,
-        "passed": v.passed,
-        "expected": v.expected,
-        "found": v.found,
-        "reason": v.reason,
     }
 
 

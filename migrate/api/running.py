@@ -15,7 +15,7 @@ from migrate.dry_run import dry_run, planned_ddl
 from migrate.errors import GateClosed, MigrateError, UsageError
 from migrate.ledger.ledger import Ledger
 from migrate.ledger.records import UNFINISHED
-from migrate.model import RunInfo, Verdict
+from migrate.model import RunInfo
 from migrate.opening import mapping_of
 from migrate.report.html.render import FILE_NAME as PAGE
 from migrate.run import migrate, usual_workers
@@ -147,18 +147,7 @@ def _shape(ledger: Ledger, run: str) -> dict[str, Any]:
         "balances": balances_of(ledger, run),
         "replays": replay_facts(ledger, run),
         "kept": ledger.run_facts(run).get("kept"),
-        "verdicts": [_checked(v) for _, v in ledger.verdicts(run)],
-    }
-
-
-def _checked(v: Verdict) -> dict[str, Any]:
-    """Without its evidence, which may name rows."""
-    return {
-        "check": v.check,
-        "passed": v.passed,
-        "expected": v.expected,
-        "found": v.found,
-        "reason": v.reason,
+        "verdicts": [v.without_evidence() for _, v in ledger.verdicts(run)],
     }
 
 
@@ -204,7 +193,7 @@ def _verify_one(name: str, home: Path | None, progress: Progress | None) -> dict
         path = write_report(ctx, state=info.state)
         shape = _shape(ctx.ledger, ctx.run)
         shape["verdicts"] = [
-            _checked(v) for stage, v in ctx.ledger.verdicts(ctx.run) if stage == verify_stage.NAME
+            v.without_evidence() for stage, v in ctx.ledger.verdicts(ctx.run) if stage == verify_stage.NAME
         ]
         return {**shape, "report": str(path), "page": _page_beside(path), "exit_code": 0}
 
